@@ -1,0 +1,40 @@
+"""``hwshift doctor``: which external tools are there, and what installs the missing ones."""
+
+import json
+
+import click
+
+from hwshift.errors import ToolError
+from hwshift.tools import Tool, find_tools
+
+__all__ = ["command"]
+
+
+def _show(tools: list[Tool]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for title in ("tool", "state", "version", "purpose", "where, or what installs it"):
+        table.add_column(title, overflow="fold")
+    for tool in tools:
+        state = "ok" if tool.usable else ("MISSING" if tool.required else "optional")
+        place = tool.path if tool.usable else f"{tool.problem}; {tool.install}"
+        table.add_row(tool.name, state, tool.version or "-", tool.purpose, place)
+    # In a file or pipe a row stays one line, however long its path.
+    width = None if Console().is_terminal else 200
+    Console(markup=False, highlight=False, width=width).print(table)
+
+
+@click.command("doctor")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list instead of a table.")
+def command(as_json: bool) -> None:
+    """Look for the external tools and say what installs the missing ones."""
+    tools = find_tools()
+    if as_json:
+        click.echo(json.dumps([tool.as_dict() for tool in tools], indent=2))
+    else:
+        _show(tools)
+    missing = [tool.name for tool in tools if tool.required and not tool.usable]
+    if missing:
+        raise ToolError(f"cannot be used: {', '.join(missing)}", where="doctor")
