@@ -5,7 +5,7 @@ Everything that has a width anywhere in hwshift takes it from the objects of thi
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -234,9 +234,14 @@ class Arithmetic:
     weights : QFormat for mac, Pow2Format for shift_add
     guard : int
         Guard bits G: the accumulator grid is ``2**-(act.n + guard)``. Terms are exact iff G = weights.n (mac)
-        or G >= -p_min (shift_add). None: exact.
+        or G = -p_min (shift_add), which is also the largest G allowed. None on construction: exact.
     acc_width : int
-        Accumulator bits; None: 64 for mac, 56 for shift_add.
+        Accumulator bits. None on construction: 64 for mac, 56 for shift_add.
+
+    Raises
+    ------
+    ConfigError
+        For a combination that cannot be built.
     scale_digits : int or None
         Signed digits a scale mantissa may have in an epilogue without multipliers; None: a full multiplier.
     """
@@ -244,8 +249,8 @@ class Arithmetic:
     pe: PeKind = "shift_add"
     act: QFormat = QFormat()
     weights: QFormat | Pow2Format = Pow2Format()
-    guard: int | None = None
-    acc_width: int | None = None
+    guard: int = None  # type: ignore[assignment]  # __post_init__ puts the exact value
+    acc_width: int = None  # type: ignore[assignment]  # likewise
     scale_digits: int | None = None
 
     def __post_init__(self) -> None:
@@ -298,18 +303,22 @@ class Arithmetic:
             Activation code.
         weight : int for mac, (sign, p) for shift_add
         """
-        if self.pe == "mac":
+        if isinstance(self.weights, QFormat):
+            assert isinstance(weight, int)
             return (x * weight) >> (self.weights.n - self.guard)
+        assert isinstance(weight, tuple)
         sign, p = weight
         return sign * ((x << (self.guard + self.weights.p_max)) >> (self.weights.p_max - p))
 
     def weight_magnitude(self, weight: int | tuple[int, int]) -> Fraction:
         """``|w|`` as a fraction, for interval analysis."""
-        if self.pe == "mac":
+        if isinstance(self.weights, QFormat):
+            assert isinstance(weight, int)
             return Fraction(abs(weight), 1 << self.weights.n)
+        assert isinstance(weight, tuple)
         sign, p = weight
         return abs(sign) * Fraction(2) ** p
 
-    def with_(self, **changes: object) -> "Arithmetic":
+    def with_(self, **changes: Any) -> "Arithmetic":
         """A copy with fields replaced (guard and acc_width are kept unless given)."""
         return replace(self, **changes)

@@ -4,11 +4,13 @@ numba widens every integer to int64 and NumPy wraps at the width of its arrays, 
 width does is never left to either: it is one of these functions.
 """
 
+from typing import TypeVar
+
 import numpy as np
 
-__all__ = ["fits", "rshift", "saturate", "signed_range", "wrap"]
+__all__ = ["Integers", "fits", "rshift", "saturate", "signed_range", "wrap"]
 
-Integers = int | np.ndarray
+Integers = TypeVar("Integers", int, np.ndarray)
 
 
 def signed_range(bits: int) -> tuple[int, int]:
@@ -16,7 +18,7 @@ def signed_range(bits: int) -> tuple[int, int]:
     return -(1 << (bits - 1)), (1 << (bits - 1)) - 1
 
 
-def fits(value: Integers, bits: int) -> bool:
+def fits(value: int | np.ndarray, bits: int) -> bool:
     """Whether every value is a two's complement number of ``bits`` bits."""
     low, high = signed_range(bits)
     return bool(np.all((np.asarray(value) >= low) & (np.asarray(value) <= high)))

@@ -1,0 +1,53 @@
+"""Pass that finds spatial shifts written as depthwise convolutions."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from hwshift.network import ops
+from hwshift.network.checks import Shape
+from hwshift.network.graph import Network, Node
+from hwshift.network.passes.base import Pass
+
+__all__ = ["RecognizeShift"]
+
+
+@dataclass(frozen=True)
+class RecognizeShift(Pass):
+    """Turn a depthwise convolution whose kernels each hold a single 1.0 into a `SpatialShift`.
+
+    Only with stride 1, no bias (or zeros) and a padding that keeps the map's size.
+    """
+
+    name: ClassVar[str] = "recognize-shift"
+
+    def apply(self, network: Network) -> Network:
+        """Replace operators in place."""
+        shapes = network.shapes()
+        return network.with_nodes(
+            Node(
+                node.name,
+                _shift_of(node.op, shapes[node.inputs[0]], shapes[node.name]) or node.op,
+                node.inputs,
+            )
+            if node.inputs
+            else node
+            for node in network.nodes
+        )
+
+
+def _shift_of(op: ops.Op, before: Shape, after: Shape) -> ops.SpatialShift | None:
+    if not isinstance(op, ops.Conv2d) or before != after or op.stride != (1, 1):
+        return None
+    out, depth = op.weight.shape[:2]
+    if depth != 1 or op.groups != out or (op.bias is not None and op.bias.any()):
+        return None
+    taps = op.weight.reshape(out, -1)
+    if not ((np.count_nonzero(taps, axis=1) == 1) & (taps.max(axis=1) == 1)).all():
+        return None
+    tap = taps.argmax(axis=1)
+    top, left = op.padding[:2]
+    dy = tap // op.kernel[1] * op.dilation[0] - top
+    dx = tap % op.kernel[1] * op.dilation[1] - left
+    return ops.SpatialShift(np.stack([dy, dx], axis=1).astype(np.int64))

@@ -1,0 +1,163 @@
+"""Quantisation: a float network as integer weights, scales and biases, fused into layers."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from hwshift.errors import NetworkError, QuantizeError
+from hwshift.golden.formats import Pow2Format, QFormat
+from hwshift.golden.scale import scale_from_float
+from hwshift.network import fixed, ops
+from hwshift.network.checks import Shape
+from hwshift.network.fuse import Chain, ShiftMode, fuse
+from hwshift.network.graph import Network
+from hwshift.network.passes import FoldBatchNorm, RecognizeShift, RemoveDead, RemoveIdentities, run_passes
+from hwshift.network.verify_fixed import verify_fixed
+
+__all__ = ["WORST_GUARD", "quantize"]
+
+WORST_GUARD = 31
+"""The most guard bits any weight format asks for; scales are chosen so that they fit all of them."""
+
+
+def quantize(
+    network: Network,
+    *,
+    act: QFormat = QFormat(),
+    weights: Literal["pow2", "fixed"] = "pow2",
+    weight_format: Pow2Format | QFormat | None = None,
+    shift: ShiftMode = "fused",
+) -> fixed.FixedNetwork:
+    """Round a network to fixed point.
+
+    Parameters
+    ----------
+    network : Network
+    act : QFormat
+        Format of all maps and biases.
+    weights : "pow2" or "fixed"
+        ``pow2``: weights become the nearest signed power of two in the log domain, the scale of a BatchNorm
+        stays a scale (m, s) per channel. ``fixed``: BatchNorm is folded into the weights, which are then
+        rounded to the nearest, ties to even.
+    weight_format : Pow2Format, QFormat or None
+        None: powers -15 to 0, or Q16.16.
+    shift : "fused" or "moved"
+        Spatial shifts as part of the reads of the pointwise convolutions after them, or always as layers.
+
+    Returns
+    -------
+    FixedNetwork
+        Layers carry the name of the node that produces their value.
+
+    Raises
+    ------
+    NetworkError
+        When the network is malformed or cannot be fused.
+    QuantizeError
+        When a weight, bias or scale does not fit its format; names the layer.
+    """
+    rules = _Rules(act, weights, weight_format or (Pow2Format() if weights == "pow2" else QFormat()))
+    if shift not in ("fused", "moved"):
+        raise QuantizeError(f"shift must be 'fused' or 'moved', not {shift!r}")
+    passes = [RemoveDead(), RecognizeShift(), RemoveIdentities()]
+    network = run_passes(network, passes if weights == "pow2" else [*passes, FoldBatchNorm()])
+    shapes = network.shapes()
+    layers = tuple(_layer(chain, shapes, rules) for chain in fuse(network, shift))
+    return verify_fixed(fixed.FixedNetwork(network.name, act, layers, dict(network.meta)))
+
+
+@dataclass(frozen=True)
+class _Rules:
+    act: QFormat
+    weights: str
+    fmt: Pow2Format | QFormat
+
+    def __post_init__(self) -> None:
+        kinds = {"pow2": Pow2Format, "fixed": QFormat}
+        if self.weights not in kinds:
+            raise QuantizeError(f"weights must be 'pow2' or 'fixed', not {self.weights!r}")
+        if not isinstance(self.fmt, kinds[self.weights]):
+            raise QuantizeError(
+                f"{self.weights} weights need a {kinds[self.weights].__name__}, not {self.fmt}"
+            )
+
+
+def _layer(chain: Chain, shapes: dict[str, Shape], rules: _Rules) -> fixed.FixedLayer:
+    try:
+        op = _operation(chain, shapes, rules)
+        epilogue = None
+        if not isinstance(op, fixed.Input | fixed.Shift | fixed.Concat | fixed.Shuffle):
+            epilogue = _epilogue(chain, shapes[chain.name][0], rules.act)
+    except QuantizeError as error:
+        raise QuantizeError(error.message, where=chain.name) from None
+    return fixed.FixedLayer(chain.name, op, chain.inputs, shapes[chain.name], epilogue, chain.residual)
+
+
+def _operation(chain: Chain, shapes: dict[str, Shape], rules: _Rules) -> fixed.LayerOp:
+    match chain.root.op:
+        case ops.Input():
+            return fixed.Input()
+        case ops.Conv2d() as op:
+            shift = None if chain.shift is None else chain.shift.moves
+            return fixed.Conv(
+                _weights(op.weight, rules), op.stride, op.padding, op.dilation, op.groups, shift
+            )
+        case ops.Linear() as op:
+            return fixed.Conv(_weights(op.weight.reshape(-1, *shapes[chain.inputs[0]]), rules))
+        case ops.AveragePool() as op:
+            return fixed.Pool("avg", op.kernel, op.stride, op.padding, op.include_border)
+        case ops.MaxPool() as op:
+            return fixed.Pool("max", op.kernel, op.stride, op.padding)
+        case ops.GlobalAveragePool():
+            return fixed.Pool("avg", shapes[chain.inputs[0]][1:], (1, 1))
+        case ops.Add() | ops.BatchNorm() | ops.ReLU() | ops.Clamp():
+            return fixed.Sum()
+        case ops.SpatialShift() as op:
+            return fixed.Shift(op.moves)
+        case ops.Concat():
+            return fixed.Concat()
+        case ops.ChannelShuffle() as op:
+            return fixed.Shuffle(op.order.astype(np.int64))
+    raise NetworkError(f"{type(chain.root.op).__name__} has no fixed-point form", where=chain.root.name)
+
+
+def _weights(values: np.ndarray, rules: _Rules) -> fixed.FixedWeights:
+    if isinstance(rules.fmt, Pow2Format):
+        return fixed.FixedWeights(rules.fmt, *rules.fmt.from_float(values))
+    return fixed.FixedWeights(rules.fmt, _nearest(rules.fmt, values, "weight"))
+
+
+def _nearest(fmt: QFormat, values: np.ndarray, what: str) -> np.ndarray:
+    try:
+        return fmt.nearest(values)
+    except QuantizeError as error:
+        raise QuantizeError(f"{what}: {error.message}") from None
+
+
+def _epilogue(chain: Chain, channels: int, act: QFormat) -> fixed.Epilogue:
+    scale, offset = np.ones(channels), np.zeros(channels)
+    if isinstance(chain.root.op, ops.Conv2d | ops.Linear) and chain.root.op.bias is not None:
+        offset = chain.root.op.bias.astype(np.float64)
+    for norm in chain.norms:
+        factor, constant = norm.affine
+        scale, offset = scale * factor, offset * factor + constant
+    m, s = np.ones(channels, np.int64), np.zeros(channels, np.int64)
+    for channel in np.flatnonzero(scale != 1).tolist():
+        m[channel], s[channel] = scale_from_float(float(scale[channel]), WORST_GUARD)
+    return fixed.Epilogue(
+        m,
+        s,
+        _nearest(act, offset, "bias"),
+        _activation(chain.activation, act),
+        _activation(chain.residual_activation, act),
+    )
+
+
+def _activation(op: ops.ReLU | ops.Clamp | None, act: QFormat) -> fixed.Activation:
+    if op is None:
+        return fixed.NONE
+    if isinstance(op, ops.ReLU):
+        return fixed.RELU
+    lo, hi = (int(np.clip(np.rint(np.ldexp(limit, act.n)), act.min, act.max)) for limit in (op.lo, op.hi))
+    return fixed.Activation("clamp", lo, hi)

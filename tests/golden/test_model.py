@@ -1,0 +1,292 @@
+"""Every operation of the golden model against plain integers."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hwshift.errors import NetworkError, QuantizeError
+from hwshift.golden import model
+from hwshift.golden.formats import Arithmetic, Pow2Format
+from hwshift.network.fixed import Concat, Conv, Epilogue, FixedLayer, Pool, Shift, Shuffle, Sum
+
+from . import oracle
+from .build import ARITHMETICS, Q16_16, codes, conv_network, epilogue, network, weights
+
+ARITHMETIC_IDS = [f"{a.pe}-{a.act}-{a.weights}-G{a.guard}-D{a.scale_digits}" for a in ARITHMETICS]
+
+
+def dense(rng, a):
+    return conv_network(
+        a, (5, 4, 5), Conv(weights(rng, a, (9, 5, 3, 3)), padding=(1, 1, 1, 1)), epilogue(rng, a, 9)
+    )
+
+
+def pointwise_wide(rng, a):
+    return conv_network(a, (3, 2, 3), Conv(weights(rng, a, (70, 3, 1, 1))), epilogue(rng, a, 70, "relu"))
+
+
+def grouped(rng, a):
+    op = Conv(weights(rng, a, (16, 3, 2, 2)), padding=(0, 1, 1, 0), groups=2)
+    return conv_network(a, (6, 3, 4), op, epilogue(rng, a, 16, "clamp"))
+
+
+def grouped_narrow(rng, a):
+    return conv_network(a, (6, 3, 4), Conv(weights(rng, a, (6, 2, 1, 1)), groups=3), epilogue(rng, a, 6))
+
+
+def depthwise(rng, a):
+    op = Conv(weights(rng, a, (4, 1, 3, 3)), padding=(1, 1, 1, 1), stride=(2, 2), groups=4)
+    return conv_network(a, (4, 5, 6), op, epilogue(rng, a, 4, "relu"))
+
+
+def strided_dilated(rng, a):
+    op = Conv(weights(rng, a, (8, 2, 2, 3)), stride=(2, 3), padding=(3, 1, 0, 2), dilation=(2, 1))
+    return conv_network(a, (2, 6, 7), op, epilogue(rng, a, 8))
+
+
+def strided_dilated_narrow(rng, a):
+    op = Conv(weights(rng, a, (2, 2, 2, 3)), stride=(3, 2), padding=(1, 4, 2, 0), dilation=(1, 3))
+    return conv_network(a, (2, 6, 7), op, epilogue(rng, a, 2))
+
+
+def fully_connected(rng, a):
+    return conv_network(a, (5, 2, 2), Conv(weights(rng, a, (10, 5, 2, 2))), epilogue(rng, a, 10))
+
+
+def fused_shift(rng, a):
+    shift = rng.integers(-2, 3, (5, 2))
+    op = Conv(weights(rng, a, (9, 5, 1, 1)), stride=(2, 1), shift=shift)
+    return conv_network(a, (5, 5, 4), op, epilogue(rng, a, 9))
+
+
+def fused_shift_grouped(rng, a):
+    shift = rng.integers(-6, 7, (6, 2))
+    return conv_network(
+        a, (6, 4, 4), Conv(weights(rng, a, (2, 3, 1, 1)), groups=2, shift=shift), epilogue(rng, a, 2)
+    )
+
+
+def residual(rng, a):
+    op = Conv(weights(rng, a, (5, 5, 1, 1)))
+    return conv_network(a, (5, 3, 3), op, epilogue(rng, a, 5, "clamp", "relu"), residual="in")
+
+
+def residual_of_average(rng, a):
+    own = Epilogue.identity(3)
+    own = Epilogue(
+        own.m,
+        own.s,
+        codes(rng, a.act, 3),
+        residual_activation=epilogue(rng, a, 3, "none", "clamp").residual_activation,
+    )
+    op = Pool("avg", (3, 3), (1, 1), (1, 1, 1, 1))
+    return network(a, (3, 4, 3), FixedLayer("out", op, ("in",), (3, 4, 3), own, "in"))
+
+
+def average_excluding(rng, a):
+    own = Epilogue(np.ones(3, np.int64), np.zeros(3, np.int64), codes(rng, a.act, 3))
+    op = Pool("avg", (3, 2), (2, 1), (1, 1, 2, 0), include_border=False)
+    return network(a, (3, 4, 4), FixedLayer("out", op, ("in",), (3, 3, 4), own))
+
+
+def average_global(rng, a):  # noqa: ARG001
+    op = Pool("avg", (5, 7), (1, 1))
+    return network(a, (3, 5, 7), FixedLayer("out", op, ("in",), (3, 1, 1), Epilogue.identity(3)))
+
+
+def maximum(rng, a):
+    op = Pool("max", (3, 3), (2, 2), (1, 2, 1, 0))
+    return network(a, (3, 5, 6), FixedLayer("out", op, ("in",), (3, 3, 3), epilogue(rng, a, 3)))
+
+
+def sums(rng, a):
+    return network(
+        a,
+        (4, 3, 3),
+        FixedLayer("moved", Shuffle(rng.permutation(4)), ("in",), (4, 3, 3)),
+        FixedLayer("two", Sum(), ("in", "moved"), (4, 3, 3), epilogue(rng, a, 4)),
+        FixedLayer("one", Sum(), ("two",), (4, 3, 3), epilogue(rng, a, 4, "relu", "clamp"), "in"),
+    )
+
+
+def moves(rng, a):
+    return network(
+        a,
+        (4, 3, 5),
+        FixedLayer("shift", Shift(rng.integers(-6, 7, (4, 2))), ("in",), (4, 3, 5)),
+        FixedLayer("concat", Concat(), ("shift", "in", "shift"), (12, 3, 5)),
+        FixedLayer("shuffle", Shuffle(rng.permutation(12)), ("concat",), (12, 3, 5)),
+        FixedLayer("again", Shift(rng.integers(-1, 2, (12, 2))), ("shuffle",), (12, 3, 5)),
+    )
+
+
+BUILDERS = [
+    dense,
+    pointwise_wide,
+    grouped,
+    grouped_narrow,
+    depthwise,
+    strided_dilated,
+    strided_dilated_narrow,
+    fully_connected,
+    fused_shift,
+    fused_shift_grouped,
+    residual,
+    residual_of_average,
+    average_excluding,
+    average_global,
+    maximum,
+    sums,
+    moves,
+]
+
+
+def check_against_oracle(net, arithmetic, x):
+    """Compare every layer and the saturation counts, image by image."""
+    found = model.trace(net, arithmetic, x)
+    expected = [oracle.trace(net, arithmetic, image) for image in x]
+    assert list(found) == [layer.name for layer in net.layers]
+    for name in found:
+        assert found[name].dtype == np.int32
+        assert found[name].tolist() == [maps[name].tolist() for maps, _ in expected], name
+    for name, count in found.saturated.items():
+        assert count == sum(saturated[name] for _, saturated in expected), name
+
+
+@pytest.mark.parametrize("arithmetic", ARITHMETICS, ids=ARITHMETIC_IDS)
+@pytest.mark.parametrize("builder", BUILDERS, ids=lambda f: f.__name__)
+def test_operation(builder, arithmetic):
+    rng = np.random.default_rng([BUILDERS.index(builder), ARITHMETICS.index(arithmetic)])
+    for _ in range(2):
+        net = builder(rng, arithmetic)
+        check_against_oracle(net, arithmetic, codes(rng, arithmetic.act, (3, *net.input.shape)))
+
+
+@settings(max_examples=60)
+@given(data=st.data())
+def test_convolution_geometry(data):
+    """Any kernel, stride, padding, dilation, grouping and arithmetic."""
+    draw = lambda low, high: data.draw(st.integers(low, high))  # noqa: E731
+    arithmetic = data.draw(st.sampled_from(ARITHMETICS))
+    rng = np.random.default_rng(draw(0, 1 << 32))
+    groups, kernel, dilation = draw(1, 3), (draw(1, 3), draw(1, 3)), (draw(1, 3), draw(1, 3))
+    extent = [dilation[i] * (kernel[i] - 1) + draw(1, 5) for i in range(2)]
+    inside = draw(1, 3)
+    op = Conv(
+        weights(rng, arithmetic, (groups * draw(1, 10), inside, *kernel)),
+        (draw(1, 3), draw(1, 3)),
+        tuple(draw(0, 3) for _ in range(4)),
+        dilation,
+        groups,
+    )
+    own = epilogue(rng, arithmetic, len(op.weights.values))
+    net = conv_network(arithmetic, (groups * inside, *extent), op, own)
+    check_against_oracle(net, arithmetic, codes(rng, arithmetic.act, (2, *net.input.shape)))
+
+
+@pytest.mark.parametrize("arithmetic", ARITHMETICS, ids=ARITHMETIC_IDS)
+@pytest.mark.parametrize("outputs", [1, 8])
+def test_products_of_the_ends(arithmetic, outputs):
+    """One weight: products of a format's smallest and largest codes, on both ways through the kernels."""
+    fmt, act = arithmetic.weights, arithmetic.act
+    rng = np.random.default_rng(1)
+    for sign in (-1, 0, 1):
+        w = weights(rng, arithmetic, (outputs, 1, 1, 1))
+        if isinstance(fmt, Pow2Format):
+            ends = [fmt.p_min] if sign == 0 else [fmt.p_min, fmt.p_max]
+        else:
+            ends = {-1: [fmt.min, fmt.min + 1], 0: [0, 1, -1], 1: [fmt.max]}[sign]
+        for end in ends:
+            w.values[:] = sign if isinstance(fmt, Pow2Format) else end
+            if w.powers is not None:
+                w.powers[:] = end
+            x = np.array([act.min, act.min + 1, -2, -1, 0, 1, act.max]).reshape(1, 1, 1, 7)
+            check_against_oracle(conv_network(arithmetic, (1, 1, 7), Conv(w)), arithmetic, x)
+
+
+def test_run_is_the_last_layer_of_trace():
+    arithmetic = ARITHMETICS[0]
+    rng = np.random.default_rng(2)
+    net = sums(rng, arithmetic)
+    x = codes(rng, arithmetic.act, (2, 4, 3, 3))
+    batch = model.trace(net, arithmetic, x)
+    np.testing.assert_array_equal(model.run(net, arithmetic, x), batch["one"])
+    single = model.trace(net, arithmetic, x[1])
+    assert single.output.shape == (4, 3, 3)
+    assert model.compare({name: data[1] for name, data in batch.items()}, single) is None
+    np.testing.assert_array_equal(model.run(net, arithmetic, x[1]), batch["one"][1])
+
+
+def test_any_integer_dtype_and_layout():
+    arithmetic = ARITHMETICS[0]
+    rng = np.random.default_rng(3)
+    net = dense(rng, arithmetic)
+    x = rng.integers(-100, 100, (4, 5, 5, 2)).astype(np.int8).transpose(3, 2, 0, 1)
+    np.testing.assert_array_equal(
+        model.run(net, arithmetic, x), model.run(net, arithmetic, x.astype(np.int64))
+    )
+
+
+def test_batches_in_parts(monkeypatch):
+    arithmetic = ARITHMETICS[0]
+    rng = np.random.default_rng(4)
+    net = residual(rng, arithmetic)
+    x = codes(rng, arithmetic.act, (5, 5, 3, 3))
+    whole = model.trace(net, arithmetic, x)
+    monkeypatch.setattr(model, "_CHUNK_BYTES", 2 * 8 * 5 * 3 * 3)
+    parts = model.trace(net, arithmetic, x)
+    assert model.compare(whole, parts) is None
+    assert whole.saturated == parts.saturated
+
+
+def test_run_keeps_what_is_read_later():
+    """Maps are dropped after their last use only, also where the last use is a residual."""
+    a = ARITHMETICS[0]
+    rng = np.random.default_rng(5)
+    net = network(
+        a,
+        (2, 3, 3),
+        FixedLayer("a", Sum(), ("in",), (2, 3, 3), epilogue(rng, a, 2)),
+        FixedLayer("b", Sum(), ("a", "in"), (2, 3, 3), epilogue(rng, a, 2), "in"),
+        FixedLayer("c", Sum(), ("b", "b"), (2, 3, 3), epilogue(rng, a, 2), "a"),
+    )
+    x = codes(rng, a.act, (2, 2, 3, 3))
+    np.testing.assert_array_equal(model.run(net, a, x), model.trace(net, a, x)["c"])
+
+
+@pytest.mark.parametrize(
+    ("x", "error", "message"),
+    [
+        (np.zeros((5, 4, 5)), TypeError, "x must hold integers, not float64"),
+        (
+            np.zeros((4, 5, 5), int),
+            NetworkError,
+            r"in: the input must have shape (5, 4, 5) or (images, 5, 4, 5), not (4, 5, 5)",
+        ),
+        (
+            np.zeros((0, 5, 4, 5), int),
+            NetworkError,
+            r"in: the input must have shape (5, 4, 5) or (images, 5, 4, 5), not (0, 5, 4, 5)",
+        ),
+        (
+            np.full((5, 4, 5), 1 << 31),
+            QuantizeError,
+            "in: input codes must fit Q16.16 (-2147483648..2147483647), not 2147483648..2147483648",
+        ),
+    ],
+)
+def test_refused_inputs(x, error, message):
+    net = dense(np.random.default_rng(6), ARITHMETICS[0])
+    with pytest.raises(error) as caught:
+        model.run(net, ARITHMETICS[0], x)
+    assert str(caught.value) == message
+
+
+def test_refused_average():
+    """A window so large that its scale does not fit beside the guard bits."""
+    arithmetic = Arithmetic(act=Q16_16, weights=Pow2Format(-31, 0), acc_width=64)
+    layer = FixedLayer("out", Pool("avg", (200, 200), (1, 1)), ("in",), (1, 1, 1), Epilogue.identity(1))
+    with pytest.raises(QuantizeError) as caught:
+        model.run(network(arithmetic, (1, 200, 200), layer), arithmetic, np.zeros((1, 200, 200), int))
+    assert str(caught.value) == "out: an average of 40000 values does not fit 31 guard bits"
