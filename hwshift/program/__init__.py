@@ -1,0 +1,1 @@
+"""The program of an accelerator: instruction set, register map, image, assembler, verifier."""

@@ -1,0 +1,100 @@
+"""The AXI4 master ports, and the bursts that are asked of them."""
+
+from amaranth import Cat, Module, Value
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hwshift.config import AcceleratorConfig
+from hwshift.program.isa import BURST_BEATS
+
+__all__ = [
+    "OKAY",
+    "axi_master",
+    "axi_read",
+    "axi_write",
+    "beats_stream",
+    "burst_layout",
+    "drive_address",
+    "inside",
+]
+
+OKAY = 0
+"""RRESP or BRESP of a transfer that went well."""
+_INCR = 1
+_MODIFIABLE_BUFFERABLE = 0b0011
+_PAGE_BITS = 12
+
+
+def _address_channel(prefix: str, config: AcceleratorConfig) -> dict[str, wiring.Member]:
+    members = {
+        "id": 1, "addr": config.address_width, "len": 8, "size": 3, "burst": 2, "lock": 1, "cache": 4, "prot": 3,
+    }  # fmt: skip
+    return {
+        **{prefix + name: Out(width) for name, width in members.items()},
+        f"{prefix}valid": Out(1), f"{prefix}ready": In(1),
+    }  # fmt: skip
+
+
+def axi_read(config: AcceleratorConfig) -> wiring.Signature:
+    """AR and R of an AXI4 master, named as AMBA does. One ID, bursts of type INCR, beats of full width."""
+    return wiring.Signature({
+        **_address_channel("ar", config),
+        "rid": In(1), "rdata": In(config.bus_width), "rresp": In(2), "rlast": In(1),
+        "rvalid": In(1), "rready": Out(1),
+    })  # fmt: skip
+
+
+def axi_write(config: AcceleratorConfig) -> wiring.Signature:
+    """AW, W and B of an AXI4 master, otherwise as `axi_read`."""
+    return wiring.Signature({
+        **_address_channel("aw", config),
+        "wdata": Out(config.bus_width), "wstrb": Out(config.beat_bytes), "wlast": Out(1),
+        "wvalid": Out(1), "wready": In(1),
+        "bid": In(1), "bresp": In(2), "bvalid": In(1), "bready": Out(1),
+    })  # fmt: skip
+
+
+def axi_master(config: AcceleratorConfig) -> wiring.Signature:
+    """All five channels."""
+    return wiring.Signature({**axi_read(config).members, **axi_write(config).members})
+
+
+def burst_layout(config: AcceleratorConfig) -> data.StructLayout:
+    """A burst: 1 to 64 beats that do not cross a multiple of 4096 bytes.
+
+    ``beyond``: the address does not fit the bus. ``last``: the last burst of its instruction.
+    """
+    return data.StructLayout({
+        "address": config.address_width, "beats": range(BURST_BEATS + 1), "beyond": 1, "last": 1,
+    })  # fmt: skip
+
+
+def beats_stream(config: AcceleratorConfig) -> stream.Signature:
+    """Beats that are taken in every cycle in which they are valid."""
+    return stream.Signature(config.bus_width, always_ready=True)
+
+
+def inside(config: AcceleratorConfig, burst: data.View, base: Value, limit: Value) -> Value:
+    """Whether all bytes of a burst lie in ``base .. limit``, both included.
+
+    The burst stays within 4096 bytes, so its last byte differs from its first in the low bits only.
+    """
+    page = burst.address[_PAGE_BITS:]
+    low = (burst.address[:_PAGE_BITS] + burst.beats * config.beat_bytes - 1)[:_PAGE_BITS]
+    return ~burst.beyond & (burst.address >= base) & (Cat(low, page) <= limit)
+
+
+def drive_address(
+    m: Module, config: AcceleratorConfig, bus: wiring.PureInterface, prefix: str, burst: data.View
+) -> None:
+    """Drive the payload of an address channel, ``"ar"`` or ``"aw"``, with a burst."""
+    constants = {
+        "burst": _INCR,
+        "size": (config.beat_bytes - 1).bit_length(),
+        "cache": _MODIFIABLE_BUFFERABLE,
+    }
+    m.d.comb += [getattr(bus, prefix + name).eq(value) for name, value in constants.items()]
+    m.d.comb += [
+        getattr(bus, f"{prefix}addr").eq(burst.address),
+        getattr(bus, f"{prefix}len").eq(burst.beats - 1),
+    ]

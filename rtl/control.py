@@ -1,0 +1,368 @@
+"""Control: registers on AXI4-Lite, the run's beginning and end, interrupt, watchdog and counters."""
+
+from amaranth import Cat, Module, Signal
+from amaranth.lib import data, enum, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from hwshift.config import AcceleratorConfig
+from hwshift.program import registers
+from hwshift.program.counters import COUNTER_BITS, COUNTERS
+from hwshift.program.isa import ISA_VERSION
+from hwshift.program.registers import REGISTER, REGISTERS, Access, ErrorCode
+from hwshift.rtl.axi_lite import AxiLiteSlave, axi_lite, register_access
+
+__all__ = ["Control", "CounterBank", "RegisterFile", "RunControl", "event_layout", "settings_layout"]
+
+EVENTS = tuple(counter.name for counter in COUNTERS if counter.cause is None and counter.name != "total")
+"""Counters of events, each with a strobe of its name."""
+_ADDRESSES = ("program_base", "program_limit", "read_base", "read_limit", "write_base", "write_limit")
+
+
+def event_layout() -> data.StructLayout:
+    """Strobes of what happens in a cycle, named after the counters: beats, bursts, steps."""
+    return data.StructLayout({name: 1 for name in EVENTS})
+
+
+def settings_layout(config: AcceleratorConfig) -> data.StructLayout:
+    """What the host sets for a run; does not change while it goes on. Limits are addresses of last bytes."""
+    addresses = {name: config.address_width for name in _ADDRESSES}
+    return data.StructLayout({**addresses, "program_count": 32})
+
+
+class _State(enum.Enum, shape=2):
+    IDLE = 0
+    RUN = 1
+    HALT = 2
+    RESET = 3
+
+
+class RunControl(wiring.Component):
+    """Starts and ends runs.
+
+    Cycle 0 of a run is the first cycle with ``running``; ``start`` is 1 in the cycle before. ``done`` in cycle
+    d ends the run: cycle d is its last (``total`` is d + 1), and the interrupt is pending from d + 1 on.
+    ``error`` ends it too, before ``done``: cycle d is its last, ``halt`` is 1 from d + 1 on until the cycle in
+    which ``drained`` is 1; then comes one cycle of ``reset_engine``, in which the interrupt is pending. A
+    watchdog and a soft reset are alike. The engine is held in reset whenever no run goes on, except while
+    ``start`` is 1.
+
+    When ``watchdog`` cycles have gone by without progress, the next one is the run's last; as many without
+    progress while halting, or another soft reset, and the engine is reset without being drained.
+
+    Members
+    -------
+    start_request, soft_reset : In(1)
+        Strobes of the host; a request that is not met by ``start`` sets ``refused``.
+    watchdog : In(32)
+    done, drained, error, error_code, progress
+        As in `Control`.
+    start, running, halt, reset_engine : Out(1)
+        As in `Control`.
+    status : Out(32)
+        Value of the register STATUS.
+    ended : Out(3)
+        Strobes of the run's end: bits of IRQ_STATUS to set.
+    """
+
+    start_request: In(1)
+    soft_reset: In(1)
+    watchdog: In(32)
+    done: In(1)
+    drained: In(1)
+    error: In(1)
+    error_code: In(8)
+    progress: In(1)
+    start: Out(1)
+    running: Out(1)
+    halt: Out(1)
+    reset_engine: Out(1)
+    status: Out(32)
+    ended: Out(3)
+
+    def elaborate(self, _platform: object) -> Module:
+        m = Module()
+        self._state = Signal(_State)
+        self._expired = Signal()
+        status = {item.name: Signal(item.width, name=item.name) for item in REGISTER["STATUS"].fields}
+        for item in REGISTER["STATUS"].fields:
+            m.d.comb += self.status[item.low : item.low + item.width].eq(status[item.name])
+        m.d.comb += [
+            self.running.eq(self._state == _State.RUN),
+            self.halt.eq(self._state == _State.HALT),
+            self.start.eq((self._state == _State.IDLE) & self.start_request & ~self.soft_reset),
+            self.reset_engine.eq(~(self.running | self.halt | self.start)),
+            status["busy"].eq(self._state != _State.IDLE),
+            status["halting"].eq(self.halt),
+        ]
+        self._watchdog(m)
+        self._walk(m, status)
+        return m
+
+    def _watchdog(self, m: Module) -> None:
+        """Count the cycles without progress."""
+        quiet = Signal(32)
+        m.d.comb += self._expired.eq((self.watchdog != 0) & (quiet >= self.watchdog))
+        with m.If(self.progress | ~(self.running | self.halt) | self._expired):
+            m.d.sync += quiet.eq(0)
+        with m.Else():
+            m.d.sync += quiet.eq(quiet + 1)
+
+    def _walk(self, m: Module, status: dict[str, Signal]) -> None:
+        sticky = [status[name] for name in ("done", "refused", "aborted", "undrained", "error")]
+        with m.If(self.start | (self.soft_reset & (self._state == _State.IDLE))):
+            m.d.sync += [item.eq(0) for item in sticky]
+        with m.Elif(self.start_request):
+            m.d.sync += status["refused"].eq(1)
+        with m.Switch(self._state):
+            with m.Case(_State.IDLE):
+                with m.If(self.start):
+                    m.d.sync += self._state.eq(_State.RUN)
+            with m.Case(_State.RUN):
+                self._run(m, status)
+            with m.Case(_State.HALT):
+                with m.If(self.drained | self._expired | self.soft_reset):
+                    m.d.sync += [self._state.eq(_State.RESET), status["undrained"].eq(~self.drained)]
+                    m.d.comb += self.ended.eq(Cat(0, status["error"] != 0, status["aborted"]))
+            with m.Case(_State.RESET):
+                m.d.sync += self._state.eq(_State.IDLE)
+
+    def _run(self, m: Module, status: dict[str, Signal]) -> None:
+        with m.If(self.error):
+            m.d.sync += [self._state.eq(_State.HALT), status["error"].eq(self.error_code)]
+        with m.Elif(self.soft_reset):
+            m.d.sync += [self._state.eq(_State.HALT), status["aborted"].eq(1)]
+        with m.Elif(self.done):
+            m.d.sync += [self._state.eq(_State.RESET), status["done"].eq(1)]
+            m.d.comb += self.ended.eq(1)
+        with m.Elif(self._expired):
+            m.d.sync += [self._state.eq(_State.HALT), status["error"].eq(ErrorCode.WATCHDOG)]
+
+
+class CounterBank(wiring.Component):
+    """The performance counters.
+
+    What happens in a cycle with ``enable`` is seen in ``values`` two cycles later, and stays.
+
+    Members
+    -------
+    clear : In(1)
+        All counters are 0 from the next cycle on.
+    enable : In(1)
+        This cycle counts.
+    cause : In(4)
+        Its `Cause`.
+    events : In(event_layout)
+        What else happened in it.
+    values : Out(array of 48-bit values)
+        In the order of `COUNTERS`.
+    """
+
+    def __init__(self) -> None:
+        super().__init__({
+            "clear": In(1),
+            "enable": In(1),
+            "cause": In(4),
+            "events": In(event_layout()),
+            "values": Out(data.ArrayLayout(COUNTER_BITS, len(COUNTERS))),
+        })
+
+    def elaborate(self, _platform: object) -> Module:
+        m = Module()
+        counted, cause, events = Signal(), Signal(4), Signal(event_layout())
+        m.d.sync += [counted.eq(self.enable), cause.eq(self.cause), events.eq(self.events)]
+        for index, counter in enumerate(COUNTERS):
+            if counter.cause is not None:
+                happened = cause == counter.cause
+            else:
+                happened = 1 if counter.name == "total" else getattr(events, counter.name)
+            with m.If(self.clear):
+                m.d.sync += self.values[index].eq(0)
+            with m.Elif(counted & happened):
+                m.d.sync += self.values[index].eq(self.values[index] + 1)
+        return m
+
+
+class RegisterFile(wiring.Component):
+    """The register map of `hwshift.program.registers`.
+
+    Members
+    -------
+    access : In(register_access)
+    running : In(1)
+        Registers that are locked during a run refuse writes.
+    status : In(32), counters : In(array of 48-bit values)
+        Values of read-only registers.
+    ended : In(3)
+        Bits of IRQ_STATUS to set.
+    settings : Out(settings_layout), watchdog : Out(32)
+    start_request, soft_reset : Out(1)
+        Strobes in the cycle in which CONTROL is written.
+    irq : Out(1)
+        A pending cause is enabled.
+    """
+
+    def __init__(self, config: AcceleratorConfig) -> None:
+        self._config = config
+        super().__init__({
+            "access": In(register_access(registers.ADDRESS_BITS)),
+            "running": In(1),
+            "status": In(32),
+            "counters": In(data.ArrayLayout(COUNTER_BITS, len(COUNTERS))),
+            "ended": In(3),
+            "settings": Out(settings_layout(config)),
+            "watchdog": Out(32),
+            "start_request": Out(1),
+            "soft_reset": Out(1),
+            "irq": Out(1),
+        })
+
+    def elaborate(self, _platform: object) -> Module:
+        m = Module()
+        values = self._values(m)
+        self._read(m, values)
+        self._write(m, values)
+        self._interrupt(m, values)
+        return m
+
+    def _values(self, m: Module) -> dict[str, Signal]:
+        """One signal per register; those with storage are registers, and settings are slices of them."""
+        fixed = {"ISA_VERSION": ISA_VERSION, "CONFIG_HASH": self._config.hash}
+        values = {}
+        for item in REGISTERS:
+            reset = fixed.get(item.name, item.reset) or 0
+            values[item.name] = Signal(32, init=reset, name=item.name)
+        m.d.comb += [values["STATUS"].eq(self.status), self.watchdog.eq(values["WATCHDOG"])]
+        for index, counter in enumerate(COUNTERS):
+            low, high = (values[f"COUNT_{counter.name.upper()}_{half}"] for half in ("LO", "HI"))
+            m.d.comb += Cat(low, high).eq(self.counters[index])
+        for name in _ADDRESSES:
+            both = Cat(values[f"{name.upper()}_LO"], values[f"{name.upper()}_HI"])
+            m.d.comb += getattr(self.settings, name).eq(both)
+        m.d.comb += self.settings.program_count.eq(values["PROGRAM_COUNT"])
+        return values
+
+    def _read(self, m: Module, values: dict[str, Signal]) -> None:
+        access = self.access
+        with m.Switch(access.read_address):
+            for item in REGISTERS:
+                with m.Case(item.offset // 4):
+                    m.d.comb += access.read_data.eq(values[item.name])
+            with m.Default():
+                m.d.comb += access.read_error.eq(1)
+
+    def _write(self, m: Module, values: dict[str, Signal]) -> None:
+        access = self.access
+        written = access.write_data & access.write_mask
+        with m.Switch(access.write_address):
+            for item in REGISTERS:
+                value = values[item.name]
+                merged = (value & ~access.write_mask) | written
+                with m.Case(item.offset // 4):
+                    if item.access in (Access.RW, Access.RW_IDLE):
+                        if item.access is Access.RW_IDLE:
+                            m.d.comb += access.write_error.eq(self.running)
+                        with m.If(access.write & ~access.write_error):
+                            m.d.sync += value.eq(merged & self._kept(item))
+                    elif item.name == "CONTROL":
+                        self._control(m, written)
+                    elif item.access is Access.RO:
+                        m.d.comb += access.write_error.eq(1)
+            with m.Default():
+                m.d.comb += access.write_error.eq(1)
+
+    def _kept(self, item: registers.Register) -> int:
+        """Bits of a register that have storage: none above the bus's address width."""
+        if item.name.endswith("_HI"):
+            return item.mask & ((1 << (self._config.address_width - 32)) - 1)
+        return item.mask
+
+    def _control(self, m: Module, written: Signal) -> None:
+        fields = REGISTER["CONTROL"].by_name
+        start, soft_reset = (written[fields[name].low] for name in ("start", "soft_reset"))
+        m.d.comb += [
+            self.soft_reset.eq(self.access.write & soft_reset),
+            self.start_request.eq(self.access.write & start & ~soft_reset),
+            self.access.write_error.eq(start & ~soft_reset & self.running),
+        ]
+
+    def _interrupt(self, m: Module, values: dict[str, Signal]) -> None:
+        pending, access = values["IRQ_STATUS"], self.access
+        clear = Signal(3)
+        with m.If(access.write & (access.write_address == REGISTER["IRQ_STATUS"].offset // 4)):
+            m.d.comb += clear.eq(access.write_data & access.write_mask)
+        m.d.sync += pending.eq((pending & ~clear) | self.ended)
+        m.d.comb += self.irq.eq((pending & values["IRQ_ENABLE"]).any())
+
+
+class Control(wiring.Component):
+    """The control port and the run that it starts and ends; see `RunControl` for the cycles.
+
+    Members
+    -------
+    s_axi : In(axi_lite)
+        32-bit AXI4-Lite, 4 KiB of address space. BVALID of an accepted START is raised in cycle 0.
+    irq : Out(1)
+        Level; a register, and 1 from the cycle after the one in which ``done`` ends the run.
+    start : Out(1)
+        The cycle before cycle 0: ``settings`` are stable, the engine has been reset, and what it registers at
+        the end of this cycle is valid in cycle 0.
+    running : Out(1)
+        A run goes on; 1 from cycle 0 to its last cycle. Counters count in these cycles.
+    halt : Out(1)
+        No new AR, AW or step may issue; what is under way finishes.
+    reset_engine : Out(1)
+        Synchronous reset of everything but this block.
+    settings : Out(settings_layout)
+    done : In(1)
+        END is at the head and everything before it has finished; sampled with ``running``.
+    drained : In(1)
+        No AXI transfer is under way and no address waits in a register; sampled with ``halt``.
+    error : In(1), error_code : In(8)
+        Strobe and `ErrorCode`; the first of a run counts.
+    progress : In(1)
+        An AXI handshake on any channel, or a step.
+    cause : In(4)
+        `Cause` of this cycle.
+    events : In(event_layout)
+        Strobes of this cycle.
+    """
+
+    def __init__(self, config: AcceleratorConfig) -> None:
+        self._config = config
+        super().__init__({
+            "s_axi": In(axi_lite(registers.ADDRESS_BITS)),
+            "irq": Out(1),
+            "start": Out(1), "running": Out(1), "halt": Out(1), "reset_engine": Out(1),
+            "settings": Out(settings_layout(config)),
+            "done": In(1), "drained": In(1), "error": In(1), "error_code": In(8), "progress": In(1),
+            "cause": In(4), "events": In(event_layout()),
+        })  # fmt: skip
+
+    def elaborate(self, _platform: object) -> Module:
+        m = Module()
+        m.submodules.slave = slave = AxiLiteSlave(registers.ADDRESS_BITS)
+        m.submodules.registers = file = RegisterFile(self._config)
+        m.submodules.run = run = RunControl()
+        m.submodules.counters = counters = CounterBank()
+        connect(m, flipped(self.s_axi), slave.s_axi)
+        connect(m, slave.access, file.access)
+        m.d.comb += [
+            run.start_request.eq(file.start_request),
+            run.soft_reset.eq(file.soft_reset),
+            run.watchdog.eq(file.watchdog),
+            file.running.eq(run.status[REGISTER["STATUS"].by_name["busy"].low]),
+            file.status.eq(run.status),
+            file.ended.eq(run.ended),
+            file.counters.eq(counters.values),
+            counters.clear.eq(run.start),
+            counters.enable.eq(run.running),
+            counters.cause.eq(self.cause),
+            counters.events.eq(self.events),
+            self.irq.eq(file.irq),
+            self.settings.eq(file.settings),
+        ]
+        for name in ("done", "drained", "error", "error_code", "progress"):
+            m.d.comb += getattr(run, name).eq(getattr(self, name))
+        for name in ("start", "running", "halt", "reset_engine"):
+            m.d.comb += getattr(self, name).eq(getattr(run, name))
+        return m

@@ -1,0 +1,189 @@
+"""The epilogue: scale, bias, activation, residual, activation, for C columns of P pixels."""
+
+from amaranth import Cat, Module, Mux, Shape, Signal, Value, signed, unsigned
+from amaranth.lib import data, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from hwshift.config import AcceleratorConfig
+from hwshift.golden.formats import MANTISSA_BITS
+from hwshift.program.isa import PARAM_ENTRY, Act
+from hwshift.program.params import DIGIT_BITS, NO_DIGIT
+from hwshift.rtl.array import map_layout
+from hwshift.rtl.interfaces import acc_shape, act_shape, epilogue_control, step_layout
+from hwshift.timing import timing
+
+__all__ = ["Epilogue", "param_write"]
+
+
+def param_write(config: AcceleratorConfig) -> data.StructLayout:
+    """A write of one bus-wide segment of a parameter row: ``address = tile * param_beats + segment``."""
+    segments = config.param_tiles * config.param_beats
+    return data.StructLayout({"en": 1, "address": range(segments), "data": config.bus_width})
+
+
+class Epilogue(wiring.Component):
+    """``y = floor(acc * m / 2**(G + s)) + b``, saturated, activation, + residual, saturated, activation.
+
+    A step's accumulators and control in stage E give ``y`` in stage E + 6: latency 6, one step per cycle, no
+    backpressure. Every accumulator of ``acc_width`` bits and every entry of `hwshift.program.params.encode_param`
+    is allowed. Without a residual in the step the second activation does nothing.
+
+    The activation bounds are not pipelined: they hold from stage E of a step that uses them to its stage E + 5.
+
+    Members
+    -------
+    param_write : In(param_write)
+        Loads the parameter table; starts as zeros. A row is not written in a cycle in which it is read.
+    param : In
+        Row of the step, in stage S.
+    valid : In(1), control : In(epilogue_control), acc : In(map_layout of acc_shape, [P][C])
+        Stage E.
+    residual_data : In(map_layout of act_shape, [P][C])
+        Stage E + 4; ignored for a step without residual. Only if the configuration has ``residual``.
+    y : Out(map_layout of act_shape, [P][C])
+        From registers; stage E + 6.
+    """
+
+    latency = 6
+
+    def __init__(self, config: AcceleratorConfig) -> None:
+        self._config = config
+        values = map_layout(act_shape(config), config.pixels, config.columns)
+        members = {
+            "param_write": In(param_write(config)),
+            "param": In(step_layout(config).members["param"]),
+            "valid": In(1), "control": In(epilogue_control(config)),
+            "acc": In(map_layout(acc_shape(config), config.pixels, config.columns)),
+            "y": Out(values),
+        }
+        if config.residual:
+            members["residual_data"] = In(values)
+        super().__init__(members)
+
+    def elaborate(self, _platform: object) -> Module:
+        m = Module()
+        pipe = _Pipe(m, self.valid, self.latency)
+        columns = self._parameters(m)
+        control, act = self.control, act_shape(self._config)
+        first = self._window(pipe, 3, "act", control.act, control.lo, control.hi)
+        if self._config.residual:
+            second_act = Mux(control.residual, control.residual_act, Act.NONE)
+            second = self._window(pipe, 5, "residual_act", second_act, control.residual_lo, control.residual_hi)
+            add = pipe.later(control.residual, 4, "residual")
+        for c, entry in enumerate(columns):
+            shift = pipe.later(entry.shift, 2, f"shift_{c}")
+            bias = pipe.later(entry.bias[:act.width].as_signed(), 3, f"bias_{c}")
+            for p in range(self._config.pixels):
+                lane = f"{p}_{c}"
+                product = self._product(pipe, self.acc[p][c], entry.scale, lane)
+                value = self._round(pipe, product, shift, lane)
+                value = pipe.register(3, clip(value + bias, *first), act, f"value_{lane}")
+                if self._config.residual:
+                    value = value + Mux(add, self.residual_data[p][c], 0)
+                    value = pipe.register(4, saturate(value, act.width), act, f"added_{lane}")
+                    value = pipe.register(5, clip(value, *second), act, f"y_{lane}")
+                else:
+                    value = pipe.register(4, value, act, f"added_{lane}")
+                    value = pipe.register(5, value, act, f"y_{lane}")
+                m.d.comb += self.y[p][c].eq(value)
+        return m
+
+    def _parameters(self, m: Module) -> list[data.View]:
+        """The parameter table: every column's entry of the row addressed in the cycle before."""
+        columns, beats = self._config.columns, self._config.param_beats
+        width = PARAM_ENTRY.bits * columns
+        segment = min(self._config.bus_width, width)
+        m.submodules.table = table = Memory(shape=unsigned(width), depth=self._config.param_tiles, init=[])
+        write, read = table.write_port(granularity=segment), table.read_port()
+        split = (beats - 1).bit_length()
+        m.d.comb += [
+            write.addr.eq(self.param_write.address[split:]),
+            write.data.eq(self.param_write.data[:segment].replicate(beats)),
+            read.addr.eq(self.param), read.en.eq(1),
+        ]
+        for i in range(beats):
+            m.d.comb += write.en[i].eq(self.param_write.en & (self.param_write.address[:split] == i))
+        entry = data.FlexibleLayout(PARAM_ENTRY.bits, {
+            item.name: data.Field(Shape(item.width, item.signed), PARAM_ENTRY.offsets[item.name])
+            for item in PARAM_ENTRY.fields
+        })
+        return list(data.View(data.ArrayLayout(entry, columns), read.data))
+
+    def _window(self, pipe: "_Pipe", stage: int, name: str, act: Value, lo: Value, hi: Value) -> tuple[Value, Value]:
+        """What an activation of stage E lets through, in a later stage.
+
+        Every activation is a clip, and saturation is part of it, since the window lies inside the format.
+        """
+        shape = act_shape(self._config)
+        act = pipe.later(act, stage - 1, name)
+        clamp, relu = act == Act.CLAMP, act == Act.RELU
+        low = Mux(clamp, lo, Mux(relu, 0, self._config.act.min))
+        high = Mux(clamp, hi, self._config.act.max)
+        return (pipe.register(stage - 1, low, shape, f"{name}_low"),
+                pipe.register(stage - 1, high, shape, f"{name}_high"))
+
+    def _product(self, pipe: "_Pipe", acc: Value, scale: Value, name: str) -> Value:
+        """``acc * m`` in stage E + 2: a multiplier registered twice, or signed digits added in two stages."""
+        shape, digits = signed(self._config.acc_width + MANTISSA_BITS), self._config.scale_digits
+        if digits is None:
+            half = pipe.register(0, acc * scale[:MANTISSA_BITS].as_signed(), shape, f"half_{name}")
+            return pipe.register(1, half, shape, f"product_{name}")
+        pairs = []
+        for i in range(0, digits, 2):
+            parts = [part for k in range(i, min(i + 2, digits))
+                     for part in _digit(acc, scale.word_select(k, DIGIT_BITS), shape.width)]
+            pairs.append(pipe.register(0, sum(parts[1:], parts[0]), shape, f"pair_{name}_{i // 2}"))
+        return pipe.register(1, sum(pairs[1:], pairs[0]), shape, f"product_{name}")
+
+    def _round(self, pipe: "_Pipe", product: Value, shift: Value, name: str) -> Value:
+        """``product >> (G + s)`` in stage E + 3, clipped to two bits more than an activation: it saturates alike."""
+        shape = signed(self._config.act.bits + 2)
+        scaled = (product[self._config.guard:].as_signed() >> shift).as_signed()
+        return pipe.register(2, saturate(scaled, shape.width), shape, f"scaled_{name}")
+
+
+class _Pipe:
+    """Data registers that are loaded where the stage in front of them is valid.
+
+    ``stage`` is that stage, counted from E; the register's value belongs to the next one.
+    """
+
+    def __init__(self, m: Module, valid: Value, stages: int) -> None:
+        self._m = m
+        self._valid = [valid]
+        for stage in range(1, stages):
+            after = Signal(name=f"valid_{stage}")
+            m.d.sync += after.eq(self._valid[-1])
+            self._valid.append(after)
+
+    def register(self, stage: int, value: Value, shape: Shape, name: str) -> Signal:
+        register = Signal(shape, name=name, reset_less=True)
+        with self._m.If(self._valid[stage]):
+            self._m.d.sync += register.eq(value)
+        return register
+
+    def later(self, value: Value, stages: int, name: str) -> Value:
+        """A value of stage E, some stages later."""
+        shape = value.shape()
+        for stage in range(stages):
+            value = self.register(stage, value, shape, f"{name}_{stage + 1}")
+        return value
+
+
+def clip(value: Value, low: Value, high: Value) -> Value:
+    """``min(max(value, low), high)``."""
+    return Mux(value < low, low, Mux(value > high, high, value))
+
+
+def saturate(value: Value, bits: int) -> Value:
+    """A signed value clipped to the two's complement range of fewer bits."""
+    sign, upper = value[-1], value[bits - 1:]
+    return Mux(upper.any() & ~upper.all(), Cat((~sign).replicate(bits - 1), sign), value[:bits]).as_signed()
+
+
+def _digit(acc: Value, code: Value, width: int) -> tuple[Value, Value]:
+    """Two addends that give one signed digit's share of the product, modulo ``2**width``."""
+    position, negative = code[:DIGIT_BITS - 1], code[DIGIT_BITS - 1]
+    shifted = Mux(position == NO_DIGIT, 0, (acc << position)[:width])
+    return (shifted ^ negative.replicate(width)).as_signed(), negative

@@ -1,0 +1,66 @@
+"""Verilog of the accelerator: deterministic text, one file."""
+
+import re
+
+from amaranth.back import verilog
+from amaranth.hdl import Elaboratable
+
+from hwshift import __version__
+from hwshift.config import AcceleratorConfig
+from hwshift.rtl.core import Core
+from hwshift.tools import pin_yosys
+
+__all__ = ["TOP", "compact_memories", "convert", "core_verilog", "trigger_at_start"]
+
+TOP = "hwshift_core"
+"""Name of the top module."""
+
+_INIT_BLOCK = re.compile(r"^  initial begin\n((?:    \S+ ?\[\d+\] = [^;\n]+;\n)+)  end\n", re.MULTILINE)
+_TRIGGER = re.compile(r"^  reg (\\\$auto\$verilog_backend\S+)  = 0;$", re.MULTILINE)
+_INIT_LINE = re.compile(r"    (\S+ ?)\[(\d+)\] = ([^;\n]+);\n")
+
+
+def compact_memories(text: str) -> str:
+    """Replace one assignment per memory word by a loop where all words start alike."""
+
+    def loop(match: re.Match) -> str:
+        lines = _INIT_LINE.findall(match.group(1))
+        names, _, values = (set(column) for column in zip(*lines, strict=True))
+        if len(names) != 1 or len(values) != 1 or len(lines) < 4:
+            return match.group(0)
+        name, value = names.pop(), values.pop()
+        return (
+            f"  initial begin : init_words_{match.start()}\n    integer i;\n"
+            f"    for (i = 0; i < {len(lines)}; i = i + 1) {name}[i] = {value};\n  end\n"
+        )
+
+    text = _INIT_BLOCK.sub(loop, text)
+    for number, label in enumerate(re.findall(r"init_words_\d+", text)):
+        text = text.replace(f"{label}\n", f"init_memory_{number}\n", 1)
+    return text
+
+
+def trigger_at_start(text: str) -> str:
+    """Let every ``always @*`` run once at time 0, also where a declaration's value is not an event.
+
+    Yosys names a register in each block that takes its first value at time 0. SystemVerilog sets a value in a
+    declaration before any block runs, so that Icarus would keep outputs at X until an input changes.
+    """
+    return _TRIGGER.sub(r"  reg \1 ;\n  initial \1 = 0;", text)
+
+
+def convert(design: Elaboratable, name: str, **options: object) -> str:
+    """Verilog of any component, without source locations, so that equal input gives equal bytes."""
+    pin_yosys()
+    text = verilog.convert(design, name=name, emit_src=False, strip_internal_attrs=True, **options)
+    return trigger_at_start(compact_memories(text))
+
+
+def core_verilog(config: AcceleratorConfig) -> str:
+    """The accelerator as one Verilog file with top module `TOP`."""
+    head = [
+        f"// hwshift {__version__}: {config.rows}x{config.columns}x{config.pixels} {config.pe}, {config.act}, "
+        f"weights {config.weights}, {config.guard} guard bits",
+        f"// configuration hash 0x{config.hash:08x}",
+    ]
+    return "\n".join(head) + "\n" + convert(Core(config), TOP)

@@ -1,0 +1,95 @@
+"""Fetch: instructions from memory, ahead of dispatch."""
+
+from amaranth import Cat, Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hwshift.config import AcceleratorConfig
+from hwshift.program.isa import INSTRUCTION_BYTES
+from hwshift.rtl.axi import beats_stream, burst_layout
+from hwshift.rtl.instruction import INSTRUCTION
+from hwshift.rtl.queue import Queue
+from hwshift.timing import timing
+
+__all__ = ["Fetch"]
+
+
+class Fetch(wiring.Component):
+    """Asks for bursts of up to ``timing.fetch_burst`` instructions while the queue has room for them.
+
+    The first burst is asked for in the cycle after ``start``. Beats are taken whenever they come; an instruction
+    whose last beat comes in cycle t can be popped from t + 1 on.
+
+    Members
+    -------
+    start : In(1), base : In(address_width), count : In(32)
+        Begin. ``base`` is a multiple of 256; lower bits are ignored.
+    burst : Out(stream of burst_layout)
+    beats : In(beats_stream)
+    o : stream of instructions
+    exhausted : Out(1)
+        Nothing is left to fetch or to pop.
+    """
+
+    def __init__(self, config: AcceleratorConfig) -> None:
+        self._config = config
+        super().__init__({
+            "start": In(1), "base": In(config.address_width), "count": In(32),
+            "burst": Out(stream.Signature(burst_layout(config))), "beats": In(beats_stream(config)),
+            "o": Out(stream.Signature(INSTRUCTION)), "exhausted": Out(1),
+        })  # fmt: skip
+
+    def elaborate(self, _platform: object) -> Module:
+        m = Module()
+        times = timing(self._config)
+        m.submodules.queue = queue = Queue(INSTRUCTION, times.instruction_queue)
+        wiring.connect(m, queue.o, wiring.flipped(self.o))
+        owed = Signal(range(times.instruction_queue + 1))  # asked for and not popped
+        remaining = Signal(32)
+        asked = Signal(range(times.fetch_burst + 1))
+        m.d.comb += [
+            asked.eq(Mux(remaining < times.fetch_burst, remaining, times.fetch_burst)),
+            self.burst.valid.eq((remaining != 0) & (owed + asked <= times.instruction_queue)),
+            self.exhausted.eq((remaining == 0) & (owed == 0)),
+        ]
+        taken, popped = self.burst.valid & self.burst.ready, self.o.valid & self.o.ready
+        m.d.sync += owed.eq(owed + Mux(taken, asked, 0) - popped)
+        self._address(m, asked, taken, remaining)
+        self._collect(m, queue)
+        return m
+
+    def _address(self, m: Module, asked: Signal, taken: Signal, remaining: Signal) -> None:
+        burst = self.burst.payload
+        block = timing(self._config).fetch_burst * INSTRUCTION_BYTES
+        split = (block - 1).bit_length()
+        # bursts before the last are whole blocks, so the address counts blocks; one bit more: beyond the bus
+        address = Signal(self._config.address_width - split + 1)
+        with m.If(self.start):
+            m.d.sync += [address.eq(self.base[split:]), remaining.eq(self.count)]
+        with m.Elif(taken):
+            m.d.sync += [
+                address.eq((address + 1) | (address[-1] << (len(address) - 1))),
+                remaining.eq(remaining - asked),
+            ]
+        m.d.comb += [
+            burst.address.eq(address[:-1] << split), burst.beyond.eq(address[-1]),
+            burst.beats.eq(asked * (INSTRUCTION_BYTES // self._config.beat_bytes)),
+            burst.last.eq(remaining == asked),
+        ]  # fmt: skip
+
+    def _collect(self, m: Module, queue: Queue) -> None:
+        """The last beat of an instruction pushes it, together with those that came before."""
+        count = INSTRUCTION_BYTES // self._config.beat_bytes
+        word = self.beats.payload
+        last = Signal(init=count == 1)
+        if count > 1:
+            before = Signal((count - 1) * self._config.bus_width)
+            beat = Signal(range(count))
+            m.d.comb += last.eq(beat == count - 1)
+            with m.If(self.beats.valid):
+                m.d.sync += [
+                    before.eq(Cat(before, word)[self._config.bus_width :]),
+                    beat.eq(Mux(last, 0, beat + 1)),
+                ]
+            word = Cat(before, word)
+        m.d.comb += [queue.i.valid.eq(self.beats.valid & last), queue.i.payload.eq(word)]

@@ -1,0 +1,104 @@
+"""Read master: AR and R, shared by fetch and loader."""
+
+from amaranth import Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hwshift.config import AcceleratorConfig
+from hwshift.program.registers import ErrorCode
+from hwshift.rtl.axi import OKAY, axi_read, beats_stream, burst_layout, drive_address, inside
+from hwshift.rtl.queue import Queue
+from hwshift.timing import timing
+
+__all__ = ["ReadMaster"]
+
+
+class ReadMaster(wiring.Component):
+    """Decides one burst per cycle, fetch before load, and routes the beats back by the order of the bursts.
+
+    A burst decided in cycle t (``ready`` of its stream) has ARVALID from t + 1 on. Decisions are made while the
+    AR register is empty or handshakes and fewer than ``timing.read_bursts`` bursts are outstanding: decided, and
+    their last beat not yet counted. Beats pass through in the cycle of their handshake; RREADY is always 1.
+
+    Members
+    -------
+    bus : Out(axi_read)
+    fetch, load : In(stream of burst_layout)
+    fetch_beats, load_beats : Out(beats_stream)
+    program_base, program_limit, read_base, read_limit : In(address_width)
+        First and last byte of the regions of fetches and loads.
+    halt : In(1)
+        No decisions.
+    drained : Out(1)
+        No burst is outstanding.
+    error : Out(1), error_code : Out(8)
+        A burst outside its region, which is never issued, or a beat whose RRESP is not OKAY.
+    """
+
+    def __init__(self, config: AcceleratorConfig) -> None:
+        self._config = config
+        address = config.address_width
+        super().__init__({
+            "bus": Out(axi_read(config)),
+            "fetch": In(stream.Signature(burst_layout(config))), "load": In(stream.Signature(burst_layout(config))),
+            "fetch_beats": Out(beats_stream(config)), "load_beats": Out(beats_stream(config)),
+            "program_base": In(address), "program_limit": In(address),
+            "read_base": In(address), "read_limit": In(address),
+            "halt": In(1), "drained": Out(1), "error": Out(1), "error_code": Out(8),
+        })  # fmt: skip
+
+    def elaborate(self, _platform: object) -> Module:
+        m = Module()
+        m.submodules.owners = owners = Queue(1, timing(self._config).read_bursts)
+        decide, last = self._decide(m, owners)
+        self._route(m, owners, last)
+        outstanding = Signal(range(timing(self._config).read_bursts + 1))
+        m.d.sync += outstanding.eq(outstanding + owners.i.valid - last)
+        m.d.comb += [
+            decide.eq((~self.bus.arvalid | self.bus.arready) & ~self.halt
+                      & (outstanding != timing(self._config).read_bursts)),
+            self.drained.eq(outstanding == 0),
+        ]  # fmt: skip
+        return m
+
+    def _decide(self, m: Module, owners: Queue) -> tuple[Signal, Signal]:
+        config = self._config
+        decide, last, chosen = Signal(), Signal(), Signal(burst_layout(config))
+        loading, allowed, refused = Signal(), Signal(), Signal()
+        fetched = inside(config, self.fetch.payload, self.program_base, self.program_limit)
+        loaded = inside(config, self.load.payload, self.read_base, self.read_limit)
+        m.d.comb += [
+            loading.eq(~self.fetch.valid),
+            allowed.eq(Mux(loading, loaded, fetched)),
+            owners.i.payload.eq(loading),
+            owners.i.valid.eq(decide & allowed & (self.fetch.valid | self.load.valid)),
+            refused.eq(decide & ~allowed & (self.fetch.valid | self.load.valid)),
+            self.fetch.ready.eq(decide & fetched),
+            self.load.ready.eq(decide & loaded & loading),
+        ]
+        register = Signal(burst_layout(config))
+        m.d.comb += chosen.eq(Mux(loading, self.load.payload.as_value(), self.fetch.payload.as_value()))
+        with m.If(owners.i.valid):
+            m.d.sync += register.eq(chosen)
+        with m.If(owners.i.valid | self.bus.arready):
+            m.d.sync += self.bus.arvalid.eq(owners.i.valid)
+        drive_address(m, config, self.bus, "ar", register)
+        self._report(m, refused, Mux(loading, ErrorCode.READ_REGION, ErrorCode.PROGRAM_REGION))
+        return decide, last
+
+    def _route(self, m: Module, owners: Queue, last: Signal) -> None:
+        bus, loading = self.bus, owners.o.payload
+        m.d.comb += [
+            bus.rready.eq(1), last.eq(bus.rvalid & bus.rlast), owners.o.ready.eq(last),
+            self.fetch_beats.valid.eq(bus.rvalid & owners.o.valid & ~loading),
+            self.load_beats.valid.eq(bus.rvalid & owners.o.valid & loading),
+            self.fetch_beats.payload.eq(bus.rdata), self.load_beats.payload.eq(bus.rdata),
+        ]  # fmt: skip
+
+    def _report(self, m: Module, refused: Signal, region: Mux) -> None:
+        failed = Signal()
+        m.d.comb += [
+            failed.eq(self.bus.rvalid & (self.bus.rresp != OKAY)),
+            self.error.eq(failed | refused),
+            self.error_code.eq(Mux(failed, ErrorCode.READ_RESPONSE, region)),
+        ]

@@ -1,0 +1,336 @@
+"""Shift buffer: R banks of activations, read with one displacement per lane, and port B with its users."""
+
+from collections.abc import Sequence
+
+from amaranth import Cat, Const, Module, Mux, ShapeLike, Signal, Value
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from hwshift.config import AcceleratorConfig
+from hwshift.program import isa
+from hwshift.rtl.delay import delay
+from hwshift.rtl.instruction import layout_of
+from hwshift.rtl.interfaces import (
+    act_shape,
+    load_request,
+    residual_request,
+    step_layout,
+    store_request,
+    write_request,
+)
+from hwshift.rtl.lane_address import LaneAddress, lane_pixels, lane_region, lane_step
+from hwshift.timing import timing
+
+__all__ = ["Bank", "LaneTable", "PortB", "ShiftBuffer", "bank_port", "lane_write", "strobe"]
+
+
+def strobe(shape: ShapeLike) -> wiring.Signature:
+    """A payload that is taken in every cycle in which it is valid."""
+    return wiring.Signature({"valid": Out(1), "payload": Out(shape)})
+
+
+def bank_port(config: AcceleratorConfig) -> wiring.Signature:
+    """Port B of one bank: a word per half, the rest per sub-bank; ``q`` follows a read by one cycle."""
+    act, subs = act_shape(config), config.sub_banks
+    return wiring.Signature({
+        "word": Out(data.ArrayLayout((config.feature_depth - 1).bit_length(), 2)),
+        "write": Out(subs), "data": Out(data.ArrayLayout(act, subs)),
+        "read": Out(subs), "q": In(data.ArrayLayout(act, subs)),
+    })  # fmt: skip
+
+
+def lane_write(config: AcceleratorConfig) -> wiring.Signature:
+    """Write of one bus beat into the lane table: beat ``address mod lane_beats`` of a row."""
+    beats = config.lane_rows * config.lane_beats
+    return wiring.Signature({
+        "en": Out(1), "address": Out((beats - 1).bit_length()), "data": Out(config.bus_width),
+    })  # fmt: skip
+
+
+def _users(config: AcceleratorConfig) -> dict[str, wiring.Member]:
+    """The four users of port B."""
+    act = act_shape(config)
+    return {
+        "write": In(strobe(write_request(config))),
+        "residual": In(strobe(residual_request(config))),
+        "residual_data": Out(data.ArrayLayout(data.ArrayLayout(act, config.columns), config.pixels)),
+        "load": In(stream.Signature(load_request(config))),
+        "store": In(stream.Signature(store_request(config))),
+        "store_data": Out(data.ArrayLayout(act, config.rows)),
+    }
+
+
+def _pick(index: Value, options: Sequence[Value]) -> Value:
+    """The option at ``index``; the first one for an index without an option."""
+    choice = options[0]
+    for position, option in enumerate(options[1:], 1):
+        choice = Mux(index == position, option, choice)
+    return choice
+
+
+class LaneTable(wiring.Component):
+    """The lane table: ``lane_rows`` rows of R entries.
+
+    Latency one cycle from ``row`` to ``entries``, one row per cycle, no backpressure. A row may not be read
+    in the cycle in which it is written.
+    """
+
+    def __init__(self, config: AcceleratorConfig) -> None:
+        self._config = config
+        super().__init__({
+            "write": In(lane_write(config)),
+            "en": In(1), "row": In((config.lane_rows - 1).bit_length()),
+            "entries": Out(data.ArrayLayout(layout_of(isa.LANE_ENTRY), config.rows)),
+        })  # fmt: skip
+
+    def elaborate(self, _platform: object) -> Module:
+        m = Module()
+        beats = self._config.lane_beats
+        shape = data.ArrayLayout(self._config.bus_width, beats)
+        m.submodules.rows = rows = Memory(shape=shape, depth=self._config.lane_rows, init=[])
+        read, write = rows.read_port(transparent_for=()), rows.write_port(granularity=1)
+        segment_bits = (beats - 1).bit_length()
+        segment, row = self.write.address[:segment_bits], self.write.address[segment_bits:]
+        m.d.comb += [
+            read.en.eq(self.en), read.addr.eq(self.row), self.entries.eq(read.data),
+            write.addr.eq(row), write.data.eq(Cat(self.write.data for _ in range(beats))),
+        ]  # fmt: skip
+        for beat in range(beats):
+            m.d.comb += write.en[beat].eq(self.write.en & (segment == beat))
+        return m
+
+
+class Bank(wiring.Component):
+    """One bank: 2P memories, the choice of P activations by port A, and port B.
+
+    Port A: latency two cycles from ``pixels`` to ``x``, one step per cycle, no backpressure. Of pixel lanes
+    that touch one sub-bank in the same step, only the lowest reads right. Port B: data one cycle after a
+    read, and a sub-bank that is written is not read. Port A may not read a word in the cycle in which port B
+    writes it.
+
+    Members
+    -------
+    en : In(1), pixels : In(lane_pixels)
+        Stage 4.
+    relu : In(1)
+        Stage 5, of the same step: negative values become 0, after what is outside the map has been filled in.
+    x : Out(array of P activations)
+        Stage 6, registered.
+    port : In(bank_port)
+    """
+
+    def __init__(self, config: AcceleratorConfig) -> None:
+        self._config = config
+        super().__init__({
+            "en": In(1), "pixels": In(lane_pixels(config)), "relu": In(1),
+            "x": Out(data.ArrayLayout(act_shape(config), config.pixels)),
+            "port": In(bank_port(config)),
+        })  # fmt: skip
+
+    def elaborate(self, _platform: object) -> Module:
+        m = Module()
+        fetched = [self._sub_bank(m, sub) for sub in range(self._config.sub_banks)]
+        pixels = Signal(lane_pixels(self._config), reset_less=True)
+        m.d.sync += pixels.eq(self.pixels)
+        for lane in range(self._config.pixels):
+            self._activation(m, pixels[lane], fetched, self.x[lane])
+        return m
+
+    def _sub_bank(self, m: Module, sub: int) -> Value:
+        shape = act_shape(self._config)
+        memory = Memory(shape=shape, depth=self._config.feature_depth, init=[])
+        m.submodules[f"sub_{sub}"] = memory
+        array, read, write = memory.read_port(), memory.read_port(), memory.write_port()
+        word, half = self.pixels[-1].word, sub // self._config.pixels
+        for pixel in reversed(list(self.pixels)[:-1]):
+            word = Mux(pixel.sub == sub, pixel.word, word)
+        m.d.comb += [
+            array.en.eq(self.en), array.addr.eq(word),
+            write.en.eq(self.port.write[sub]), write.addr.eq(self.port.word[half]),
+            write.data.eq(self.port.data[sub]),
+            read.en.eq(self.port.read[sub] & ~self.port.write[sub]), read.addr.eq(self.port.word[half]),
+            self.port.q[sub].eq(read.data),
+        ]  # fmt: skip
+        return array.data
+
+    def _activation(self, m: Module, pixel: data.View, fetched: Sequence[Value], x: Value) -> None:
+        act = self._config.act
+        value = Signal(act_shape(self._config), name="value")
+        m.d.comb += value.eq(Mux(pixel.fill, Const(act.min, act_shape(self._config)), 0))
+        with m.If(pixel.inside):
+            m.d.comb += value.eq(_pick(pixel.sub, fetched))
+        m.d.sync += x.eq(Mux(self.relu & value[-1], 0, value))
+
+
+class PortB(wiring.Component):
+    """Shares port B of all banks; see `ShiftBuffer` for the members.
+
+    Requests reach the banks in the same cycle; data of a read is there one cycle later.
+    """
+
+    def __init__(self, config: AcceleratorConfig) -> None:
+        self._config = config
+        super().__init__(_users(config) | {"banks": Out(bank_port(config)).array(config.rows)})
+
+    def elaborate(self, _platform: object) -> Module:
+        m = Module()
+        write, residual, load, store = (
+            self.write.payload, self.residual.payload, self.load.payload, self.store.payload
+        )  # fmt: skip
+        writing, reading, loading = Signal(2), Signal(2), Signal(2)
+        for half in range(2):
+            m.d.comb += [
+                writing[half].eq(self.write.valid & (write.half == half)),
+                reading[half].eq(self.residual.valid & (residual.half == half)),
+                loading[half].eq(self.load.valid & (load.sub[-1] == half)),
+            ]
+        m.d.comb += [
+            self.load.ready.eq(~(writing | reading).bit_select(load.sub[-1], 1)),
+            self.store.ready.eq(~(writing | reading | loading).bit_select(store.sub[-1], 1)),
+        ]
+        for half in range(2):
+            word = Mux(loading[half], load.word, store.word)
+            word = Mux(writing[half], write.word, Mux(reading[half], residual.word, word))
+            m.d.comb += [bank.word[half].eq(word) for bank in self.banks]
+        for sub in range(self._config.sub_banks):
+            self._write_sub_bank(m, sub, writing[sub // self._config.pixels])
+            self._read_sub_bank(m, sub, reading[sub // self._config.pixels])
+        self._residual_data(m)
+        self._store_data(m)
+        return m
+
+    def _write_sub_bank(self, m: Module, sub: int, writing: Value) -> None:
+        """Pixel p goes to place lane0 + p of the half, so place i takes pixel i - lane0, if there is one."""
+        columns, place = self._config.columns, sub % self._config.pixels
+        write, load = self.write.payload, self.load.payload
+        pixels = [place - lane0 for lane0 in range(self._config.pixels)]
+        enable, loaded = Signal(name=f"enable_{sub}"), Signal(name=f"loaded_{sub}")
+        values = Signal(data.ArrayLayout(act_shape(self._config), columns), name=f"values_{sub}")
+        m.d.comb += [
+            enable.eq(writing & _pick(write.lane0, [write.pixels[p] if p >= 0 else 0 for p in pixels])),
+            values.eq(_pick(write.lane0, [write.data[p].as_value() for p in pixels if p >= 0])),
+            loaded.eq(self.load.valid & self.load.ready & (load.sub == sub)),
+        ]
+        for index, bank in enumerate(self.banks):
+            group, column = divmod(index, columns)
+            mine = enable & write.columns[column] & (write.group == group)
+            m.d.comb += [
+                bank.write[sub].eq(mine | (loaded & load.banks[index])),
+                bank.data[sub].eq(Mux(writing, values[column], load.data[index])),
+            ]
+
+    def _read_sub_bank(self, m: Module, sub: int, reading: Value) -> None:
+        stored = self.store.valid & self.store.ready & (self.store.payload.sub == sub)
+        m.d.comb += [bank.read[sub].eq(reading | stored) for bank in self.banks]
+
+    def _residual_data(self, m: Module) -> None:
+        lanes, columns = self._config.pixels, self._config.columns
+        half, lane0, group = (
+            delay(m, getattr(self.residual.payload, name), 1, name, reset_less=True)
+            for name in ("half", "lane0", "group")
+        )
+        for column in range(columns):
+            banks = [self.banks[group_ * columns + column] for group_ in range(self._config.groups)]
+            subs = [_pick(group, [bank.q[sub] for bank in banks]) for sub in range(self._config.sub_banks)]
+            values = [Mux(half, subs[lanes + place], subs[place]) for place in range(lanes)]
+            for lane in range(lanes):
+                m.d.comb += self.residual_data[lane][column].eq(_pick(lane0, values[lane:]))
+
+    def _store_data(self, m: Module) -> None:
+        sub = delay(m, self.store.payload.sub, 1, "store_sub", reset_less=True)
+        for value, bank in zip(self.store_data, self.banks, strict=True):
+            m.d.comb += value.eq(_pick(sub, list(bank.q)))
+
+
+class ShiftBuffer(wiring.Component):
+    """The memory of feature maps: every lane reads its own neighbour of the step's pixels.
+
+    Port A takes one step per cycle, without backpressure; ``x`` follows `latency` cycles later. Of pixel
+    lanes that touch one sub-bank in the same step, only the lowest reads right: see
+    `hwshift.program.ports.lanes_per_step`.
+
+    Port B takes, per half and cycle, one request: the first of write, residual, load, store. The first two
+    are never refused, so a residual may not meet a write on its half; a load or store request is granted
+    (``ready``) in the cycle it is made unless one before it touches its half. A word that port B writes in
+    cycle t is read by requests and steps that address it in t + 1 or later; port A may not address it in t.
+
+    Memories start as zeros and survive reset.
+
+    Tested with every P, R = 4 and 8, act formats of 8 to 32 bits, strides 0 to 15, dx and dy -64 to 63.
+
+    Members
+    -------
+    cmd : In(strobe of `step_layout`)
+        In stage 1.
+    x : Out(array [P][R] of activations)
+        In stage 6.
+    lane_write : In
+        ``en``, ``address`` (row * lane_beats + beat) and ``data``: one bus beat into the lane table.
+    write : In(strobe of `write_request`)
+    residual : In(strobe of `residual_request`)
+    residual_data : Out(array [P][C] of activations)
+        One cycle after the request; pixels that lie beyond the half are arbitrary.
+    load : stream of `load_request`
+    store : stream of `store_request`
+    store_data : Out(array [R] of activations)
+        One cycle after the request was granted.
+    """
+
+    def __init__(self, config: AcceleratorConfig) -> None:
+        self._config = config
+        act = act_shape(config)
+        super().__init__(_users(config) | {
+            "cmd": In(strobe(step_layout(config))),
+            "x": Out(data.ArrayLayout(data.ArrayLayout(act, config.rows), config.pixels)),
+            "lane_write": In(lane_write(config)),
+        })  # fmt: skip
+
+    @property
+    def latency(self) -> int:
+        """Cycles from ``cmd`` to ``x``."""
+        times = timing(self._config)
+        return times.x_stage - times.lane_stage
+
+    def elaborate(self, _platform: object) -> Module:
+        m = Module()
+        m.submodules.table = table = LaneTable(self._config)
+        m.submodules.port_b = port_b = PortB(self._config)
+        wiring.connect(m, wiring.flipped(self.lane_write), table.write)
+        for name in ("write", "residual", "load", "store"):
+            wiring.connect(m, wiring.flipped(getattr(self, name)), getattr(port_b, name))
+        m.d.comb += [
+            table.en.eq(self.cmd.valid), table.row.eq(self.cmd.payload.lane_row),
+            self.residual_data.eq(port_b.residual_data), self.store_data.eq(port_b.store_data),
+        ]  # fmt: skip
+        step, region = self._stage_2(m), self._stage_3(m)
+        times = timing(self._config)
+        en = delay(m, self.cmd.valid, times.read_stage - times.lane_stage, "read")
+        relu = delay(m, self.cmd.payload.relu_fetch, self.latency - 1, "relu", reset_less=True)
+        for index in range(self._config.rows):
+            m.submodules[f"lane_{index}"] = lane = LaneAddress(self._config)
+            m.submodules[f"bank_{index}"] = bank = Bank(self._config)
+            wiring.connect(m, port_b.banks[index], bank.port)
+            m.d.comb += [
+                lane.entry.eq(table.entries[index]), lane.step.eq(step), lane.region.eq(region),
+                bank.pixels.eq(lane.pixels), bank.en.eq(en), bank.relu.eq(relu),
+            ]  # fmt: skip
+            m.d.comb += [self.x[pixel][index].eq(bank.x[pixel]) for pixel in range(self._config.pixels)]
+        return m
+
+    def _stage_2(self, m: Module) -> data.View:
+        step, cmd = Signal(lane_step(self._config), reset_less=True), self.cmd.payload
+        for name in ("y", "offset", "width", "height", "pad_min"):
+            m.d.sync += getattr(step, name).eq(getattr(cmd, name))
+        for lane, x in enumerate(step.x):
+            # lane * stride without a multiplier
+            parts = [(cmd.stride_x << bit) for bit in range(lane.bit_length()) if lane >> bit & 1]
+            m.d.sync += x.eq(sum(parts, cmd.x))
+        return step
+
+    def _stage_3(self, m: Module) -> data.View:
+        region = Signal(lane_region(self._config), reset_less=True)
+        base = delay(m, self.cmd.payload.base, 1, "base", reset_less=True)
+        length = delay(m, self.cmd.payload.length, 1, "length", reset_less=True)
+        m.d.sync += [region.base.eq(base), region.length.eq(length), region.wrapped.eq(base - length)]
+        return region

@@ -1,0 +1,113 @@
+"""Storer: STORE instructions from the shift buffer to write bursts."""
+
+from amaranth import Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from hwshift.config import AcceleratorConfig
+from hwshift.program import isa
+from hwshift.program.isa import Token
+from hwshift.rtl.axi import burst_layout
+from hwshift.rtl.bursts import Bursts, transfer_layout
+from hwshift.rtl.delay import delay
+from hwshift.rtl.instruction import INSTRUCTION, layout_of
+from hwshift.rtl.interfaces import act_shape, store_request
+from hwshift.rtl.pixel_walk import PixelWalk, region_layout
+from hwshift.rtl.queue import Queue
+from hwshift.timing import timing
+
+__all__ = ["Storer"]
+
+
+class Storer(wiring.Component):
+    """Reads a map from port B, a beat per cycle, and asks for the bursts that write it.
+
+    With no place left to read and no burst left to ask for, the head of ``i`` is popped when its tokens are
+    available; reads and bursts begin in the next cycle and run apart. A read granted in cycle t is in the data FIFO
+    for t + 2; reads are made while the FIFO has places neither filled nor promised. The last burst of an instruction
+    reserves the tokens that it pushes, and waits while one is at its limit; its response pushes them.
+
+    Members
+    -------
+    i : stream of instructions (STORE)
+    port : Out(stream of store_request), store_data : In(array [R] of activations)
+        Port B; data in the cycle after the grant.
+    burst : Out(stream of burst_layout), beats : Out(stream of beats), responded : In(1)
+        The write master; responses come in the order of the bursts.
+    available, at_limit : In(5), pop, reserve, push : Out(5)
+        Token counters above zero and at their limits; tokens taken, promised and given.
+    idle : Out(1)
+        Nothing waits, and every burst has its response.
+    """
+
+    def __init__(self, config: AcceleratorConfig) -> None:
+        self._config = config
+        tokens = len(Token)
+        super().__init__({
+            "i": In(stream.Signature(INSTRUCTION)),
+            "port": Out(stream.Signature(store_request(config))),
+            "store_data": In(data.ArrayLayout(act_shape(config), config.rows)),
+            "burst": Out(stream.Signature(burst_layout(config))), "beats": Out(stream.Signature(config.bus_width)),
+            "responded": In(1),
+            "available": In(tokens), "at_limit": In(tokens),
+            "pop": Out(tokens), "reserve": Out(tokens), "push": Out(tokens), "idle": Out(1),
+        })  # fmt: skip
+
+    def elaborate(self, _platform: object) -> Module:
+        m = Module()
+        m.submodules.bursts = bursts = Bursts(self._config)
+        m.submodules.walk = walk = PixelWalk(self._config)
+        m.submodules.fifo = fifo = Queue(self._config.bus_width, timing(self._config).store_fifo)
+        m.submodules.pushes = pushes = Queue(len(Token), timing(self._config).write_bursts)
+        connect(m, fifo.o, flipped(self.beats))
+        reading, start = Signal(), Signal()
+        store = data.View(layout_of(isa.STORE), self.i.payload)
+        m.d.comb += [
+            start.eq(self.i.valid & ~reading & ~bursts.active & ((store.pop & ~self.available) == 0)),
+            self.i.ready.eq(start), bursts.start.eq(start), walk.start.eq(start), self.pop.eq(Mux(start, store.pop, 0)),
+            walk.last_beat.eq(self._config.vector_beats - 1),
+            self.idle.eq(~(self.i.valid | reading | bursts.active | pushes.o.valid)),
+        ]  # fmt: skip
+        for name in transfer_layout().members:
+            m.d.comb += getattr(bursts.transfer, name).eq(getattr(store, name))
+        for name in region_layout().members:
+            m.d.comb += getattr(walk.region, name).eq(getattr(store, name))
+        lanes, push = Signal.like(store.last_lanes), Signal.like(store.push)
+        with m.If(start):
+            m.d.sync += [reading.eq(1), lanes.eq(store.last_lanes), push.eq(store.push)]
+        with m.Elif(walk.advance & walk.last):
+            m.d.sync += reading.eq(0)
+        self._read(m, walk, fifo, reading, lanes)
+        self._ask(m, bursts, pushes, push)
+        return m
+
+    def _read(self, m: Module, walk: PixelWalk, fifo: Queue, reading: Signal, lanes: Signal) -> None:
+        """One beat per grant; the data comes a cycle later, when ``lanes`` still is its instruction's."""
+        config, credit = self._config, Signal(range(fifo.depth + 1), init=fifo.depth)
+        granted = walk.advance
+        m.d.comb += [
+            self.port.valid.eq(reading & (credit != 0)), self.port.payload.eq(walk.place),
+            granted.eq(self.port.valid & self.port.ready), fifo.i.valid.eq(delay(m, granted, 1, "granted")),
+        ]  # fmt: skip
+        m.d.sync += credit.eq(credit - granted + (fifo.o.valid & fifo.o.ready))
+        beat = delay(m, walk.beat, 1, "beat", reset_less=True)
+        masked = delay(m, walk.last_slot, 1, "last_slot", reset_less=True)
+        elements = data.View(data.ArrayLayout(config.act.storage_bits, config.beat_elements), fifo.i.payload)
+        vector = [Mux(masked & ~lanes[bank], 0, self.store_data[bank]) for bank in range(config.rows)]
+        with m.Switch(beat):
+            for index in range(config.vector_beats):
+                with m.Case(index):
+                    for element in range(config.beat_elements):
+                        m.d.comb += elements[element].eq(vector[index * config.beat_elements + element])
+
+    def _ask(self, m: Module, bursts: Bursts, pushes: Queue, push: Signal) -> None:
+        asked, may = bursts.o.payload, Signal()
+        taken = self.burst.valid & self.burst.ready
+        m.d.comb += [
+            may.eq(~(asked.last & (push & self.at_limit).any())),
+            self.burst.valid.eq(bursts.o.valid & may), self.burst.payload.eq(asked),
+            bursts.o.ready.eq(self.burst.ready & may),
+            self.reserve.eq(Mux(taken & asked.last, push, 0)),
+            pushes.i.valid.eq(taken), pushes.i.payload.eq(self.reserve),
+            pushes.o.ready.eq(self.responded), self.push.eq(Mux(self.responded, pushes.o.payload, 0)),
+        ]  # fmt: skip

@@ -1,0 +1,50 @@
+"""The five token counters that order load, compute and store."""
+
+from amaranth import Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from hwshift.program.isa import Token
+
+__all__ = ["TokenCounters"]
+
+_COUNT = len(Token)
+
+
+class TokenCounters(wiring.Component):
+    """One counter per token, one producer and one consumer each.
+
+    A producer first *reserves* a token (it may not where ``at_limit``) and *pushes* it when the work has retired;
+    load and store do both at once. All changes show in the next cycle.
+
+    Members
+    -------
+    reserve, push, pop : In(5)
+        Strobes, one bit per `Token`.
+    available : Out(5)
+        Counters above zero.
+    at_limit : Out(5)
+        Counters at ``limit``, tokens under way included.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        super().__init__({
+            "reserve": In(_COUNT), "push": In(_COUNT), "pop": In(_COUNT),
+            "available": Out(_COUNT), "at_limit": Out(_COUNT),
+        })
+
+    def elaborate(self, _platform: object) -> Module:
+        m = Module()
+        for index in range(_COUNT):
+            count = Signal(range(self._limit + 1), name=f"count_{index}")
+            owed = Signal(range(self._limit + 1), name=f"owed_{index}")
+            m.d.sync += [
+                count.eq(count + self.push[index] - self.pop[index]),
+                owed.eq(owed + self.reserve[index] - self.pop[index]),
+            ]
+            m.d.comb += [
+                self.available[index].eq(count != 0),
+                self.at_limit[index].eq(owed == self._limit),
+            ]
+        return m

@@ -1,0 +1,85 @@
+"""Write master: AW, W and B of the storer."""
+
+from amaranth import Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hwshift.config import AcceleratorConfig
+from hwshift.program.registers import ErrorCode
+from hwshift.rtl.axi import OKAY, axi_write, burst_layout, drive_address, inside
+from hwshift.rtl.queue import Queue
+from hwshift.timing import timing
+
+__all__ = ["WriteMaster"]
+
+
+class WriteMaster(wiring.Component):
+    """Decides one burst per cycle; its W beats follow its AW handshake.
+
+    A burst decided in cycle t (``burst.ready``) has AWVALID from t + 1 on; with the handshake in cycle a, its beats
+    can go from a + 1 on, after those of the bursts before, as ``beats`` has them. Decisions are made while the AW
+    register is empty or handshakes and fewer than ``timing.write_bursts`` bursts are outstanding: decided, and
+    their response not yet counted. BREADY is always 1.
+
+    Members
+    -------
+    bus : Out(axi_write)
+    burst : In(stream of burst_layout)
+    beats : In(stream of beats)
+    write_base, write_limit : In(address_width)
+        First and last byte that may be written.
+    responded : Out(1)
+        A response has come, in the order of the bursts.
+    halt : In(1)
+        No decisions; the beats of decided bursts still go.
+    drained : Out(1)
+        No burst is outstanding.
+    error : Out(1), error_code : Out(8)
+        A burst outside the region, which is never issued, or a BRESP that is not OKAY.
+    """
+
+    def __init__(self, config: AcceleratorConfig) -> None:
+        self._config = config
+        super().__init__({
+            "bus": Out(axi_write(config)),
+            "burst": In(stream.Signature(burst_layout(config))), "beats": In(stream.Signature(config.bus_width)),
+            "write_base": In(config.address_width), "write_limit": In(config.address_width),
+            "responded": Out(1), "halt": In(1), "drained": Out(1), "error": Out(1), "error_code": Out(8),
+        })  # fmt: skip
+
+    def elaborate(self, _platform: object) -> Module:
+        m = Module()
+        bus, limit = self.bus, timing(self._config).write_bursts
+        outstanding, decide, allowed, failed = Signal(range(limit + 1)), Signal(), Signal(), Signal()
+        taken = self.burst.valid & self.burst.ready
+        m.d.sync += outstanding.eq(outstanding + taken - self.responded)
+        m.d.comb += [
+            allowed.eq(inside(self._config, self.burst.payload, self.write_base, self.write_limit)),
+            decide.eq((~bus.awvalid | bus.awready) & ~self.halt & (outstanding != limit)),
+            self.burst.ready.eq(decide & allowed),
+            bus.bready.eq(1), self.responded.eq(bus.bvalid), self.drained.eq(outstanding == 0),
+            failed.eq(bus.bvalid & (bus.bresp != OKAY)),
+            self.error.eq(failed | (decide & self.burst.valid & ~allowed)),
+            self.error_code.eq(Mux(failed, ErrorCode.WRITE_RESPONSE, ErrorCode.WRITE_REGION)),
+        ]  # fmt: skip
+        register = Signal(burst_layout(self._config))
+        with m.If(taken):
+            m.d.sync += register.eq(self.burst.payload)
+        with m.If(taken | bus.awready):
+            m.d.sync += bus.awvalid.eq(taken)
+        drive_address(m, self._config, bus, "aw", register)
+        self._send(m, register)
+        return m
+
+    def _send(self, m: Module, register: Signal) -> None:
+        bus, sent = self.bus, Signal.like(register.beats)
+        m.submodules.lengths = lengths = Queue(register.beats.shape(), timing(self._config).write_bursts)
+        m.d.comb += [
+            lengths.i.valid.eq(bus.awvalid & bus.awready), lengths.i.payload.eq(register.beats),
+            bus.wvalid.eq(lengths.o.valid & self.beats.valid), bus.wdata.eq(self.beats.payload), bus.wstrb.eq(-1),
+            bus.wlast.eq(sent + 1 == lengths.o.payload),
+            self.beats.ready.eq(lengths.o.valid & bus.wready),
+            lengths.o.ready.eq(bus.wvalid & bus.wready & bus.wlast),
+        ]  # fmt: skip
+        with m.If(bus.wvalid & bus.wready):
+            m.d.sync += sent.eq(Mux(bus.wlast, 0, sent + 1))

@@ -1,0 +1,359 @@
+"""Cycle model of the compute side: dispatch, pass generator, weight fetcher, sequencer, tokens.
+
+One record holds the registers; the functions below are called once per cycle in the order of `compute_cycle` and
+mirror `rtl/dispatch.py`, `rtl/pass_generator.py`, `rtl/weight_fetch.py` and `rtl/sequencer.py` decision by decision.
+A function reads what the registers held at the start of the cycle; queue levels and counters change in `commit`.
+"""
+
+import numpy as np
+from numba import njit
+
+from hwshift.config import AcceleratorConfig
+from hwshift.program.counters import Cause
+from hwshift.program.isa import Opcode, Token
+from hwshift.sim.cycle.columns import F
+from hwshift.timing import Timing
+
+__all__ = ["COMPUTE_STATE", "commit", "compute_cycle", "new_compute_state", "port_b"]
+
+IDLE, PREP, RUN = 0, 1, 2
+_END, _LOAD, _DESCRIPTOR = int(Opcode.END), int(Opcode.LOAD), int(Opcode.DESCRIPTOR)
+_ACTIVATION, _COMPUTE, _STORE, _HEADER = (int(op) for op in (
+    Opcode.ACTIVATION, Opcode.COMPUTE, Opcode.STORE, Opcode.HEADER))
+_BUSY, _PORT, _DRAIN = int(Cause.BUSY), int(Cause.PORT), int(Cause.DRAIN)
+_WEIGHT_LOAD, _WEIGHT_WAIT = int(Cause.WEIGHT_LOAD), int(Cause.WEIGHT_WAIT)
+_TOKEN_FULL, _WAIT_LOAD, _WAIT_STORE = int(Cause.TOKEN_FULL), int(Cause.WAIT_LOAD), int(Cause.WAIT_STORE)
+_SETUP, _FETCH, _TAIL = int(Cause.SETUP), int(Cause.FETCH), int(Cause.TAIL)
+_LOAD_COMPUTE, _STORE_COMPUTE = int(Token.LOAD_COMPUTE), int(Token.STORE_COMPUTE)
+_TOKENS = len(Token)
+_RESIDUAL_TO_WRITE = 3
+_RING = 64  # longer than the pipeline
+_QUEUE = 16  # longer than any queue
+
+_I = np.int64
+COMPUTE_STATE = np.dtype([
+    # constants of the configuration
+    ("unit_queue", _I), ("weight_queue", _I), ("pass_queue", _I), ("token_limit", _I), ("raw_distance", _I), ("retire", _I),
+    ("weight_release", _I), ("write_stage", _I), ("residual_stage", _I), ("tile_words", _I), ("weight_tiles", _I), ("pixels", _I),
+    # dispatch: program index of the next instruction; queues hold program indices
+    ("next", _I), ("end", _I),
+    ("load_queue", _I, _QUEUE), ("load_head", _I), ("load_level", _I), ("load_push", _I), ("load_pop", _I),
+    ("compute_queue", _I, _QUEUE), ("compute_head", _I), ("compute_level", _I), ("compute_push", _I), ("compute_pop", _I),
+    ("store_queue", _I, _QUEUE), ("store_head", _I), ("store_level", _I), ("store_push", _I), ("store_pop", _I),
+    ("weight_records", _I, _QUEUE), ("weight_head", _I), ("weight_level", _I), ("weight_push", _I), ("weight_pop", _I),
+    ("fetched_pop", _I),
+    # pass generator
+    ("front", _I), ("work", _I), ("k", _I), ("chunk", _I), ("tile", _I), ("rows_left", _I),
+    # pass queue
+    ("pass_work", _I, _QUEUE), ("pass_rows", _I, _QUEUE), ("pass_last", _I, _QUEUE), ("pass_swap", _I, _QUEUE),
+    ("pass_final", _I, _QUEUE), ("pass_drain", _I, _QUEUE), ("pass_head", _I), ("pass_level", _I), ("pass_push", _I),
+    ("pass_pop", _I),
+    # weight fetcher
+    ("w_busy", _I), ("w_work", _I), ("w_k", _I), ("w_chunk", _I), ("w_tile", _I), ("w_row", _I), ("w_full", _I), ("w_loading", _I),
+    ("avail", _I), ("room", _I), ("w_release", _I), ("w_released", _I, _RING),
+    # sequencer
+    ("valid", _I), ("cur_work", _I), ("cur_rows", _I), ("cur_last", _I), ("cur_swap", _I), ("cur_final", _I), ("cur_drain", _I),
+    ("row", _I), ("column", _I), ("since", _I), ("pushed", _I, _RING), ("reserve", _I),
+    # what the issues of the last cycles do on port B: 0 nothing, 1 write, 2 write with residual; and the half
+    ("writes", _I, _RING), ("halves", _I, _RING),
+    # tokens
+    ("count", _I, _TOKENS), ("owed", _I, _TOKENS), ("compute_tokens", _I),
+    # counters
+    ("causes", _I, len(Cause)), ("steps", _I),
+])
+
+
+def new_compute_state(config: AcceleratorConfig, timing: Timing) -> np.recarray:
+    """Registers at cycle 0, as an array of one record."""
+    state = np.zeros(1, COMPUTE_STATE).view(np.recarray)
+    for name in ("unit_queue", "weight_queue", "pass_queue", "token_limit", "raw_distance", "retire", "weight_release",
+                 "write_stage", "residual_stage"):
+        state[name] = getattr(timing, name)
+    state["tile_words"], state["weight_tiles"], state["pixels"] = config.tile_words, config.weight_tiles, config.pixels
+    state["room"], state["since"] = config.weight_tiles, timing.retire
+    return state
+
+
+@njit(cache=True)
+def _tokens_available(s, mask):
+    for index in range(_TOKENS):
+        if mask >> index & 1 and s.count[index] == 0:
+            return False
+    return True
+
+
+@njit(cache=True)
+def _tokens_at_limit(s, mask):
+    for index in range(_TOKENS):
+        if mask >> index & 1 and s.owed[index] == s.token_limit:
+            return True
+    return False
+
+
+@njit(cache=True)
+def _dispatch(s, program, fetched):
+    """Pop the head of the instruction queue (``fetched`` entries) if its target has room."""
+    s.fetched_pop, s.load_push, s.compute_push, s.store_push, s.weight_push, s.end = 0, 0, 0, 0, 0, 0
+    if fetched == 0:
+        return
+    opcode = program[s.next, F.opcode]
+    if opcode == _END:
+        s.end = 1
+    elif opcode == _HEADER:
+        s.fetched_pop = 1
+    elif opcode == _LOAD:
+        s.load_push = s.load_level < s.unit_queue
+    elif opcode == _STORE:
+        s.store_push = s.store_level < s.unit_queue
+    elif opcode == _COMPUTE:
+        s.weight_push = s.compute_level < s.unit_queue and s.weight_level < s.weight_queue
+        s.compute_push = s.weight_push
+    else:
+        s.compute_push = s.compute_level < s.unit_queue
+    if s.load_push or s.store_push or s.compute_push:
+        s.fetched_pop = 1
+
+
+@njit(cache=True)
+def _quiet(s):
+    return s.valid == 0 and s.pass_level == 0 and s.since == s.retire
+
+
+@njit(cache=True)
+def _front_waits(s, program):
+    """Token mask the pass generator misses in IDLE, 0 if none."""
+    if s.front != IDLE or s.compute_level == 0:
+        return 0
+    head = s.compute_queue[s.compute_head]
+    if program[head, F.opcode] != _COMPUTE:
+        return 0
+    missing, pop = 0, program[head, F.pop]
+    for index in range(_TOKENS):
+        if pop >> index & 1 and s.count[index] == 0:
+            missing |= 1 << index
+    return missing
+
+
+@njit(cache=True)
+def _pass_generator(s, program, missing, quiet):
+    s.compute_pop, s.pass_push, s.compute_tokens = 0, 0, 0
+    if s.front == IDLE:
+        if s.compute_level == 0:
+            return
+        head = s.compute_queue[s.compute_head]
+        opcode = program[head, F.opcode]
+        if opcode == _DESCRIPTOR:
+            s.compute_pop = 1
+        elif opcode == _ACTIVATION:
+            s.compute_pop = 1 if quiet else 0
+        elif missing == 0:
+            s.compute_pop, s.compute_tokens = 1, program[head, F.pop]
+            s.work, s.k, s.chunk, s.tile, s.rows_left = head, 0, 0, 0, program[head, F.rows]
+            s.front = PREP
+    elif s.front == PREP:
+        s.front = RUN
+    elif s.pass_level < s.pass_queue:
+        _push_pass(s, program)
+
+
+@njit(cache=True)
+def _push_pass(s, program):
+    work = s.work
+    last = s.k + 1 == program[work, F.ktile_count]
+    last_chunk = s.chunk + 1 == program[work, F.chunks]
+    last_tile = s.tile + 1 == program[work, F.tiles]
+    begin = s.k == 0 and s.chunk == 0 and s.tile == 0
+    slot = (s.pass_head + s.pass_level) % _QUEUE
+    s.pass_push = 1
+    s.pass_work[slot] = work
+    s.pass_rows[slot] = s.rows_left if last_chunk else program[work, F.chunk_rows]
+    s.pass_last[slot] = last
+    s.pass_swap[slot] = program[work, F.hold_weights] == 0 or begin
+    s.pass_final[slot] = last and last_chunk and last_tile
+    s.pass_drain[slot] = program[work, F.drain] == 1 and begin
+    s.k += 1
+    if last:
+        s.k = 0
+        s.rows_left -= program[work, F.chunk_rows]
+        s.chunk += 1
+        if last_chunk:
+            s.chunk, s.rows_left = 0, program[work, F.rows]
+            s.tile += 1
+            if last_tile:
+                s.front = IDLE
+
+
+@njit(cache=True)
+def _weight_fetcher(s, program, take, cycle):
+    s.w_release, s.weight_pop = 0, 0
+    hold = program[s.w_work, F.hold_weights] == 1
+    final_use = hold or s.w_chunk + 1 == program[s.w_work, F.chunks]
+    offset = 0 if final_use else s.w_k
+    issue = s.w_loading == 1 or ((s.w_full == 0 or take) and s.w_busy == 1 and offset < s.avail)
+    last_row = issue and s.w_row == s.tile_words - 1
+    done = False
+    if last_row:
+        s.w_full, s.w_loading, s.w_row = 1, 0, 0
+        done = _next_weight_tile(s, program, hold)
+        if final_use:
+            s.w_release = 1
+            s.w_released[(cycle + s.weight_release - 1) % _RING] = 1
+    elif issue:
+        s.w_full, s.w_loading, s.w_row = 0, 1, s.w_row + 1
+    elif take:
+        s.w_full = 0
+    if s.w_busy == 0 or done:
+        s.w_busy = 1 if s.weight_level > 0 else 0
+        if s.w_busy:
+            s.w_work, s.weight_pop = s.weight_records[s.weight_head], 1
+            s.w_k, s.w_chunk, s.w_tile = 0, 0, 0
+
+
+@njit(cache=True)
+def _next_weight_tile(s, program, hold):
+    """Advance the loops after a tile; True after the record's last."""
+    s.w_k += 1
+    if hold:
+        return True
+    if s.w_k == program[s.w_work, F.ktile_count]:
+        s.w_k, s.w_chunk = 0, s.w_chunk + 1
+        if s.w_chunk == program[s.w_work, F.chunks]:
+            s.w_chunk, s.w_tile = 0, s.w_tile + 1
+            return s.w_tile == program[s.w_work, F.tiles]
+    return False
+
+
+@njit(cache=True)
+def _sequencer(s, program, missing, cycle):
+    """Decide, count the cause, advance. Returns 1 if a step with swap issued."""
+    s.pass_pop, s.reserve = 0, 0
+    s.writes[cycle % _RING] = 0
+    take = 0
+    if s.valid == 0:
+        cause = _idle_cause(s, missing)
+    else:
+        work = s.cur_work
+        first_step = s.row == 0 and s.column == 0
+        last_column = s.column + 1 == program[work, F.steps]
+        last_step = last_column and s.row + 1 == s.cur_rows
+        final = s.cur_final == 1 and last_step
+        half = (program[work, F.out_x0] + s.column * program[work, F.out_step]) // s.pixels & 1
+        residual = program[work, F.residual]
+        before = (cycle - _RESIDUAL_TO_WRITE) % _RING
+        if first_step and s.cur_drain and s.since < s.raw_distance:
+            cause = _DRAIN
+        elif first_step and s.cur_swap and s.w_full == 0:
+            cause = _WEIGHT_LOAD if s.w_loading else _WEIGHT_WAIT
+        elif final and _tokens_at_limit(s, program[work, F.push]):
+            cause = _TOKEN_FULL
+        elif s.cur_last and residual and s.writes[before] > 0 and s.halves[before] == half:
+            cause = _PORT
+        else:
+            cause = _BUSY
+            take = 1 if first_step and s.cur_swap else 0
+            if s.cur_last:
+                s.writes[cycle % _RING], s.halves[cycle % _RING] = 1 + residual, half
+            if final:
+                s.reserve = program[work, F.push]
+                s.pushed[(cycle + s.retire - 1) % _RING] = s.reserve
+            s.steps += 1
+            s.column += 1
+            if last_column:
+                s.column, s.row = 0, 0 if last_step else s.row + 1
+    s.causes[cause] += 1
+    return take, cause == _BUSY, cause == _BUSY and last_step
+
+
+@njit(cache=True)
+def _idle_cause(s, missing):
+    empty = s.compute_level == 0 and s.front == IDLE and s.pass_level == 0
+    if s.end and empty:
+        return _TAIL
+    if missing & _LOAD_COMPUTE:
+        return _WAIT_LOAD
+    if missing & _STORE_COMPUTE:
+        return _WAIT_STORE
+    return _FETCH if empty else _SETUP
+
+
+@njit(cache=True)
+def _next_pass(s, finished):
+    if s.valid == 0 or finished:
+        s.valid = 1 if s.pass_level > 0 else 0
+        if s.valid:
+            head = s.pass_head
+            s.cur_work, s.cur_rows, s.cur_last = s.pass_work[head], s.pass_rows[head], s.pass_last[head]
+            s.cur_swap, s.cur_final, s.cur_drain = s.pass_swap[head], s.pass_final[head], s.pass_drain[head]
+            s.pass_pop = 1
+
+
+@njit(cache=True)
+def compute_cycle(s, program, fetched, cycle):
+    """One cycle of the compute side; ``fetched`` is the level of the instruction queue.
+
+    Returns whether the engine's compute side was idle (nothing waits, every last step has retired) at its start.
+    """
+    _dispatch(s, program, fetched)
+    quiet = _quiet(s)
+    missing = _front_waits(s, program)
+    idle = quiet and s.compute_level == 0 and s.front == IDLE
+    take, issued, finished = _sequencer(s, program, missing, cycle)
+    wrote = issued and s.cur_last == 1
+    _weight_fetcher(s, program, take, cycle)
+    _pass_generator(s, program, missing, quiet)
+    _next_pass(s, finished)
+    if wrote:
+        s.since = 1
+    elif s.since < s.retire:
+        s.since += 1
+    return idle
+
+
+@njit(cache=True)
+def port_b(s, cycle):
+    """Halves (bit mask) of port B that the epilogue uses in this cycle: writes and residual reads."""
+    mask = 0
+    write, residual = (cycle - s.write_stage) % _RING, (cycle - s.residual_stage) % _RING
+    if s.writes[write] > 0:
+        mask |= 1 << s.halves[write]
+    if s.writes[residual] == 2:
+        mask |= 1 << s.halves[residual]
+    return mask
+
+
+@njit(cache=True)
+def commit(s, cycle, unit_pops, unit_reserves, unit_pushes, take_room, tile_done):
+    """End of the cycle: queues, token counters, ring. The masks are tokens of loader and storer together."""
+    if s.fetched_pop:
+        index = s.next
+        s.next += 1
+        if s.load_push:
+            s.load_queue[(s.load_head + s.load_level) % _QUEUE] = index
+        if s.compute_push:
+            s.compute_queue[(s.compute_head + s.compute_level) % _QUEUE] = index
+        if s.weight_push:
+            s.weight_records[(s.weight_head + s.weight_level) % _QUEUE] = index
+        if s.store_push:
+            s.store_queue[(s.store_head + s.store_level) % _QUEUE] = index
+    s.load_level += s.load_push - s.load_pop
+    s.load_head = (s.load_head + s.load_pop) % _QUEUE
+    s.compute_level += s.compute_push - s.compute_pop
+    s.compute_head = (s.compute_head + s.compute_pop) % _QUEUE
+    s.weight_level += s.weight_push - s.weight_pop
+    s.weight_head = (s.weight_head + s.weight_pop) % _QUEUE
+    s.store_level += s.store_push - s.store_pop
+    s.store_head = (s.store_head + s.store_pop) % _QUEUE
+    s.pass_level += s.pass_push - s.pass_pop
+    s.pass_head = (s.pass_head + s.pass_pop) % _QUEUE
+    slot = cycle % _RING
+    pops = s.compute_tokens | unit_pops
+    pushes = s.pushed[slot] | unit_pushes
+    reserves = s.reserve | unit_reserves
+    s.pushed[slot] = 0
+    for index in range(_TOKENS):
+        popped = pops >> index & 1
+        s.count[index] += (pushes >> index & 1) - popped
+        s.owed[index] += (reserves >> index & 1) - popped
+    s.avail += tile_done - s.w_release
+    s.room += s.w_released[slot] - take_room
+    s.w_released[slot] = 0

@@ -1,0 +1,117 @@
+"""The cycle model: every counter of the accelerator, exactly, without computing a single activation."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+from hwshift.errors import SimulationError
+from hwshift.program.counters import COUNTERS
+from hwshift.program.image import Program
+from hwshift.sim.cycle.axi_memory import new_axi_state
+from hwshift.sim.cycle.columns import program_table
+from hwshift.sim.cycle.compute_side import commit, compute_cycle, new_compute_state, port_b
+from hwshift.sim.cycle.memory_side import instructions_ready, memory_cycle, memory_idle, new_memory_state
+from hwshift.sim.stalls import StallPattern
+from hwshift.timing import timing
+
+__all__ = ["MemoryTiming", "simulate_cycles"]
+
+_EVENTS = ("fetch_beats", "load_beats", "store_beats", "read_bursts", "write_bursts")
+
+
+@dataclass(frozen=True)
+class MemoryTiming:
+    """How the memory behaves.
+
+    Parameters
+    ----------
+    read_latency, write_latency : int
+        Cycles from an AR handshake to the burst's first beat, and from the last W handshake to its response.
+    stalls : StallPattern or None
+    """
+
+    read_latency: int = 16
+    write_latency: int = 8
+    stalls: StallPattern | None = None
+
+
+@njit(cache=True)
+def _mask(counts, value, above):
+    """Bits of the counters above ``value`` (or equal to it)."""
+    mask = 0
+    for index in range(len(counts)):
+        if (counts[index] > value) if above else (counts[index] == value):
+            mask |= 1 << index
+    return mask
+
+
+@njit(cache=True)
+def _run(compute, memory, axi, program, stalls, max_cycles, issues):
+    """Cycle by cycle until the engine is idle. Returns the number of cycles, or -1 if that is never.
+
+    ``issues`` receives the cycle of every step as far as it reaches.
+    """
+    for cycle in range(max_cycles):
+        load_head = compute.load_queue[compute.load_head] if compute.load_level > 0 else -1
+        store_head = compute.store_queue[compute.store_head] if compute.store_level > 0 else -1
+        available = _mask(compute.count, 0, True)
+        at_limit = _mask(compute.owed, compute.token_limit, False)
+        waiting = load_head >= 0 or store_head >= 0 or memory.reads > 0
+        busy = waiting or not memory_idle(memory)
+        idle = compute_cycle(compute, program, instructions_ready(memory), cycle)
+        if compute.steps > 0 and compute.steps <= len(issues) and issues[compute.steps - 1] < 0:
+            issues[compute.steps - 1] = cycle
+        if compute.end and idle and not busy:
+            return cycle + 1
+        memory_cycle(memory, axi, program, stalls, cycle, load_head, store_head, compute.fetched_pop,
+                     available, at_limit, compute.room, port_b(compute, cycle))  # fmt: skip
+        compute.load_pop, compute.store_pop = memory.load_pop, memory.store_pop
+        commit(compute, cycle, memory.load_tokens | memory.store_tokens, memory.load_pushes | memory.store_reserves,
+               memory.load_pushes | memory.store_pushes, memory.take_room, memory.tile_done)  # fmt: skip
+    return -1
+
+
+def simulate_cycles(
+    program: Program, memory: MemoryTiming | None = None, *, max_cycles: int = 1 << 40, issues: np.ndarray | None = None
+) -> dict[str, int]:
+    """Predict the counters of one run.
+
+    Parameters
+    ----------
+    program : Program
+    memory : MemoryTiming or None
+        None: the defaults of `MemoryTiming`.
+    max_cycles : int
+        Give up then.
+    issues : ndarray of int64, filled with -1, or None
+        Receives the cycle in which each step issued, as far as it reaches.
+
+    Returns
+    -------
+    dict of str to int
+        Every counter of `hwshift.program.counters.COUNTERS`, in that order.
+
+    Raises
+    ------
+    SimulationError
+        If the run has not ended after ``max_cycles``.
+    """
+    memory = memory or MemoryTiming()
+    times, config = timing(program.config), program.config
+    words = program.words()
+    compute = new_compute_state(config, times)
+    memories = new_memory_state(config, times, len(words)).view(np.recarray)
+    axi = new_axi_state(memory.read_latency, memory.write_latency).view(np.recarray)
+    stalls = (memory.stalls or StallPattern.none()).matrix()
+    issues = np.zeros(0, np.int64) if issues is None else issues
+    total = _run(compute[0], memories[0], axi[0], program_table(words), stalls, max_cycles, issues)
+    if total < 0:
+        raise SimulationError(f"the run has not ended after {max_cycles} cycles", where=program.name)
+    values = {"total": total, "steps": int(compute["steps"][0])}
+    values |= {name: int(memories[name][0]) for name in _EVENTS}
+    causes = compute["causes"][0]
+    return {
+        counter.name: values[counter.name] if counter.cause is None else int(causes[counter.cause])
+        for counter in COUNTERS
+    }

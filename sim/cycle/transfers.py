@@ -1,0 +1,105 @@
+"""Cycle model: the walks over memory and shift buffer that loads and stores share.
+
+A walk is a row of integers; the constants below are its columns. They mirror `rtl/bursts.py` and
+`rtl/pixel_walk.py`.
+"""
+
+from numba import njit
+
+from hwshift.program.isa import BURST_BEATS
+from hwshift.sim.cycle.columns import F
+
+__all__ = [
+    "ACTIVE",
+    "BURST_COLUMNS",
+    "WALK_COLUMNS",
+    "begin_bursts",
+    "begin_walk",
+    "burst_beats",
+    "burst_is_last",
+    "next_burst",
+    "next_place",
+    "walk_half",
+    "walk_is_last",
+]
+
+ACTIVE, ROWS, ROW_BEATS, STRIDE, LEFT, ADDRESS, ROW_ADDRESS = range(7)
+BURST_COLUMNS = 7
+BEAT, SLOTS, COLUMNS, LINES, X, END_BEAT, ALL_SLOTS, WIDTH, X0 = range(9)
+WALK_COLUMNS = 9
+_BURST = BURST_BEATS
+_PAGE = 4096
+
+
+@njit(cache=True)
+def begin_bursts(burst, program, index):
+    """The bursts of the LOAD or STORE at ``index``."""
+    burst[ACTIVE], burst[ROWS] = 1, program[index, F.rows]
+    burst[ROW_BEATS] = burst[LEFT] = program[index, F.row_beats]
+    burst[STRIDE] = program[index, F.row_stride]
+    burst[ADDRESS] = burst[ROW_ADDRESS] = program[index, F.address]
+
+
+@njit(cache=True)
+def burst_beats(burst, beat_bytes):
+    """Beats of the burst that comes next."""
+    to_page = (_PAGE - burst[ADDRESS] % _PAGE) // beat_bytes
+    return min(_BURST, burst[LEFT], to_page)
+
+
+@njit(cache=True)
+def burst_is_last(burst, beats):
+    """Whether the burst that comes next, of ``beats`` beats, ends its instruction."""
+    return burst[ROWS] == 1 and burst[LEFT] == beats
+
+
+@njit(cache=True)
+def next_burst(burst, beats, beat_bytes):
+    """The burst that comes next has been taken."""
+    burst[LEFT] -= beats
+    burst[ADDRESS] += beats * beat_bytes
+    if burst[LEFT] == 0:
+        burst[ROWS] -= 1
+        burst[LEFT] = burst[ROW_BEATS]
+        burst[ROW_ADDRESS] += burst[STRIDE]
+        burst[ADDRESS] = burst[ROW_ADDRESS]
+        burst[ACTIVE] = burst[ROWS] != 0
+
+
+@njit(cache=True)
+def begin_walk(walk, program, index, beats, slots):
+    """Row, pixel, slot and beat of the LOAD or STORE at ``index``, with ``beats`` beats per slot."""
+    walk[BEAT], walk[END_BEAT] = 0, beats - 1
+    walk[SLOTS] = walk[ALL_SLOTS] = slots
+    walk[COLUMNS] = walk[WIDTH] = program[index, F.width]
+    walk[LINES] = program[index, F.rows]
+    walk[X] = walk[X0] = program[index, F.x0]
+
+
+@njit(cache=True)
+def walk_half(walk, pixels):
+    """The half of the banks' sub-banks in which the place lies, as a mask."""
+    return 1 << (walk[X] // pixels & 1)
+
+
+@njit(cache=True)
+def walk_is_last(walk):
+    """Whether this is the last place."""
+    return walk[BEAT] == walk[END_BEAT] and walk[SLOTS] == 1 and walk[COLUMNS] == 1 and walk[LINES] == 1
+
+
+@njit(cache=True)
+def next_place(walk):
+    """To the next beat, slot, pixel or row."""
+    walk[BEAT] += 1
+    if walk[BEAT] <= walk[END_BEAT]:
+        return
+    walk[BEAT] = 0
+    walk[SLOTS] -= 1
+    if walk[SLOTS] == 0:
+        walk[SLOTS] = walk[ALL_SLOTS]
+        walk[X] += 1
+        walk[COLUMNS] -= 1
+        if walk[COLUMNS] == 0:
+            walk[X], walk[COLUMNS] = walk[X0], walk[WIDTH]
+            walk[LINES] -= 1

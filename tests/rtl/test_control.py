@@ -1,0 +1,449 @@
+"""Tests of the control port: AXI4-Lite, registers, the run's beginning and end, counters."""
+
+import random
+
+import pytest
+from amaranth.sim import Simulator
+
+from hwshift.config import PRESETS
+from hwshift.program.counters import COUNTERS, Cause
+from hwshift.program.isa import ISA_VERSION
+from hwshift.program.registers import APERTURE, REGISTER, REGISTERS, Access, ErrorCode, counter_offset
+from hwshift.rtl.axi_lite import OKAY, SLVERR, AxiLiteSlave
+from hwshift.rtl.control import Control, event_layout
+
+CONFIG = PRESETS["4x4"]
+START, SOFT_RESET = 1, 2
+DONE, ERROR, ABORTED = 1, 2, 4  # bits of IRQ_STATUS
+OFFSET = {name: item.offset for name, item in REGISTER.items()}
+
+
+def simulate(dut, bench, limit=20_000):
+    """Run a bench to its end; a clock that goes on past the limit is a failure."""
+
+    async def watchdog(ctx):
+        await ctx.tick().repeat(limit)
+        pytest.fail(f"the bench has not ended after {limit} cycles")
+
+    sim = Simulator(dut)
+    sim.add_clock(1e-6)
+    sim.add_testbench(bench)
+    sim.add_testbench(watchdog, background=True)
+    sim.run()
+
+
+class Bus:
+    """AXI4-Lite master for an idle bus, one transfer at a time."""
+
+    def __init__(self, ctx, port):
+        self.ctx, self.port = ctx, port
+
+    async def send(self, channel, **payload):
+        """Offer a transfer and return in the cycle after its handshake."""
+        for name, value in payload.items():
+            self.ctx.set(getattr(self.port, name), value)
+        valid = getattr(self.port, f"{channel}valid")
+        self.ctx.set(valid, 1)
+        await self.ctx.tick().until(getattr(self.port, f"{channel}ready"))
+        self.ctx.set(valid, 0)
+
+    async def receive(self, channel, *names):
+        """Take a transfer and return its payload, in the cycle after its handshake."""
+        ready, port = getattr(self.port, f"{channel}ready"), self.port
+        self.ctx.set(ready, 1)
+        sampled = self.ctx.tick().sample(*(getattr(port, name) for name in names))
+        values = await sampled.until(getattr(port, f"{channel}valid"))
+        self.ctx.set(ready, 0)
+        return values
+
+    async def write(self, register, value, strobes=0b1111):
+        """Write a register, by name or offset, and return the response."""
+        offset = OFFSET.get(register, register)
+        await self.send("aw", awaddr=offset)
+        await self.send("w", wdata=value, wstrb=strobes)
+        return (await self.receive("b", "bresp"))[0]
+
+    async def read(self, register):
+        """Value and response of a register, by name or offset."""
+        await self.send("ar", araddr=OFFSET.get(register, register))
+        return await self.receive("r", "rdata", "rresp")
+
+    async def value(self, register):
+        """Value of a register that can be read."""
+        value, response = await self.read(register)
+        assert response == OKAY
+        return value
+
+    async def status(self):
+        """Fields of STATUS that are not 0."""
+        fields = REGISTER["STATUS"].unpack(await self.value("STATUS"))
+        return {name: value for name, value in fields.items() if value}
+
+    async def counters(self):
+        """Counters that are not 0."""
+        values = {}
+        for index, counter in enumerate(COUNTERS):
+            low, high = [await self.value(counter_offset(index) + word) for word in (0, 4)]
+            values[counter.name] = low | high << 32
+        return {name: value for name, value in values.items() if value}
+
+
+def with_control(limit=20_000):
+    """Decorator: run the function on a new `Control` with its bus at once."""
+
+    def wrap(body):
+        def test():
+            dut = Control(CONFIG)
+
+            async def bench(ctx):
+                await body(ctx, dut, Bus(ctx, dut.s_axi))
+
+            simulate(dut, bench, limit)
+
+        test.__name__ = body.__name__
+        return test
+
+    return wrap
+
+
+async def start(ctx, dut, bus):
+    """Start a run; returns in its cycle 0."""
+    await bus.send("aw", awaddr=OFFSET["CONTROL"])
+    ctx.set(dut.s_axi.bready, 1)
+    await bus.send("w", wdata=START, wstrb=1)
+    assert ctx.get(dut.start)
+    await ctx.tick()
+    assert ctx.get(dut.running) and ctx.get(dut.s_axi.bvalid)
+    assert ctx.get(dut.s_axi.bresp) == OKAY
+
+
+# -- the slave ----------------------------------------------------------------------------------------------------
+
+
+def test_slave_latency():
+    dut = AxiLiteSlave(12)
+
+    async def bench(ctx):
+        bus, port = Bus(ctx, dut.s_axi), dut.s_axi
+        await bus.send("aw", awaddr=0x124)
+        assert not ctx.get(dut.access.write)
+        await bus.send("w", wdata=5, wstrb=0b0101)  # accepted in cycle t
+        assert ctx.get(dut.access.write)  # t + 1
+        assert (ctx.get(dut.access.write_address), ctx.get(dut.access.write_data)) == (0x124 // 4, 5)
+        assert ctx.get(dut.access.write_mask) == 0x00FF00FF
+        assert not ctx.get(port.bvalid)
+        await ctx.tick()
+        assert ctx.get(port.bvalid) and not ctx.get(dut.access.write)  # t + 2
+        await bus.send("ar", araddr=0x120)  # not held up by the response that waits
+        assert ctx.get(dut.access.read_address) == 0x120 // 4 and not ctx.get(port.rvalid)
+        await ctx.tick()
+        assert ctx.get(port.rvalid) and ctx.get(port.bvalid)
+
+    simulate(dut, bench)
+
+
+@pytest.mark.parametrize("address_bits", [2, 65])
+def test_slave_address_bits(address_bits):
+    with pytest.raises(ValueError, match=rf"^address_bits must lie in 3\.\.64, not {address_bits}$"):
+        AxiLiteSlave(address_bits)
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.5, 0.9])
+@pytest.mark.parametrize("seed", range(3))
+def test_slave_with_independent_channels(seed, pause):
+    """Every channel pauses at random; writes arrive once and in order, reads see the register's value."""
+    rng, dut, count = random.Random(seed), AxiLiteSlave(12), 40
+    writes = [(4 * rng.randrange(8), rng.getrandbits(32)) for _ in range(count)]
+    reads = [4 * rng.randrange(8) for _ in range(count)]
+    seen, memory = [], {4 * index: 0 for index in range(8)}
+
+    async def idle(ctx):
+        while rng.random() < pause:
+            await ctx.tick()
+
+    def sender(channel, items, *names):
+        async def bench(ctx):
+            for item in items:
+                await idle(ctx)
+                await Bus(ctx, dut.s_axi).send(channel, **dict(zip(names, item, strict=True)))
+
+        return bench
+
+    def receiver(channel, got, *names):
+        async def bench(ctx):
+            for _ in range(count):
+                await idle(ctx)
+                got.append(tuple(await Bus(ctx, dut.s_axi).receive(channel, *names)))
+
+        return bench
+
+    async def registers(ctx):
+        access = dut.access
+        while True:
+            address = 4 * ctx.get(access.read_address)
+            ctx.set(access.read_data, memory.get(address, 0))
+            ctx.set(access.read_error, address >= 16)
+            ctx.set(access.write_error, ctx.get(access.write_address) >= 4)
+            await ctx.delay(0)
+            if ctx.get(access.write):
+                seen.append((4 * ctx.get(access.write_address), ctx.get(access.write_data)))
+            await ctx.tick()
+
+    answers, data = [], []
+    sim = Simulator(dut)
+    sim.add_clock(1e-6)
+    sim.add_testbench(sender("aw", [(a,) for a, _ in writes], "awaddr"))
+    sim.add_testbench(sender("w", [(d, 15) for _, d in writes], "wdata", "wstrb"))
+    sim.add_testbench(sender("ar", [(a,) for a in reads], "araddr"))
+    sim.add_testbench(receiver("b", answers, "bresp"))
+    sim.add_testbench(receiver("r", data, "rdata", "rresp"))
+    sim.add_testbench(registers, background=True)
+    sim.run_until(20e-3)
+    assert seen == writes
+    assert answers == [(SLVERR if address >= 16 else OKAY,) for address, _ in writes]
+    assert data == [(0, SLVERR if address >= 16 else OKAY) for address in reads]
+
+
+# -- registers ----------------------------------------------------------------------------------------------------
+
+
+@with_control()
+async def test_values_after_reset(_ctx, _dut, bus):
+    fixed = {"ISA_VERSION": ISA_VERSION, "CONFIG_HASH": CONFIG.hash}
+    for item in REGISTERS:
+        assert await bus.read(item.offset) == (fixed.get(item.name, item.reset), OKAY), item.name
+
+
+@with_control()
+async def test_unmapped_addresses(_ctx, _dut, bus):
+    known = {item.offset for item in REGISTERS}
+    unknown = [0x38, 0x60, max(known) + 4, APERTURE - 4]
+    assert not known & set(unknown)
+    for offset in unknown:
+        assert await bus.read(offset) == (0, SLVERR)
+        assert await bus.write(offset, 1) == SLVERR
+
+
+@with_control()
+async def test_writes(_ctx, _dut, bus):
+    """Read-only registers refuse; others keep the bits that have storage; strobes select bytes."""
+    for item in REGISTERS:
+        before = await bus.value(item.name)
+        if item.access is Access.RO:
+            assert await bus.write(item.name, before ^ 1) == SLVERR
+            assert await bus.value(item.name) == before
+        elif item.access in (Access.RW, Access.RW_IDLE):
+            wide = 0xFF if item.name.endswith("_HI") else item.mask  # 40 address bits
+            assert await bus.write(item.name, 0xFFFFFFFF) == OKAY
+            assert await bus.value(item.name) == wide
+            assert await bus.write(item.name, 0, 0b0010) == OKAY
+            assert await bus.value(item.name) == wide & 0xFFFF00FF
+    assert await bus.value("CONTROL") == 0
+
+
+@with_control()
+async def test_settings(ctx, dut, bus):
+    names = ("program_base", "program_limit", "read_base", "read_limit", "write_base", "write_limit")
+    for index, name in enumerate(names, 1):
+        await bus.write(f"{name.upper()}_LO", 0x01020300 + index)
+        await bus.write(f"{name.upper()}_HI", 0x10 * index)
+    await bus.write("PROGRAM_COUNT", 99)
+    for index, name in enumerate(names, 1):
+        assert ctx.get(getattr(dut.settings, name)) == 0x10 * index << 32 | 0x01020300 + index
+    assert ctx.get(dut.settings.program_count) == 99
+    await start(ctx, dut, bus)
+    await ctx.tick()
+    assert await bus.write("READ_BASE_LO", 5) == SLVERR
+    assert await bus.value("READ_BASE_LO") == 0x01020303
+    assert await bus.write("WATCHDOG", 1 << 20) == OKAY
+    assert await bus.value("WATCHDOG") == 1 << 20
+
+
+# -- runs ---------------------------------------------------------------------------------------------------------
+
+
+async def play(ctx, dut, script):
+    """One cycle per entry: (cause, events)."""
+    for cause, events in script:
+        ctx.set(dut.cause, cause)
+        ctx.set(dut.events, events)
+        await ctx.tick()
+    ctx.set(dut.events, {})
+
+
+@with_control()
+async def test_run(ctx, dut, bus):
+    """Cycles are counted from cycle 0 to the one of done; irq rises in the next."""
+    rng = random.Random(1)
+    names = list(event_layout().members)
+    await bus.write("IRQ_ENABLE", DONE)
+    for length in (1, 2, 50):
+        ctx.set(dut.cause, Cause.TAIL)
+        ctx.set(dut.events, dict.fromkeys(names, 1))  # outside of runs nothing counts
+        assert ctx.get(dut.reset_engine)
+        await start(ctx, dut, bus)
+        script = [(rng.choice(list(Cause)), {name: rng.getrandbits(1) for name in names}) for _ in range(length)]
+        expected = {"total": length}
+        for cause, events in script:
+            for name in (cause.name.lower(), *(name for name, value in events.items() if value)):
+                expected[name] = expected.get(name, 0) + 1
+        await play(ctx, dut, script[:-1])
+        ctx.set(dut.cause, script[-1][0])
+        ctx.set(dut.events, script[-1][1])
+        ctx.set(dut.done, 1)
+        await ctx.delay(0)
+        assert ctx.get(dut.running) and not ctx.get(dut.irq) and not ctx.get(dut.reset_engine)
+        await ctx.tick()
+        assert ctx.get(dut.irq) and not ctx.get(dut.running) and ctx.get(dut.reset_engine)
+        ctx.set(dut.done, 0)
+        ctx.set(dut.s_axi.bready, 0)
+        assert await bus.status() == {"done": 1}
+        assert await bus.counters() == expected
+        assert await bus.value("IRQ_STATUS") == DONE
+        assert await bus.write("IRQ_STATUS", ERROR | ABORTED) == OKAY
+        assert ctx.get(dut.irq)
+        assert await bus.write("IRQ_STATUS", DONE, 0b1110) == OKAY
+        assert ctx.get(dut.irq)
+        assert await bus.write("IRQ_STATUS", DONE) == OKAY
+        assert not ctx.get(dut.irq)
+
+
+@with_control()
+async def test_the_engine_is_reset_but_for_the_cycle_of_start(ctx, dut, bus):
+    seen = []
+
+    async def step():
+        seen.append((ctx.get(dut.reset_engine), ctx.get(dut.start), ctx.get(dut.running), ctx.get(dut.halt)))
+        await ctx.tick()
+
+    await bus.send("aw", awaddr=OFFSET["CONTROL"])
+    await bus.send("w", wdata=START, wstrb=1)
+    ctx.set(dut.done, 1)
+    for _ in range(4):
+        await step()
+    assert seen == [(0, 1, 0, 0), (0, 0, 1, 0), (1, 0, 0, 0), (1, 0, 0, 0)]
+
+
+@with_control()
+async def test_irq_that_is_not_enabled(ctx, dut, bus):
+    await start(ctx, dut, bus)
+    ctx.set(dut.done, 1)
+    await ctx.tick().repeat(2)
+    assert await bus.value("IRQ_STATUS") == DONE and not ctx.get(dut.irq)
+    await bus.write("IRQ_ENABLE", DONE)
+    assert ctx.get(dut.irq)
+
+
+@with_control()
+async def test_start_during_a_run_is_refused(ctx, dut, bus):
+    await start(ctx, dut, bus)
+    await ctx.tick()
+    assert await bus.write("CONTROL", START) == SLVERR
+    assert await bus.status() == {"busy": 1, "refused": 1}
+    ctx.set(dut.done, 1)
+    await ctx.tick()
+    ctx.set(dut.done, 0)
+    assert await bus.status() == {"done": 1, "refused": 1}
+    await start(ctx, dut, bus)
+    await ctx.tick()
+    assert await bus.status() == {"busy": 1}
+
+
+@with_control()
+async def test_error(ctx, dut, bus):
+    """The first error counts, goes before done, and ends the run once the engine is drained."""
+    await bus.write("IRQ_ENABLE", ERROR)
+    await start(ctx, dut, bus)
+    await ctx.tick().repeat(4)
+    for code in (ErrorCode.READ_REGION, ErrorCode.WRITE_RESPONSE):
+        ctx.set(dut.error, 1)
+        ctx.set(dut.error_code, code)
+        ctx.set(dut.done, 1)
+        await ctx.tick()
+        ctx.set(dut.error, 0)
+        assert (ctx.get(dut.halt), ctx.get(dut.running), ctx.get(dut.irq)) == (1, 0, 0)
+    assert await bus.status() == {"busy": 1, "halting": 1, "error": ErrorCode.READ_REGION}
+    assert await bus.write("CONTROL", START) == SLVERR
+    assert ctx.get(dut.halt) and not ctx.get(dut.reset_engine)
+    ctx.set(dut.drained, 1)
+    await ctx.tick()
+    assert (ctx.get(dut.halt), ctx.get(dut.reset_engine), ctx.get(dut.irq)) == (0, 1, 1)
+    assert await bus.status() == {"refused": 1, "error": ErrorCode.READ_REGION}
+    assert await bus.value("IRQ_STATUS") == ERROR
+    assert (await bus.counters())["total"] == 5
+
+
+@with_control()
+async def test_soft_reset(ctx, dut, bus):
+    await bus.write("IRQ_ENABLE", ABORTED)
+    await start(ctx, dut, bus)
+    await ctx.tick()
+    assert await bus.write("CONTROL", SOFT_RESET | START) == OKAY
+    assert await bus.status() == {"busy": 1, "halting": 1, "aborted": 1}
+    assert not ctx.get(dut.irq)
+    ctx.set(dut.drained, 1)
+    await ctx.tick()
+    assert ctx.get(dut.irq) and ctx.get(dut.reset_engine)
+    assert await bus.status() == {"aborted": 1}
+    assert await bus.value("IRQ_STATUS") == ABORTED
+    assert await bus.write("CONTROL", SOFT_RESET | START) == OKAY  # outside of a run it clears STATUS
+    assert await bus.status() == {}
+
+
+@with_control()
+async def test_second_soft_reset_does_not_wait(ctx, dut, bus):
+    await start(ctx, dut, bus)
+    await ctx.tick()
+    await bus.write("CONTROL", SOFT_RESET)
+    await ctx.tick().repeat(100)
+    assert await bus.status() == {"busy": 1, "halting": 1, "aborted": 1}
+    await bus.write("CONTROL", SOFT_RESET)
+    assert await bus.status() == {"aborted": 1, "undrained": 1}
+
+
+@with_control()
+async def test_watchdog(ctx, dut, bus):
+    """Progress starts the count again; the limit's cycles without it end the run with the next."""
+    await bus.write("WATCHDOG", 10)
+    await start(ctx, dut, bus)
+    for _ in range(3):
+        ctx.set(dut.progress, 1)
+        await ctx.tick()
+        ctx.set(dut.progress, 0)
+        await ctx.tick().repeat(9)
+    ctx.set(dut.progress, 1)
+    await ctx.tick()
+    ctx.set(dut.progress, 0)
+    await ctx.tick().repeat(10)
+    assert ctx.get(dut.running)
+    await ctx.tick()
+    assert ctx.get(dut.halt)
+    ctx.set(dut.drained, 1)
+    await ctx.tick()
+    assert await bus.status() == {"error": ErrorCode.WATCHDOG}
+    assert (await bus.counters())["total"] == 30 + 1 + 11
+
+
+@with_control()
+async def test_watchdog_ends_a_halt(ctx, dut, bus):
+    await bus.write("WATCHDOG", 10)
+    await bus.write("IRQ_ENABLE", ERROR)
+    await start(ctx, dut, bus)
+    await ctx.tick().repeat(11)
+    assert ctx.get(dut.halt)
+    ctx.set(dut.progress, 1)
+    await ctx.tick().repeat(30)
+    assert ctx.get(dut.halt)  # what is under way still moves
+    ctx.set(dut.progress, 0)
+    await ctx.tick().repeat(10)
+    assert ctx.get(dut.halt)
+    await ctx.tick()
+    assert ctx.get(dut.irq) and ctx.get(dut.reset_engine)
+    assert await bus.status() == {"error": ErrorCode.WATCHDOG, "undrained": 1}
+
+
+@with_control()
+async def test_no_watchdog(ctx, dut, bus):
+    await start(ctx, dut, bus)
+    await ctx.tick().repeat(5000)
+    assert ctx.get(dut.running)

@@ -1,0 +1,55 @@
+"""The memory side on random programs: every byte that loads and stores move, and AXI's rules."""
+
+import numpy as np
+import pytest
+
+from hwshift.program.isa import Opcode
+from hwshift.sim.stalls import StallPattern
+
+from .memory_bench import CONFIGS, EVENTS, MemoryBench, Scenario, Surroundings, expected
+
+CYCLES = 3500
+STALLS = {
+    "none": StallPattern.none(),
+    "half": StallPattern.random(0.5, 1),
+    "most": StallPattern.random(0.9, 2),
+    "bursts": StallPattern.bursty(0.7, 40, 3),
+}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize(("stalls", "hold"), [("none", 0.0), ("half", 0.3), ("bursts", 0.5), ("most", 0.1)])
+def test_every_byte_arrives(name, stalls, hold):
+    config = CONFIGS[name]
+    rng = np.random.default_rng([*name.encode(), *stalls.encode()])
+    scenario = Scenario.draw(rng, config, 10)
+    sink, memory = expected(scenario)
+    cycles = CYCLES * (6 if stalls == "most" else 2 if stalls == "bursts" else 1)
+    bench = MemoryBench(scenario, Surroundings.draw(rng, cycles, hold), STALLS[stalls], (9, 5)).run(cycles)
+    assert bench.errors == []
+    assert bench.memory.quiet and bench.drained[-1] and bench.events[-1][EVENTS.index("idle")]
+    assert bench.popped == [int.from_bytes(word.tobytes(), "little") for word in scenario.words]
+    np.testing.assert_array_equal(bench.sink.banks, sink.banks)
+    assert (bench.sink.lanes, bench.sink.params, bench.sink.ktiles) == (sink.lanes, sink.params, sink.ktiles)
+    ring = config.weight_tiles * config.tile_words
+    assert bench.ring == [(index % ring, word) for index, word in enumerate(sink.codes)]
+    np.testing.assert_array_equal(scenario.memory, memory)
+    check_tokens(bench, scenario)
+
+
+def check_tokens(bench, scenario):
+    """Every token is taken when its instruction is popped, and given once, in order, by the one that owes it."""
+    record = [dict(zip(EVENTS, row, strict=True)) for row in bench.events]
+    for name, opcode in (("load", Opcode.LOAD), ("store", Opcode.STORE)):
+        fields = [scenario.instructions[index][1] for index in scenario.indices(opcode)]
+        cycles = [cycle for cycle, row in enumerate(record) if row[name]]
+        assert len(cycles) == len(fields)
+        for cycle, each in zip(cycles, fields, strict=True):
+            assert record[cycle]["pop"] & each["pop"] == each["pop"]
+            assert each["pop"] & ~int(bench.around.available[cycle]) == 0
+    for token in range(5):
+        owed = sum(fields["push"] >> token & 1 for _, fields in scenario.instructions)
+        given = [cycle for cycle, row in enumerate(record) if row["push"] >> token & 1]
+        reserved = [cycle for cycle, row in enumerate(record) if row["reserve"] >> token & 1]
+        assert len(given) <= owed and len(reserved) <= owed
+        assert not any(bench.around.at_limit[cycle] >> token & 1 for cycle in reserved)
