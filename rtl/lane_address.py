@@ -45,8 +45,8 @@ def lane_pixels(config: AcceleratorConfig) -> data.ArrayLayout:
 class LaneAddress(wiring.Component):
     """Addresses of the P pixels one lane reads.
 
-    Latency two cycles, one result per cycle, no backpressure. Exact for every column and row a program can
-    reach and dx, dy in -64..63, if the sum of the offsets and the pixel's word is below twice the buffer's
+    Latency two cycles, one result per cycle, no backpressure. Exact for every ``x``, ``y`` and dx, dy in
+    -64..63, if the sum of the offsets and the pixel's word is below twice the buffer's
     length wherever the pixel is inside the map; outside, the address is arbitrary but defined.
 
     Members
@@ -70,11 +70,11 @@ class LaneAddress(wiring.Component):
 
     def elaborate(self, _platform: object) -> Module:
         m = Module()
-        row = Signal(signed(19))
-        row_inside = Signal()
+        # Modulo 2**18 a negative position is above every height and width: one comparison does.
+        row, row_inside = Signal(COORDINATE.width), Signal()
         m.d.comb += [
             row.eq(self.step.y + self.entry.dy),
-            row_inside.eq(self.entry.enable & self._within(row, self.step.height)),
+            row_inside.eq(self.entry.enable & (row < self.step.height)),
         ]
         for lane in range(self._config.pixels):
             self._pixel(m, lane, row_inside)
@@ -83,36 +83,26 @@ class LaneAddress(wiring.Component):
     def _column(self, lane: int) -> Value:
         return self.step.x[lane] + self.entry.dx
 
-    @staticmethod
-    def _within(position: Signal, size: Value) -> Value:
-        return ~position[-1] & (position[:-1] < size)
-
     def _pixel(self, m: Module, lane: int, row_inside: Signal) -> None:
-        sub_bits, sum_bits = _sub_bits(self._config), _word_bits(self._config) + 1
-        pixel = self.pixels[lane]
-        column = Signal(signed(19), name=f"column_{lane}")
-        inside = Signal(name=f"inside_{lane}")
-        stage3 = {
-            "sum": Signal(sum_bits, name=f"sum_{lane}", reset_less=True),
-            "sub": Signal(sub_bits, name=f"sub_{lane}", reset_less=True),
-            "inside": Signal(name=f"inside_{lane}_3", reset_less=True),
-            "fill": Signal(name=f"fill_{lane}_3", reset_less=True),
-        }
+        pixel, sub_bits, sum_bits = self.pixels[lane], _sub_bits(self._config), _word_bits(self._config) + 1
+        column, inside = Signal(COORDINATE.width, name=f"column_{lane}"), Signal(name=f"inside_{lane}")
+        stage_3 = data.StructLayout({"sum": sum_bits, "sub": sub_bits, "inside": 1, "fill": 1})
+        summed = Signal(stage_3, name=f"summed_{lane}", reset_less=True)
         m.d.comb += [
             column.eq(self._column(lane)),
-            inside.eq(row_inside & self._within(column, self.step.width)),
+            inside.eq(row_inside & (column < self.step.width)),
         ]
         m.d.sync += [
-            stage3["sum"].eq(self.step.offset + self.entry.offset[:sum_bits] + column[sub_bits:]),
-            stage3["sub"].eq(column[:sub_bits]),
-            stage3["inside"].eq(inside),
-            stage3["fill"].eq(self.entry.enable & ~inside & self.step.pad_min),
-            pixel.word.eq(stage3["sum"] + self._origin(stage3["sum"])),
-            pixel.sub.eq(stage3["sub"]),
-            pixel.inside.eq(stage3["inside"]),
-            pixel.fill.eq(stage3["fill"]),
+            summed.sum.eq(self.step.offset + self.entry.offset[:sum_bits] + column[sub_bits:]),
+            summed.sub.eq(column[:sub_bits]),
+            summed.inside.eq(inside),
+            summed.fill.eq(self.entry.enable & ~inside & self.step.pad_min),
+            pixel.word.eq(summed.sum + self._origin(summed.sum)),
+            pixel.sub.eq(summed.sub),
+            pixel.inside.eq(summed.inside),
+            pixel.fill.eq(summed.fill),
         ]
 
-    def _origin(self, offset: Signal) -> Value:
-        """The word to which an offset is added, which reduces it modulo the buffer's length."""
+    def _origin(self, offset: Value) -> Value:
+        """The word to which an offset is added; it is less one length where the offset reaches the length."""
         return Mux(offset >= self.region.length, self.region.wrapped, self.region.base)

@@ -106,8 +106,7 @@ class Bank(wiring.Component):
 
     Port A: latency two cycles from ``pixels`` to ``x``, one step per cycle, no backpressure. Of pixel lanes
     that touch one sub-bank in the same step, only the lowest reads right. Port B: data one cycle after a
-    read, and a sub-bank that is written is not read. Port A may not read a word in the cycle in which port B
-    writes it.
+    read. Port A may not read a word in the cycle in which port B writes it.
 
     Members
     -------
@@ -149,7 +148,7 @@ class Bank(wiring.Component):
             array.en.eq(self.en), array.addr.eq(word),
             write.en.eq(self.port.write[sub]), write.addr.eq(self.port.word[half]),
             write.data.eq(self.port.data[sub]),
-            read.en.eq(self.port.read[sub] & ~self.port.write[sub]), read.addr.eq(self.port.word[half]),
+            read.en.eq(self.port.read[sub] | self.port.write[sub]), read.addr.eq(self.port.word[half]),
             self.port.q[sub].eq(read.data),
         ]  # fmt: skip
         return array.data

@@ -1,6 +1,7 @@
 """The AXI memory of the timing contract in plain Python, with the rules that a master must keep."""
 
 from collections import deque
+from collections.abc import Callable
 
 import numpy as np
 
@@ -72,7 +73,9 @@ class AxiMemory:
 
     def drive(self, cycle: int) -> dict[str, int]:
         """The memory's signals in this cycle; `MASTER_INPUTS` to their values."""
-        stalled = {name: int(self._stalls[row, cycle % self._stalls.shape[1]]) for row, name in enumerate(CHANNELS)}
+        stalled = {
+            name: int(self._stalls[row, cycle % self._stalls.shape[1]]) for row, name in enumerate(CHANNELS)
+        }
         out = dict.fromkeys(MASTER_INPUTS, 0)
         out["arready"], out["awready"] = 1 - stalled["ar"], 1 - stalled["aw"]
         out["wready"] = int(not stalled["w"] and bool(self._lacking))
@@ -87,8 +90,8 @@ class AxiMemory:
         self._driven = out
         return out
 
-    def observe(self, cycle: int, master: dict[str, int]) -> None:
-        """The master's signals in this cycle, `MASTER_OUTPUTS` to their values.
+    def observe(self, cycle: int, master: Callable[[str], int]) -> None:
+        """See the master's signals in this cycle; ``master`` gives the value of one of `MASTER_OUTPUTS`.
 
         Raises
         ------
@@ -96,8 +99,10 @@ class AxiMemory:
             If the master breaks a rule of AXI4 or of the contract.
         """
         driven = self._driven
-        assert master["rready"] and master["bready"], "RREADY and BREADY are always 1"
-        self.handshakes = {name: int(master[f"{name}valid"] and driven[f"{name}ready"]) for name in ("ar", "aw", "w")}
+        assert master("rready") and master("bready"), "RREADY and BREADY are always 1"
+        self.handshakes = {
+            name: int(master(f"{name}valid") and driven[f"{name}ready"]) for name in ("ar", "aw", "w")
+        }
         self.handshakes |= {name: driven[f"{name}valid"] for name in ("r", "b")}
         self._check_stable(master)
         if self.handshakes["w"]:
@@ -116,43 +121,50 @@ class AxiMemory:
 
     def _bytes(self, address: int) -> np.ndarray:
         start = address - self._base
-        assert 0 <= start <= len(self._content) - self._config.beat_bytes, f"0x{address:x} is outside the memory"
+        assert 0 <= start <= len(self._content) - self._config.beat_bytes, (
+            f"0x{address:x} is outside the memory"
+        )
         return self._content[start : start + self._config.beat_bytes]
 
     def _response(self, address: int) -> int:
         return _SLVERR if address in self._bad else 0
 
-    def _check_stable(self, master: dict[str, int]) -> None:
+    def _check_stable(self, master: Callable[[str], int]) -> None:
         groups = {"ar": [f"ar{name}" for name in _ADDRESS], "aw": [f"aw{name}" for name in _ADDRESS],
                   "w": ["wdata", "wstrb", "wlast"]}  # fmt: skip
         for channel, names in groups.items():
-            payload = tuple(master[name] for name in names)
-            if channel in self._waiting:
-                assert master[f"{channel}valid"], f"{channel}: VALID drops before its handshake"
-                assert payload == self._waiting[channel], f"{channel}: the payload changes before its handshake"
-            self._waiting.pop(channel, None)
-            if master[f"{channel}valid"] and not self.handshakes[channel]:
+            waiting = self._waiting.pop(channel, None)
+            if not master(f"{channel}valid"):
+                assert waiting is None, f"{channel}: VALID drops before its handshake"
+                continue
+            payload = tuple(master(name) for name in names)
+            assert waiting in (None, payload), f"{channel}: the payload changes before its handshake"
+            if not self.handshakes[channel]:
                 self._waiting[channel] = payload
 
-    def _burst(self, prefix: str, master: dict[str, int]) -> tuple[int, int]:
-        address, beats = master[f"{prefix}addr"], master[f"{prefix}len"] + 1
+    def _burst(self, prefix: str, master: Callable[[str], int]) -> tuple[int, int]:
+        address, beats = master(f"{prefix}addr"), master(f"{prefix}len") + 1
         size = beats * self._config.beat_bytes
         assert beats <= BURST_BEATS, f"{prefix}: a burst of {beats} beats"
         assert address % self._config.beat_bytes == 0, f"{prefix}: 0x{address:x} is not aligned"
         assert address % _PAGE + size <= _PAGE, f"{prefix}: {size} bytes at 0x{address:x} cross 4096 bytes"
-        assert 1 << master[f"{prefix}size"] == self._config.beat_bytes, f"{prefix}: beats are not of full width"
-        assert master[f"{prefix}burst"] == 1, f"{prefix}: not INCR"
-        assert master[f"{prefix}id"] == 0, f"{prefix}: another ID"
+        assert 1 << master(f"{prefix}size") == self._config.beat_bytes, (
+            f"{prefix}: beats are not of full width"
+        )
+        assert master(f"{prefix}burst") == 1, f"{prefix}: not INCR"
+        assert master(f"{prefix}id") == 0, f"{prefix}: another ID"
         return address, beats
 
-    def _write(self, cycle: int, master: dict[str, int]) -> None:
+    def _write(self, cycle: int, master: Callable[[str], int]) -> None:
         address, beats = self._lacking[0]
         address += self._sent * self._config.beat_bytes
         self._sent += 1
-        assert master["wstrb"] == (1 << self._config.beat_bytes) - 1, "a beat is written in part"
-        assert bool(master["wlast"]) == (self._sent == beats), f"WLAST is wrong at beat {self._sent} of {beats}"
+        assert master("wstrb") == (1 << self._config.beat_bytes) - 1, "a beat is written in part"
+        assert bool(master("wlast")) == (self._sent == beats), (
+            f"WLAST is wrong at beat {self._sent} of {beats}"
+        )
         self._bytes(address)[:] = np.frombuffer(
-            master["wdata"].to_bytes(self._config.beat_bytes, "little"), np.uint8
+            master("wdata").to_bytes(self._config.beat_bytes, "little"), np.uint8
         )
         self._worst = max(self._worst, self._response(address))
         if self._sent == beats:

@@ -41,7 +41,7 @@ class Cycle:
 
 @dataclass(frozen=True)
 class Buffer:
-    """Where a map lies: row y at slot s, column x is at word (y * row_words + s * pitch + x // 2P) mod length."""
+    """Where a map lies: (y, slot, x) is at word (y * row_words + slot * pitch + x // 2P) mod length."""
 
     base: int
     length: int
@@ -69,7 +69,9 @@ class Lane:
         return LANE_ENTRY.pack({"offset": offset, "dy": self.dy, "dx": self.dx, "enable": int(self.enable)})
 
 
-def expected_x(config: AcceleratorConfig, maps: np.ndarray, lanes: list[Lane], step: Request, slot0: int) -> np.ndarray:
+def expected_x(
+    config: AcceleratorConfig, maps: np.ndarray, lanes: list[Lane], step: Request, slot0: int
+) -> np.ndarray:
     """What a step reads.
 
     Parameters
@@ -106,10 +108,13 @@ class PortBModel:
         self.config = config
         self.memory = np.zeros((config.rows, config.sub_banks, config.feature_depth), np.int64)
 
-    def cycle(self, requests: dict[str, Request]) -> tuple[dict[str, bool], dict[str, tuple[np.ndarray, np.ndarray]]]:
+    def cycle(
+        self, requests: dict[str, Request]
+    ) -> tuple[dict[str, bool], dict[str, tuple[np.ndarray, np.ndarray]]]:
         """Who is ready, and what the outputs show in the next cycle; reads see what was written before."""
         busy = {requests[port]["half"] for port in ("write", "residual") if port in requests}
-        ready, outputs = {}, {}
+        ready: dict[str, bool] = {}
+        outputs = {}
         for port in ("load", "store"):
             if port in requests:
                 half = requests[port]["sub"] // self.config.pixels
@@ -219,7 +224,7 @@ def _fill(
         for y in rows
         for x in range(maps.shape[3])
     ]
-    rng.shuffle(pixels)  # type: ignore[arg-type]
+    rng.shuffle(pixels)
     return junk + pixels
 
 
@@ -232,7 +237,7 @@ def _lane_writes(
         for beat in range(config.lane_beats):
             data = bits >> beat * config.bus_width & ((1 << config.bus_width) - 1)
             beats.append({"address": row * config.lane_beats + beat, "data": data})
-    rng.shuffle(beats)  # type: ignore[arg-type]
+    rng.shuffle(beats)
     return [Cycle({"lane_write": beat}) for beat in beats]
 
 
@@ -258,7 +263,9 @@ def _steps(
         drawn += 1
         used = np.zeros((config.pixels, config.rows), bool)
         used[: lanes_per_step(config.pixels, step["stride_x"])] = True
-        cycles = [Cycle() for _ in range(int(rng.choice([0, 0, 0, 1, 3])))] + [Cycle({"cmd": {"lane_row": row} | step})]
+        cycles = [Cycle() for _ in range(int(rng.choice([0, 0, 0, 1, 3])))] + [
+            Cycle({"cmd": {"lane_row": row} | step})
+        ]
         trace += cycles
         trace[-1].outputs["x"] = expected_x(config, maps, lanes[row], step, slot0), used
     return _later(trace, "x", latency)
@@ -277,6 +284,8 @@ def _step(
     lane = lanes[rng.integers(config.rows)]
     x = int(rng.integers(-4, width + 4)) - lane.dx * int(rng.integers(2))
     y = int(rng.integers(window.start - 2, window.stop + 2)) - lane.dy * int(rng.integers(2))
+    if rng.random() < 0.05:  # far away
+        x, y = (int(rng.choice([-(1 << 17), (1 << 17) - 64, -(1 << 16), 1 << 16, x])) for _ in range(2))
     slot0 = int(rng.integers(slots - max(lane.slot for lane in lanes)))
     return {
         "y": y, "x": x, "offset": y * buffer.row_words % buffer.length + slot0 * buffer.pitch,
@@ -306,7 +315,9 @@ def contention_trace(config: AcceleratorConfig, rng: np.random.Generator, cycles
         for port, rate in rates.items():
             if port not in requests and rng.random() < rate:
                 requests[port] = _request(config, rng, port)
-        if {"write", "residual"} <= set(requests) and requests["write"]["half"] == requests["residual"]["half"]:
+        if {"write", "residual"} <= set(requests) and requests["write"]["half"] == requests["residual"][
+            "half"
+        ]:
             requests["residual"] = requests["residual"] | {"half": 1 - requests["write"]["half"]}
         trace.append(_answered(model, requests))
         waiting = {port: requests[port] for port, ready in trace[-1].ready.items() if not ready}
@@ -332,7 +343,10 @@ def _request(config: AcceleratorConfig, rng: np.random.Generator, port: str) -> 
     }  # fmt: skip
     if port == "write":
         data = rng.integers(act.min, act.max + 1, (config.pixels, config.columns)).tolist()
-        masks = {"pixels": int(rng.integers(1 << config.pixels)), "columns": int(rng.integers(1 << config.columns))}
+        masks = {
+            "pixels": int(rng.integers(1 << config.pixels)),
+            "columns": int(rng.integers(1 << config.columns)),
+        }
         return place | masks | {"data": data}
     if port == "residual":
         return place

@@ -17,7 +17,9 @@ _PAGE = 4096
 def instruction_words(instructions: list[tuple[Opcode, dict]]) -> np.ndarray:
     """Instructions, operation and fields, as ndarray of uint32, shape (n, 16)."""
     words = [isa.FORMATS[opcode].pack({"opcode": opcode, **fields}) for opcode, fields in instructions]
-    return np.frombuffer(b"".join(word.to_bytes(isa.INSTRUCTION_BYTES, "little") for word in words), "<u4").reshape(-1, 16)
+    return np.frombuffer(
+        b"".join(word.to_bytes(isa.INSTRUCTION_BYTES, "little") for word in words), "<u4"
+    ).reshape(-1, 16)
 
 
 class OnChip:
@@ -44,7 +46,9 @@ class OnChip:
         """Execute a LOAD; ``memory`` gives the bytes at an address."""
         config = self.config
         row_bytes = fields["row_beats"] * config.beat_bytes
-        rows = [memory(fields["address"] + row * fields["row_stride"], row_bytes) for row in range(fields["rows"])]
+        rows = [
+            memory(fields["address"] + row * fields["row_stride"], row_bytes) for row in range(fields["rows"])
+        ]
         kind = fields["kind"]
         if kind in (LoadKind.MAP, LoadKind.INPUT):
             for row, raw in enumerate(rows):
@@ -100,7 +104,9 @@ class OnChip:
                 if broadcast:
                     copies = config.rows // fields["channels"]
                     values = np.zeros(config.rows, np.int64)
-                    values[: copies * fields["channels"]] = np.tile(pixels[x, slot, : fields["channels"]], copies)
+                    values[: copies * fields["channels"]] = np.tile(
+                        pixels[x, slot, : fields["channels"]], copies
+                    )
                 self.banks[:, sub, word] = values
 
     def _fill_weights(self, fields: dict, raw: bytes) -> None:
@@ -180,7 +186,12 @@ class TransferMaker:
         address = int(rng.integers(room // beat_bytes)) * beat_bytes
         if rng.random() < 0.5:  # near the end of a page
             address = min(room, address // _PAGE * _PAGE + _PAGE - int(rng.integers(1, 9)) * beat_bytes)
-        return {"rows": rows, "row_beats": beats, "row_stride": stride, "address": self._base + address // beat_bytes * beat_bytes}
+        return {
+            "rows": rows,
+            "row_beats": beats,
+            "row_stride": stride,
+            "address": self._base + address // beat_bytes * beat_bytes,
+        }
 
     def _region(self) -> dict:
         rng, subs = self._rng, self._config.sub_banks

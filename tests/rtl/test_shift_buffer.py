@@ -4,7 +4,6 @@ import re
 
 import numpy as np
 import pytest
-from amaranth.back import verilog
 from amaranth.hdl import Fragment, Module, Signal, signed
 from amaranth.lib import data
 from amaranth.sim import Simulator
@@ -12,15 +11,14 @@ from amaranth.sim import Simulator
 from hwshift.config import AcceleratorConfig
 from hwshift.errors import SimulationError
 from hwshift.golden.formats import QFormat
-from hwshift.rtl import shift_buffer
+from hwshift.rtl import export, shift_buffer
 from hwshift.rtl.delay import delay
 from hwshift.rtl.lane_address import LaneAddress
 from hwshift.rtl.shift_buffer import ShiftBuffer
-from hwshift.sim.benches.bench_shift_buffer import CONFIG_VARIABLE
+from hwshift.sim.benches.common import config_env
 from hwshift.sim.models.shift_buffer import Cycle, contention_trace, reading_trace
 from hwshift.sim.runner import run_cocotb
 from hwshift.timing import timing
-from hwshift.tools import pin_yosys
 
 STREAMS = ("cmd", "write", "residual", "load", "store")
 
@@ -99,19 +97,26 @@ def test_reads_any_displacement(config):
     assert play(config, trace)["x"] == 200
 
 
+SHAPES = {
+    "small": ((2, 7, 5), {}),
+    "small-by-slot": ((3, 7, 5), {"by_slot": True}),
+    "tall": ((1, 140, 1), {}),
+    "wide": ((1, 1, 140), {}),
+    "pixel": ((2, 1, 1), {}),
+    "pixel-by-slot": ((2, 1, 1), {"by_slot": True}),
+    "circular": ((1, 20, 6), {"rows_held": 4}),
+    "circular-slots": ((2, 9, 7), {"rows_held": 3}),
+}
+
+
 @pytest.mark.parametrize("pixels", [1, 2, 4])
-@pytest.mark.parametrize("by_slot", [False, True])
-@pytest.mark.parametrize(
-    ("shape", "rows_held"),
-    [((2, 7, 5), None), ((1, 140, 1), None), ((1, 1, 140), None), ((2, 1, 1), None), ((1, 20, 6), 4), ((2, 9, 7), 3)],
-    ids=["small", "tall", "wide", "pixel", "circular", "circular-slots"],
-)  # fmt: skip
-def test_reads_buffers_of_any_shape(pixels, by_slot, shape, rows_held):
-    if by_slot and rows_held and shape[0] > 1:
-        pytest.skip("slots of a circular buffer are interleaved by row")
-    config = small(pixels, feature_depth=256 if shape[1] == 140 else 128)
-    trace = reading_trace(config, np.random.default_rng(2), shape, rows_held=rows_held, by_slot=by_slot, steps=120)
-    assert play(config, trace)["x"] == 120
+@pytest.mark.parametrize("shape", SHAPES)
+def test_reads_buffers_of_any_shape(pixels, shape):
+    size, options = SHAPES[shape]
+    config = small(pixels, feature_depth=256 if 140 in size else 128)
+    assert (
+        play(config, reading_trace(config, np.random.default_rng(2), size, steps=120, **options))["x"] == 120
+    )
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=name_of)
@@ -174,9 +179,8 @@ def test_the_bench_sees_an_off_by_one(monkeypatch):
 
 
 def convert(config, folder):
-    pin_yosys()
     source = folder / "shift_buffer.v"
-    source.write_text(verilog.convert(ShiftBuffer(config), name="shift_buffer", strip_internal_attrs=True))
+    source.write_text(export.convert(ShiftBuffer(config), "shift_buffer"))
     return source
 
 
@@ -193,15 +197,14 @@ def test_verilog(config, tmp_path):
 
 BENCHES = {
     "icarus": [small(2, rows=8, feature_depth=32)],
-    "verilator": [small(4, act="Q16.16", bus_width=64, feature_depth=32)],
+    "verilator": [small(2, act="Q8.8", feature_depth=32)],
 }
 
 
 def cocotb(config, simulator, folder, rtl_builds):
     return run_cocotb(
-        sources=[convert(config, folder)], top="shift_buffer", build_dir=rtl_builds, simulator=simulator, seed=5,
-        test_module="hwshift.sim.benches.bench_shift_buffer",
-        extra_env={CONFIG_VARIABLE: repr(config.to_dict())},
+        sources=[convert(config, folder)], top="shift_buffer", build_dir=rtl_builds, simulator=simulator,
+        test_module="hwshift.sim.benches.bench_shift_buffer", extra_env=config_env(config), seed=5,
     )  # fmt: skip
 
 
@@ -217,7 +220,9 @@ def test_cocotb_sees_an_off_by_one(monkeypatch, tmp_path, rtl_builds):
 
 
 @pytest.mark.parametrize("cycles", [0, 1, 3])
-@pytest.mark.parametrize("shape", [signed(5), data.StructLayout({"a": signed(5), "b": 3})], ids=["value", "view"])
+@pytest.mark.parametrize(
+    "shape", [signed(5), data.StructLayout({"a": signed(5), "b": 3})], ids=["value", "view"]
+)
 def test_delay(cycles, shape):
     m, source = Module(), Signal(shape)
     copy = delay(m, source, cycles, "copy")

@@ -1,0 +1,13 @@
+"""Networks from other tools."""
+
+from importlib import import_module
+
+__all__ = ["from_onnx"]
+
+_MODULES = {"from_onnx": "hwshift.importers.onnx_file"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_MODULES[name]), name)

@@ -1,0 +1,235 @@
+"""ONNX import: models built here, evaluated by ONNX's own reference implementation."""
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
+
+from hwshift.errors import NetworkError
+from hwshift.importers import from_onnx
+from hwshift.network import ops
+from hwshift.network.float_model import evaluate_float
+from hwshift.network.passes import RecognizeShift, run_passes
+from hwshift.network.quantize import quantize
+
+
+class Graph:
+    """Collects nodes and constants of a model with input ``x``."""
+
+    def __init__(self, shape=(1, 4, 6, 5), seed=0):
+        self.rng = np.random.default_rng(seed)
+        self.shape, self.nodes, self.constants, self.last = shape, [], [], "x"
+
+    def const(self, values):
+        name = f"c{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(np.asarray(values), name))
+        return name
+
+    def random(self, *shape):
+        return self.const(self.rng.normal(size=shape).astype(np.float32))
+
+    def add(self, kind, *inputs, name=None, **attrs):
+        output = f"t{len(self.nodes)}"
+        node = helper.make_node(
+            kind, list(inputs), [output], name=name or f"{kind.lower()}_{len(self.nodes)}", **attrs
+        )
+        self.nodes.append(node)
+        self.last = output
+        return output
+
+    def model(self, opset=17):
+        graph = helper.make_graph(
+            self.nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, self.shape)],
+            [helper.make_tensor_value_info(self.last, TensorProto.FLOAT, None)], self.constants)  # fmt: skip
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=9)
+
+
+def check(graph, opset=17):
+    """Import and compare with the reference on random input; returns the network."""
+    model = graph.model(opset)
+    network = from_onnx(model)
+    x = graph.rng.normal(size=(1, *graph.shape[1:])).astype(np.float32)
+    expected = ReferenceEvaluator(model).run(None, {"x": x})[0]
+    actual = evaluate_float(network, x)
+    np.testing.assert_allclose(actual.reshape(expected.shape), expected, rtol=1e-4, atol=1e-5)
+    return network
+
+
+def conv_bn_relu(g):
+    g.add("Conv", "x", g.random(8, 4, 3, 3), g.random(8), pads=[1, 1, 1, 1], strides=[2, 1])
+    g.add("BatchNormalization", g.last, g.random(8), g.random(8), g.random(8),
+          g.const(g.rng.uniform(0.5, 2, 8).astype(np.float32)))  # fmt: skip
+    g.add("Relu", g.last)
+
+
+def grouped_dilated_same(g):
+    g.add("Conv", "x", g.random(6, 2, 3, 3), group=2, dilations=[2, 2], auto_pad="SAME_UPPER")
+    g.add("Clip", g.last, g.const(np.float32(0)), g.const(np.float32(6)))
+
+
+def residual(g):
+    branch = g.add("Conv", "x", g.random(4, 4, 1, 1))
+    g.add("Add", "x", branch)
+    g.add("Mul", g.last, g.const(np.array([2, -1, 0.5, 3], np.float32).reshape(1, 4, 1, 1)))
+    g.add("Sub", g.const(np.float32(1)), g.last)
+
+
+def pools(g):
+    g.add("MaxPool", "x", kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[2, 2])
+    left = g.add("AveragePool", "x", kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[2, 2])
+    right = g.add(
+        "AveragePool", "x", kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[2, 2], count_include_pad=1
+    )
+    g.add("Concat", "t0", left, right, axis=1)
+
+
+def shuffle(g):
+    g.add("Reshape", "x", g.const(np.array([-1, 2, 2, 6, 5])))
+    g.add("Transpose", g.last, perm=[0, 2, 1, 3, 4])
+    g.add("Reshape", g.last, g.const(np.array([-1, 4, 6, 5])))
+    g.add("Conv", g.last, g.random(3, 4, 1, 1))
+
+
+def classifier(g):
+    g.add("GlobalAveragePool", "x")
+    g.add("Flatten", g.last)
+    g.add("Gemm", g.last, g.random(10, 4), g.random(10), transB=1, alpha=0.5)
+
+
+def mean_and_matmul(g):
+    g.add("ReduceMean", "x", axes=[2, 3], keepdims=0)
+    g.add("MatMul", g.last, g.random(4, 7))
+    g.add("Add", g.last, g.random(7))
+    g.add("Relu", g.last)
+
+
+def flattened_map(g):
+    g.add("Flatten", "x")
+    g.add("Dropout", g.last)
+    g.add("Identity", g.last)
+    g.add("Gemm", g.last, g.random(3, 120), transB=1)
+
+
+def padded(g):
+    g.add("Pad", "x", g.const(np.array([0, 0, 1, 2, 0, 0, 0, 1])))
+    g.add("Conv", g.last, g.random(2, 4, 3, 3), pads=[0, 0, 1, 1])
+
+
+def dynamic_reshape(g):
+    shape = g.add("Shape", "x")
+    batch = g.add("Gather", shape, g.const(np.int64(0)), axis=0)
+    rows = g.add("Unsqueeze", batch, g.const(np.array([0])))
+    size = g.add("Concat", rows, g.const(np.array([-1])), axis=0)
+    g.add("Reshape", "x", size)
+    g.add("Gemm", g.last, g.random(3, 120), transB=1)
+
+
+BUILDERS = [conv_bn_relu, grouped_dilated_same, residual, pools, shuffle, classifier, mean_and_matmul, flattened_map,
+            padded, dynamic_reshape]  # fmt: skip
+
+
+@pytest.mark.parametrize("opset", [15, 17])
+@pytest.mark.parametrize("build", BUILDERS)
+def test_equals_the_reference(build, opset):
+    graph = Graph()
+    build(graph)
+    check(graph, opset)
+
+
+def test_one_hot_depthwise_becomes_a_shift():
+    graph = Graph()
+    kernels = np.zeros((4, 1, 3, 3), np.float32)
+    places = [(0, 0), (1, 2), (2, 1), (1, 1)]
+    for channel, place in enumerate(places):
+        kernels[(channel, 0, *place)] = 1
+    graph.add("Conv", "x", graph.const(kernels), group=4, pads=[1, 1, 1, 1])
+    graph.add("Conv", graph.last, graph.random(5, 4, 1, 1))
+    network = run_passes(check(graph), [RecognizeShift()])
+    shifts = [node.op for node in network.nodes if isinstance(node.op, ops.SpatialShift)]
+    assert len(shifts) == 1
+    np.testing.assert_array_equal(shifts[0].moves, [(-1, -1), (0, 1), (1, 0), (0, 0)])
+
+
+def test_power_of_two_weights_stay_exact():
+    graph = Graph()
+    weights = np.ldexp(
+        graph.rng.choice([-1.0, 0.0, 1.0], (3, 4, 1, 1)), graph.rng.integers(-14, 1, (3, 4, 1, 1))
+    )
+    graph.add("Conv", "x", graph.const(weights.astype(np.float32)))
+    layer = quantize(from_onnx(graph.model()), weights="pow2").output
+    fmt = layer.op.weights.fmt
+    np.testing.assert_array_equal(fmt.to_float(layer.op.weights.values, layer.op.weights.powers), weights)
+
+
+def test_file_is_read_and_named_after_it(tmp_path):
+    graph = Graph()
+    conv_bn_relu(graph)
+    path = tmp_path / "small.onnx"
+    onnx.save(onnx.shape_inference.infer_shapes(graph.model()), path)
+    network = from_onnx(path)
+    assert network.name == "small"
+    assert [node.name for node in network.nodes] == ["x", "conv_0", "batchnormalization_1", "relu_2"]
+
+
+@pytest.mark.parametrize("content", [b"", b"not a model", b"\x08\x07" + b"\xff" * 40])
+def test_corrupt_file_is_one_line(tmp_path, content):
+    path = tmp_path / "broken.onnx"
+    path.write_bytes(content)
+    with pytest.raises(NetworkError) as caught:
+        from_onnx(path)
+    assert "broken.onnx: not a valid ONNX model" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_truncated_model_is_refused(tmp_path):
+    graph = Graph()
+    conv_bn_relu(graph)
+    data = graph.model().SerializeToString()
+    path = tmp_path / "cut.onnx"
+    path.write_bytes(data[: len(data) // 2])
+    with pytest.raises(NetworkError, match="cut.onnx"):
+        from_onnx(path)
+
+
+def test_missing_file():
+    with pytest.raises(NetworkError, match="^nothing.onnx: there is no such file$"):
+        from_onnx("nothing.onnx")
+
+
+def one_node(kind, *constants, **attrs):
+    graph = Graph()
+    graph.add(kind, "x", *(graph.const(value) for value in constants), name="the_node", **attrs)
+    return graph
+
+
+@pytest.mark.parametrize(("graph", "message"), [
+    (one_node("Softmax"), "the_node: Softmax: the operator is not supported"),
+    (one_node("Clip", np.float32(-1)), "the_node: Clip: both bounds must be given"),
+    (one_node("MaxPool", kernel_shape=[2, 2], dilations=[2, 2]), "the_node: MaxPool: dilation is not supported"),
+    (one_node("Concat", np.zeros((1, 4, 6, 5), np.float32), axis=1), "the_node: Concat: its input 'c0' must depend"),
+    (one_node("Conv", np.full((2, 4, 1, 1), np.nan, np.float32)), "the_node: Conv: weight must be finite"),
+    (one_node("Conv", np.zeros((2, 3, 1, 1), np.float32)), "the_node: Conv: the weights need 3 input channels"),
+    (one_node("Pad", np.array([0, 1, 0, 0, 0, 0, 0, 0])), "the_node: Pad: only rows and columns can be padded"),
+    (one_node("ReduceMean", axes=[1]), "the_node: ReduceMean: it is supported over rows and columns"),
+], ids=lambda value: value.split(":")[1].strip() if isinstance(value, str) else "")  # fmt: skip
+def test_refusals_name_node_operator_and_reason(graph, message):
+    with pytest.raises(NetworkError) as caught:
+        from_onnx(graph.model(opset=17))
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+def test_transpose_that_is_no_shuffle_is_refused():
+    graph = Graph(shape=(1, 4, 6, 6))
+    graph.add("Transpose", "x", perm=[0, 1, 3, 2])
+    graph.add("Relu", graph.last, name="after")
+    with pytest.raises(NetworkError, match="^after: Relu: its input 't0' is reordered in a way"):
+        from_onnx(graph.model())
+
+
+def test_old_operator_set_is_refused():
+    graph = Graph()
+    graph.add("Relu", "x")
+    with pytest.raises(NetworkError, match="^g: its operator set is version 10, 11 and later are read$"):
+        from_onnx(graph.model(opset=10))
