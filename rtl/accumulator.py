@@ -15,10 +15,11 @@ __all__ = ["Accumulator"]
 class Accumulator(wiring.Component):
     """T accumulators per column and pixel lane, one memory per pixel lane.
 
-    A step in stage S gives ``first ? sums : acc[index] op sums``; op is the sum, or with ``maximum`` the larger (only
-    if the configuration has ``max_pool``). Of a last step this is ``acc`` in the next cycle, otherwise it is written
-    back, and a step on the same index in the next cycle sees it: latency 1, one step per cycle, any order of indices.
-    The value must fit ``acc_width`` bits, which a verified network's does; it wraps otherwise.
+    A step in stage S gives ``first ? sums : acc[index] op sums``; op is the sum, or with ``maximum`` the
+    larger (only if the configuration has ``max_pool``). Of a last step this is ``acc`` in the next cycle,
+    otherwise it is written back, and a step on the same index in the next cycle sees it: latency 1, one step
+    per cycle, any order of indices. The value must fit ``acc_width`` bits, which a verified network's does;
+    it wraps otherwise.
 
     Members
     -------
@@ -37,12 +38,18 @@ class Accumulator(wiring.Component):
     def __init__(self, config: AcceleratorConfig) -> None:
         self._config = config
         index = step_layout(config).members["acc"]
-        super().__init__({
-            "address_next": In(index), "address": In(index),
-            "valid": In(1), "first": In(1), "last": In(1), "maximum": In(1),
-            "sums": In(map_layout(sum_shape(config), config.pixels, config.columns)),
-            "acc": Out(map_layout(acc_shape(config), config.pixels, config.columns)),
-        })
+        super().__init__(
+            {
+                "address_next": In(index),
+                "address": In(index),
+                "valid": In(1),
+                "first": In(1),
+                "last": In(1),
+                "maximum": In(1),
+                "sums": In(map_layout(sum_shape(config), config.pixels, config.columns)),
+                "acc": Out(map_layout(acc_shape(config), config.pixels, config.columns)),
+            }
+        )
 
     def elaborate(self, _platform: object) -> Module:
         m = Module()
@@ -56,8 +63,10 @@ class Accumulator(wiring.Component):
         write = memory.write_port()
         read = memory.read_port(transparent_for=[write])
         m.d.comb += [
-            read.addr.eq(self.address_next), read.en.eq(1),
-            write.addr.eq(self.address), write.en.eq(self.valid & ~self.last),
+            read.addr.eq(self.address_next),
+            read.en.eq(1),
+            write.addr.eq(self.address),
+            write.en.eq(self.valid & ~self.last),
         ]
         for c in range(self._config.columns):
             value = Signal(acc_shape(self._config), name=f"value_{p}_{c}")

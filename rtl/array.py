@@ -26,11 +26,12 @@ def sum_shape(config: AcceleratorConfig) -> signed:
 class Array(wiring.Component):
     """Column sums of R terms each: ``sums[p][c] = sum over r of term(x[p][r], weight[r][c])``.
 
-    Activations presented in ``timing.x_stage`` give sums in ``timing.sum_stage``: latency 1 + tree stages, one step
-    per cycle. Every activation and weight code is allowed; see `sum_shape` for the range of the sums, and note that
-    a verified network's partial sums fit the accumulator. Weights are double-buffered: at the end of a cycle with
-    ``swap`` the active weights take what the shadow registers held in that cycle; rows written in the same cycle
-    belong to the next tile.
+    Activations presented in ``timing.x_stage`` give sums in ``timing.sum_stage``: latency 1 + tree stages,
+    one step per cycle. Every activation and weight code is allowed; `sum_shape` says how far the sums are
+    exact, which covers every partial sum of a verified network.
+
+    Weights are double-buffered: at the end of a cycle with ``swap`` the active weights take what the shadow
+    registers held in that cycle; rows written in the same cycle belong to the next tile.
 
     Members
     -------
@@ -47,12 +48,14 @@ class Array(wiring.Component):
     def __init__(self, config: AcceleratorConfig) -> None:
         self._config = config
         self.latency = timing(config).sum_stage - timing(config).x_stage
-        super().__init__({
-            "x": In(map_layout(act_shape(config), config.pixels, config.rows)),
-            "swap": In(1),
-            "shadow": In(shadow_write(config)),
-            "sums": Out(map_layout(sum_shape(config), config.pixels, config.columns)),
-        })
+        super().__init__(
+            {
+                "x": In(map_layout(act_shape(config), config.pixels, config.rows)),
+                "swap": In(1),
+                "shadow": In(shadow_write(config)),
+                "sums": Out(map_layout(sum_shape(config), config.pixels, config.columns)),
+            }
+        )
 
     def elaborate(self, _platform: object) -> Module:
         m = Module()
@@ -118,13 +121,13 @@ class Array(wiring.Component):
         level = 0
         while len(operands) > 1:
             level += 1
-            groups = [operands[i:i + TREE_RADIX] for i in range(0, len(operands), TREE_RADIX)]
+            groups = [operands[i : i + TREE_RADIX] for i in range(0, len(operands), TREE_RADIX)]
             operands = []
             for i, group in enumerate(groups):
-                total = sum(group[1:], group[0])
-                if len(groups) == 1:
-                    total = total + ones
-                width = min(len(total), sum_shape(self._config).width)
-                operands.append(node := Signal(signed(width), name=f"sum_{name}_{level}_{i}", reset_less=True))
-                m.d.sync += node.eq(total)
+                shape = sum_shape(self._config)
+                if len(groups) > 1:
+                    shape = signed(min(shape.width, len(group[0]) + (len(group) - 1).bit_length()))
+                node = Signal(shape, name=f"sum_{name}_{level}_{i}", reset_less=True)
+                m.d.sync += node.eq(sum(group[1:], group[0]) + (ones if len(groups) == 1 else 0))
+                operands.append(node)
         return operands[0]

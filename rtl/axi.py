@@ -1,7 +1,7 @@
 """The AXI4 master ports, and the bursts that are asked of them."""
 
 from amaranth import Cat, Module, Value
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hwshift.config import AcceleratorConfig
@@ -12,7 +12,7 @@ __all__ = [
     "axi_master",
     "axi_read",
     "axi_write",
-    "beats_stream",
+    "beats_strobe",
     "burst_layout",
     "drive_address",
     "inside",
@@ -69,9 +69,9 @@ def burst_layout(config: AcceleratorConfig) -> data.StructLayout:
     })  # fmt: skip
 
 
-def beats_stream(config: AcceleratorConfig) -> stream.Signature:
+def beats_strobe(config: AcceleratorConfig) -> wiring.Signature:
     """Beats that are taken in every cycle in which they are valid."""
-    return stream.Signature(config.bus_width, always_ready=True)
+    return wiring.Signature({"valid": Out(1), "payload": Out(config.bus_width)})
 
 
 def inside(config: AcceleratorConfig, burst: data.View, base: Value, limit: Value) -> Value:

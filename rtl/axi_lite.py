@@ -13,6 +13,8 @@ OKAY, SLVERR = 0, 2
 
 def axi_lite(address_bits: int) -> wiring.Signature:
     """A 32-bit AXI4-Lite port as the master sees it; names are those of AMBA without the prefix."""
+    if not 3 <= address_bits <= 64:
+        raise ValueError(f"address_bits must lie in 3..64, not {address_bits!r}")
     return wiring.Signature({
         "awaddr": Out(address_bits), "awprot": Out(3), "awvalid": Out(1), "awready": In(1),
         "wdata": Out(32), "wstrb": Out(4), "wvalid": Out(1), "wready": In(1),
@@ -60,13 +62,13 @@ class AxiLiteSlave(wiring.Component):
     """
 
     def __init__(self, address_bits: int) -> None:
-        if not 3 <= address_bits <= 64:
-            raise ValueError(f"address_bits must lie in 3..64, not {address_bits!r}")
         self._address_bits = address_bits
-        super().__init__({
-            "s_axi": In(axi_lite(address_bits)),
-            "access": Out(register_access(address_bits)),
-        })
+        super().__init__(
+            {
+                "s_axi": In(axi_lite(address_bits)),
+                "access": Out(register_access(address_bits)),
+            }
+        )
 
     def elaborate(self, _platform: object) -> Module:
         m = Module()

@@ -1,6 +1,6 @@
 """Bursts: the rows of a LOAD or STORE, cut where AXI wants it."""
 
-from amaranth import Cat, Module, Mux, Signal, Value
+from amaranth import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -72,7 +72,7 @@ class Bursts(wiring.Component):
         transfer, width = self.transfer, self._config.address_width
         shift = (self._config.beat_bytes - 1).bit_length()
         beyond = transfer.address[width:].any() if width < 64 else 0
-        first = Cat(transfer.address[:width] >> shift << shift, beyond)
+        first = Cat(Const(0, shift), transfer.address[shift:width], beyond)
         m.d.sync += [
             self.active.eq(1), self._rows.eq(transfer.rows), self._row_beats.eq(transfer.row_beats),
             self._stride.eq(transfer.row_stride >> shift << shift), self._left.eq(transfer.row_beats),

@@ -39,10 +39,10 @@ class _State(enum.Enum, shape=2):
 class RunControl(wiring.Component):
     """Starts and ends runs.
 
-    Cycle 0 of a run is the first cycle with ``running``; ``start`` is 1 in the cycle before. ``done`` in cycle
-    d ends the run: cycle d is its last (``total`` is d + 1), and the interrupt is pending from d + 1 on.
-    ``error`` ends it too, before ``done``: cycle d is its last, ``halt`` is 1 from d + 1 on until the cycle in
-    which ``drained`` is 1; then comes one cycle of ``reset_engine``, in which the interrupt is pending. A
+    Cycle 0 of a run is the first cycle with ``running``; ``start`` is 1 in the cycle before. ``done`` in
+    cycle d ends the run: it is the last cycle (``total`` is d + 1), and the interrupt is pending from d + 1
+    on. ``error`` ends it too, before ``done``: cycle d is its last, ``halt`` is 1 from d + 1 on until the cycle
+    in which ``drained`` is 1; then comes one cycle of ``reset_engine``, in which the interrupt is pending. A
     watchdog and a soft reset are alike. The engine is held in reset whenever no run goes on, except while
     ``start`` is 1.
 
@@ -158,13 +158,15 @@ class CounterBank(wiring.Component):
     """
 
     def __init__(self) -> None:
-        super().__init__({
-            "clear": In(1),
-            "enable": In(1),
-            "cause": In(4),
-            "events": In(event_layout()),
-            "values": Out(data.ArrayLayout(COUNTER_BITS, len(COUNTERS))),
-        })
+        super().__init__(
+            {
+                "clear": In(1),
+                "enable": In(1),
+                "cause": In(4),
+                "events": In(event_layout()),
+                "values": Out(data.ArrayLayout(COUNTER_BITS, len(COUNTERS))),
+            }
+        )
 
     def elaborate(self, _platform: object) -> Module:
         m = Module()
@@ -203,18 +205,20 @@ class RegisterFile(wiring.Component):
 
     def __init__(self, config: AcceleratorConfig) -> None:
         self._config = config
-        super().__init__({
-            "access": In(register_access(registers.ADDRESS_BITS)),
-            "running": In(1),
-            "status": In(32),
-            "counters": In(data.ArrayLayout(COUNTER_BITS, len(COUNTERS))),
-            "ended": In(3),
-            "settings": Out(settings_layout(config)),
-            "watchdog": Out(32),
-            "start_request": Out(1),
-            "soft_reset": Out(1),
-            "irq": Out(1),
-        })
+        super().__init__(
+            {
+                "access": In(register_access(registers.ADDRESS_BITS)),
+                "running": In(1),
+                "status": In(32),
+                "counters": In(data.ArrayLayout(COUNTER_BITS, len(COUNTERS))),
+                "ended": In(3),
+                "settings": Out(settings_layout(config)),
+                "watchdog": Out(32),
+                "start_request": Out(1),
+                "soft_reset": Out(1),
+                "irq": Out(1),
+            }
+        )
 
     def elaborate(self, _platform: object) -> Module:
         m = Module()

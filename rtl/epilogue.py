@@ -11,7 +11,6 @@ from hwshift.program.isa import PARAM_ENTRY, Act
 from hwshift.program.params import DIGIT_BITS, NO_DIGIT
 from hwshift.rtl.array import map_layout
 from hwshift.rtl.interfaces import acc_shape, act_shape, epilogue_control, step_layout
-from hwshift.timing import timing
 
 __all__ = ["Epilogue", "param_write"]
 
@@ -26,10 +25,10 @@ class Epilogue(wiring.Component):
     """``y = floor(acc * m / 2**(G + s)) + b``, saturated, activation, + residual, saturated, activation.
 
     A step's accumulators and control in stage E give ``y`` in stage E + 6: latency 6, one step per cycle, no
-    backpressure. Every accumulator of ``acc_width`` bits and every entry of `hwshift.program.params.encode_param`
-    is allowed. Without a residual in the step the second activation does nothing.
-
-    The activation bounds are not pipelined: they hold from stage E of a step that uses them to its stage E + 5.
+    backpressure. Every accumulator of ``acc_width`` bits and every entry that
+    `hwshift.program.params.encode_param` makes is allowed. Without a residual in the step the second
+    activation does nothing. The activation bounds are not pipelined: a step's bounds hold from its stage E to
+    E + 5, and the lower is at most the upper.
 
     Members
     -------
@@ -53,7 +52,8 @@ class Epilogue(wiring.Component):
         members = {
             "param_write": In(param_write(config)),
             "param": In(step_layout(config).members["param"]),
-            "valid": In(1), "control": In(epilogue_control(config)),
+            "valid": In(1),
+            "control": In(epilogue_control(config)),
             "acc": In(map_layout(acc_shape(config), config.pixels, config.columns)),
             "y": Out(values),
         }
@@ -69,11 +69,13 @@ class Epilogue(wiring.Component):
         first = self._window(pipe, 3, "act", control.act, control.lo, control.hi)
         if self._config.residual:
             second_act = Mux(control.residual, control.residual_act, Act.NONE)
-            second = self._window(pipe, 5, "residual_act", second_act, control.residual_lo, control.residual_hi)
+            second = self._window(
+                pipe, 5, "residual_act", second_act, control.residual_lo, control.residual_hi
+            )
             add = pipe.later(control.residual, 4, "residual")
         for c, entry in enumerate(columns):
             shift = pipe.later(entry.shift, 2, f"shift_{c}")
-            bias = pipe.later(entry.bias[:act.width].as_signed(), 3, f"bias_{c}")
+            bias = pipe.later(entry.bias[: act.width].as_signed(), 3, f"bias_{c}")
             for p in range(self._config.pixels):
                 lane = f"{p}_{c}"
                 product = self._product(pipe, self.acc[p][c], entry.scale, lane)
@@ -100,17 +102,23 @@ class Epilogue(wiring.Component):
         m.d.comb += [
             write.addr.eq(self.param_write.address[split:]),
             write.data.eq(self.param_write.data[:segment].replicate(beats)),
-            read.addr.eq(self.param), read.en.eq(1),
+            read.addr.eq(self.param),
+            read.en.eq(1),
         ]
         for i in range(beats):
             m.d.comb += write.en[i].eq(self.param_write.en & (self.param_write.address[:split] == i))
-        entry = data.FlexibleLayout(PARAM_ENTRY.bits, {
-            item.name: data.Field(Shape(item.width, item.signed), PARAM_ENTRY.offsets[item.name])
-            for item in PARAM_ENTRY.fields
-        })
+        entry = data.FlexibleLayout(
+            PARAM_ENTRY.bits,
+            {
+                item.name: data.Field(Shape(item.width, item.signed), PARAM_ENTRY.offsets[item.name])
+                for item in PARAM_ENTRY.fields
+            },
+        )
         return list(data.View(data.ArrayLayout(entry, columns), read.data))
 
-    def _window(self, pipe: "_Pipe", stage: int, name: str, act: Value, lo: Value, hi: Value) -> tuple[Value, Value]:
+    def _window(
+        self, pipe: "_Pipe", stage: int, name: str, act: Value, lo: Value, hi: Value
+    ) -> tuple[Value, Value]:
         """What an activation of stage E lets through, in a later stage.
 
         Every activation is a clip, and saturation is part of it, since the window lies inside the format.
@@ -120,8 +128,10 @@ class Epilogue(wiring.Component):
         clamp, relu = act == Act.CLAMP, act == Act.RELU
         low = Mux(clamp, lo, Mux(relu, 0, self._config.act.min))
         high = Mux(clamp, hi, self._config.act.max)
-        return (pipe.register(stage - 1, low, shape, f"{name}_low"),
-                pipe.register(stage - 1, high, shape, f"{name}_high"))
+        return (
+            pipe.register(stage - 1, low, shape, f"{name}_low"),
+            pipe.register(stage - 1, high, shape, f"{name}_high"),
+        )
 
     def _product(self, pipe: "_Pipe", acc: Value, scale: Value, name: str) -> Value:
         """``acc * m`` in stage E + 2: a multiplier registered twice, or signed digits added in two stages."""
@@ -131,15 +141,18 @@ class Epilogue(wiring.Component):
             return pipe.register(1, half, shape, f"product_{name}")
         pairs = []
         for i in range(0, digits, 2):
-            parts = [part for k in range(i, min(i + 2, digits))
-                     for part in _digit(acc, scale.word_select(k, DIGIT_BITS), shape.width)]
+            parts = [
+                part
+                for k in range(i, min(i + 2, digits))
+                for part in _digit(acc, scale.word_select(k, DIGIT_BITS), shape.width)
+            ]
             pairs.append(pipe.register(0, sum(parts[1:], parts[0]), shape, f"pair_{name}_{i // 2}"))
         return pipe.register(1, sum(pairs[1:], pairs[0]), shape, f"product_{name}")
 
     def _round(self, pipe: "_Pipe", product: Value, shift: Value, name: str) -> Value:
-        """``product >> (G + s)`` in stage E + 3, clipped to two bits more than an activation: it saturates alike."""
+        """``product >> (G + s)`` in stage E + 3, clipped to two bits more than an activation has."""
         shape = signed(self._config.act.bits + 2)
-        scaled = (product[self._config.guard:].as_signed() >> shift).as_signed()
+        scaled = (product[self._config.guard :].as_signed() >> shift).as_signed()
         return pipe.register(2, saturate(scaled, shape.width), shape, f"scaled_{name}")
 
 
@@ -178,12 +191,12 @@ def clip(value: Value, low: Value, high: Value) -> Value:
 
 def saturate(value: Value, bits: int) -> Value:
     """A signed value clipped to the two's complement range of fewer bits."""
-    sign, upper = value[-1], value[bits - 1:]
+    sign, upper = value[-1], value[bits - 1 :]
     return Mux(upper.any() & ~upper.all(), Cat((~sign).replicate(bits - 1), sign), value[:bits]).as_signed()
 
 
 def _digit(acc: Value, code: Value, width: int) -> tuple[Value, Value]:
     """Two addends that give one signed digit's share of the product, modulo ``2**width``."""
-    position, negative = code[:DIGIT_BITS - 1], code[DIGIT_BITS - 1]
+    position, negative = code[: DIGIT_BITS - 1], code[DIGIT_BITS - 1]
     shifted = Mux(position == NO_DIGIT, 0, (acc << position)[:width])
     return (shifted ^ negative.replicate(width)).as_signed(), negative

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from hwshift.config import AcceleratorConfig
 from hwshift.program.isa import INSTRUCTION_BYTES
-from hwshift.rtl.axi import beats_stream, burst_layout
+from hwshift.rtl.axi import beats_strobe, burst_layout
 from hwshift.rtl.instruction import INSTRUCTION
 from hwshift.rtl.queue import Queue
 from hwshift.timing import timing
@@ -25,7 +25,7 @@ class Fetch(wiring.Component):
     start : In(1), base : In(address_width), count : In(32)
         Begin. ``base`` is a multiple of 256; lower bits are ignored.
     burst : Out(stream of burst_layout)
-    beats : In(beats_stream)
+    beats : In(beats_strobe)
     o : stream of instructions
     exhausted : Out(1)
         Nothing is left to fetch or to pop.
@@ -35,7 +35,7 @@ class Fetch(wiring.Component):
         self._config = config
         super().__init__({
             "start": In(1), "base": In(config.address_width), "count": In(32),
-            "burst": Out(stream.Signature(burst_layout(config))), "beats": In(beats_stream(config)),
+            "burst": Out(stream.Signature(burst_layout(config))), "beats": In(beats_strobe(config)),
             "o": Out(stream.Signature(INSTRUCTION)), "exhausted": Out(1),
         })  # fmt: skip
 

@@ -118,7 +118,8 @@ class LoadWriter(wiring.Component):
     def _write_weights(self, m: Module, gearbox: Gearbox, full: Signal) -> None:
         word, emit = gearbox.o.payload, Signal()
         m.d.comb += [
-            gearbox.i.valid.eq(self.beats.valid), self.beats.ready.eq(gearbox.i.ready),
+            gearbox.i.valid.eq(self.beats.valid), gearbox.i.payload.eq(self.beats.payload),
+            self.beats.ready.eq(gearbox.i.ready),
             gearbox.o.ready.eq(~(word.first & (self.room == 0)) & ~(word.last & full)),
             emit.eq(gearbox.o.valid & gearbox.o.ready), self.weight_write.en.eq(emit),
             self.take_room.eq(emit & word.first), self.tile_done.eq(emit & word.tile_last),

@@ -8,7 +8,7 @@ from hwshift.config import AcceleratorConfig
 from hwshift.program import isa
 from hwshift.program.isa import LoadKind, Token
 from hwshift.program.registers import ErrorCode
-from hwshift.rtl.axi import beats_stream, burst_layout
+from hwshift.rtl.axi import beats_strobe, burst_layout
 from hwshift.rtl.bursts import Bursts, transfer_layout
 from hwshift.rtl.instruction import INSTRUCTION, layout_of
 from hwshift.rtl.load_writer import LoadWriter, job_layout, load_targets
@@ -30,7 +30,7 @@ class Loader(wiring.Component):
     -------
     i : stream of instructions (LOAD)
     burst : Out(stream of burst_layout)
-    beats : In(beats_stream)
+    beats : In(beats_strobe)
     available, at_limit : In(5), pop, push : Out(5)
         Token counters above zero and at their limits; tokens taken and given. A given token is reserved in the
         same cycle.
@@ -47,7 +47,7 @@ class Loader(wiring.Component):
         tokens = len(Token)
         super().__init__({
             "i": In(stream.Signature(INSTRUCTION)),
-            "burst": Out(stream.Signature(burst_layout(config))), "beats": In(beats_stream(config)),
+            "burst": Out(stream.Signature(burst_layout(config))), "beats": In(beats_strobe(config)),
             "available": In(tokens), "at_limit": In(tokens), "pop": Out(tokens), "push": Out(tokens),
             "idle": Out(1), "error": Out(1), "error_code": Out(8), **load_targets(config),
         })  # fmt: skip

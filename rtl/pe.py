@@ -7,6 +7,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hwshift.config import AcceleratorConfig
+from hwshift.golden.formats import QFormat
 from hwshift.rtl.interfaces import act_shape, code_layout
 
 __all__ = ["Pe", "SplitTerm", "split_term", "term_shape"]
@@ -16,9 +17,9 @@ __all__ = ["Pe", "SplitTerm", "split_term", "term_shape"]
 class SplitTerm:
     """A term before its sign: 0 with ``clear``, else ``body``, or ``-body`` with ``negative``.
 
-    ``-body`` is ``~body + 1``. Kept apart so that the inversion goes into the adder behind the term's register, the
-    ones are added once per column, and ``clear`` becomes the register's synchronous reset. ``negative`` is 0 with
-    ``clear``. Both depend on the weight alone; None where the PE kind has none.
+    ``-body`` is ``~body + 1``. Kept apart so that the inversion goes into the adder behind the term's
+    register, the ones are added once per column, and ``clear`` becomes the register's synchronous reset.
+    ``negative`` is 0 with ``clear``. Both depend on the weight alone; None where the PE kind has none.
     """
 
     body: Value
@@ -28,7 +29,7 @@ class SplitTerm:
 
 def term_shape(config: AcceleratorConfig) -> signed:
     """Every term, exactly."""
-    if config.pe == "mac":
+    if isinstance(config.weights, QFormat):
         return signed(config.act.bits + config.weights.bits - (config.weights.n - config.guard))
     return signed(config.act.bits + config.guard + config.weights.p_max + 1)
 
@@ -42,10 +43,12 @@ def split_term(config: AcceleratorConfig, x: Value, weight: data.View) -> SplitT
         Any activation code.
     weight : `code_layout`
     """
-    if config.pe == "mac":
-        return SplitTerm((x * weight.value)[config.weights.n - config.guard:].as_signed())
+    if isinstance(config.weights, QFormat):
+        return SplitTerm((x * weight.value)[config.weights.n - config.guard :].as_signed())
     places = config.guard + config.weights.p_max
-    return SplitTerm(_shifted(Cat(Const(0, places), x).as_signed(), weight.q), weight.zero, weight.sign & ~weight.zero)
+    return SplitTerm(
+        _shifted(Cat(Const(0, places), x).as_signed(), weight.q), weight.zero, weight.sign & ~weight.zero
+    )
 
 
 def _shifted(value: Value, places: Value) -> Value:
@@ -54,11 +57,11 @@ def _shifted(value: Value, places: Value) -> Value:
 
 
 class Pe(wiring.Component):
-    """The term of one PE, as `hwshift.golden.formats.Arithmetic.term` defines it: ``mac`` ``(x * w) >> (n - G)``,
-    ``shift_add`` ``+-((x << (G + p_max)) >> q)`` with the sign after the shift, and 0 for a zero weight.
+    """The term of one PE, as `hwshift.golden.formats.Arithmetic.term` defines it.
 
-    Combinational: latency 0, one term per cycle, every activation and weight code. The array computes its terms with
-    the same `split_term`.
+    ``mac``: ``(x * w) >> (n - G)``. ``shift_add``: ``+-((x << (G + p_max)) >> q)`` with the sign after the
+    shift, and 0 for a zero weight. Combinational: latency 0, every activation and weight code. The array
+    computes its terms with the same `split_term`.
 
     Members
     -------
@@ -71,9 +74,13 @@ class Pe(wiring.Component):
 
     def __init__(self, config: AcceleratorConfig) -> None:
         self._config = config
-        super().__init__({
-            "x": In(act_shape(config)), "weight": In(code_layout(config)), "term": Out(term_shape(config)),
-        })
+        super().__init__(
+            {
+                "x": In(act_shape(config)),
+                "weight": In(code_layout(config)),
+                "term": Out(term_shape(config)),
+            }
+        )
 
     def elaborate(self, _platform: object) -> Module:
         m = Module()

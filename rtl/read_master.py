@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from hwshift.config import AcceleratorConfig
 from hwshift.program.registers import ErrorCode
-from hwshift.rtl.axi import OKAY, axi_read, beats_stream, burst_layout, drive_address, inside
+from hwshift.rtl.axi import OKAY, axi_read, beats_strobe, burst_layout, drive_address, inside
 from hwshift.rtl.queue import Queue
 from hwshift.timing import timing
 
@@ -24,7 +24,7 @@ class ReadMaster(wiring.Component):
     -------
     bus : Out(axi_read)
     fetch, load : In(stream of burst_layout)
-    fetch_beats, load_beats : Out(beats_stream)
+    fetch_beats, load_beats : Out(beats_strobe)
     program_base, program_limit, read_base, read_limit : In(address_width)
         First and last byte of the regions of fetches and loads.
     halt : In(1)
@@ -41,7 +41,7 @@ class ReadMaster(wiring.Component):
         super().__init__({
             "bus": Out(axi_read(config)),
             "fetch": In(stream.Signature(burst_layout(config))), "load": In(stream.Signature(burst_layout(config))),
-            "fetch_beats": Out(beats_stream(config)), "load_beats": Out(beats_stream(config)),
+            "fetch_beats": Out(beats_strobe(config)), "load_beats": Out(beats_strobe(config)),
             "program_base": In(address), "program_limit": In(address),
             "read_base": In(address), "read_limit": In(address),
             "halt": In(1), "drained": Out(1), "error": Out(1), "error_code": Out(8),

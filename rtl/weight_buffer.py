@@ -32,8 +32,8 @@ class WeightBuffer(wiring.Component):
     """Memory of ``weight_tiles * tile_words`` words, starting as zeros.
 
     A read command presented in a cycle (``timing.read_stage``) is the shadow write of the next cycle
-    (``timing.swap_stage``): latency 1, one read and one write per cycle. A word may not be read in the cycle in which
-    it is written; the ring's credits see to that.
+    (``timing.swap_stage``): latency 1, one read and one write per cycle. A word may not be read in the cycle
+    in which it is written; the ring's credits see to that.
 
     Members
     -------
@@ -47,11 +47,14 @@ class WeightBuffer(wiring.Component):
 
     def __init__(self, config: AcceleratorConfig) -> None:
         self._config = config
-        super().__init__({
-            "write": In(weight_write(config)),
-            "read": In(weight_command(config)), "read_valid": In(1),
-            "shadow": Out(shadow_write(config)),
-        })
+        super().__init__(
+            {
+                "write": In(weight_write(config)),
+                "read": In(weight_command(config)),
+                "read_valid": In(1),
+                "shadow": Out(shadow_write(config)),
+            }
+        )
 
     def elaborate(self, _platform: object) -> Module:
         m = Module()
@@ -61,7 +64,9 @@ class WeightBuffer(wiring.Component):
         m.submodules.memory = memory = Memory(shape=shape, depth=self._config.weight_tiles * words, init=[])
         write, read = memory.write_port(), memory.read_port()
         m.d.comb += [
-            write.en.eq(self.write.en), write.addr.eq(self.write.address), write.data.eq(self.write.data),
+            write.en.eq(self.write.en),
+            write.addr.eq(self.write.address),
+            write.data.eq(self.write.data),
             read.en.eq(self.read_valid),
             read.addr.eq(self.read.tile * words + (self.read.row if words > 1 else 0)),
         ]

@@ -32,6 +32,7 @@ def encode_param(config: AcceleratorConfig, m: int, s: int, b: int) -> int:
     ValueError
         Naming the parameter, its range and the value.
     """
+    assert config.guard is not None
     half = 1 << (MANTISSA_BITS - 1)
     _check_range("m", m, -half, half - 1)
     _check_range("s", s, 0, MAX_SHIFT - config.guard)

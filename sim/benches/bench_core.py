@@ -1,7 +1,7 @@
 """cocotb bench of the accelerator in ``tb_top``: runs what ``job.json`` lists and writes ``results.json``.
 
-It needs cocotb and nothing else. Both files lie in the folder of the plusarg ``folder``, beside the memory images.
-The simulated cycles of a run do not touch Python.
+It needs cocotb and nothing else. Both files lie in the folder of the plusarg ``folder``, beside the memory
+images. The simulated cycles of a run do not touch Python.
 """
 
 import json

@@ -59,9 +59,14 @@ def _expect(config, params, control, acc, residual):
     second = activation_range(
         _KINDS[control["residual_act"]], control["residual_lo"], control["residual_hi"], config.act
     )
-    return [[epilogue_exact(acc[p][c], *params[c], config.guard, config.act, first,
-                            residual[p][c] if control["residual"] else None, second)
-             for c in range(config.columns)] for p in range(config.pixels)]  # fmt: skip
+    out = []
+    for p in range(config.pixels):
+        row = []
+        for c, (m, s, b) in enumerate(params):
+            added = residual[p][c] if control["residual"] else None
+            row.append(epilogue_exact(acc[p][c], m, s, b, config.guard, config.act, first, added, second))
+        out.append(row)
+    return out
 
 
 def _map(config, values):
@@ -96,7 +101,10 @@ async def results(dut):
     inputs = ["valid", "param", "param_write", "control", "acc"]
     await start(dut, *inputs, *(["residual_data"] if config.residual else []))
     steps = list(_steps(config, await _load(dut, config)))
-    residual_at, latency = when.residual_stage + 1 - when.epilogue_stage, when.write_stage - when.epilogue_stage
+    residual_at, latency = (
+        when.residual_stage + 1 - when.epilogue_stage,
+        when.write_stage - when.epilogue_stage,
+    )
 
     def at(index):
         return steps[index] if 0 <= index < len(steps) else None

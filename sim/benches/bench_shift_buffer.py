@@ -1,28 +1,22 @@
 """cocotb bench of the shift buffer's Verilog: plays the traces of `hwshift.sim.models.shift_buffer`.
 
-The environment names the configuration. Inputs change right after a rising edge; outputs and the ready signals
-are sampled at the falling edge after it, in the same cycle.
+Inputs change right after a rising edge; outputs and the ready signals are sampled at the falling edge after
+it, in the same cycle.
 """
 
-import ast
-import os
 import random
+from typing import Any
 
 import cocotb
 import numpy as np
-from amaranth.hdl import Const
-from amaranth.lib import data
-from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, RisingEdge
 
 from hwshift.config import AcceleratorConfig
 from hwshift.rtl.interfaces import load_request, residual_request, step_layout, store_request, write_request
+from hwshift.sim.benches.common import bench_config, pack, start
 from hwshift.sim.models.shift_buffer import Cycle, contention_trace, reading_trace
 
-__all__ = ["CONFIG_VARIABLE"]
-
-CONFIG_VARIABLE = "SHIFT_BUFFER_CONFIG"
-"""The environment variable with the configuration's `to_dict`, as a Python literal."""
+__all__ = ["Bench"]
 
 LAYOUTS = {
     "cmd": step_layout,
@@ -36,21 +30,17 @@ LAYOUTS = {
 class Bench:
     """Driver, monitor and checker of one trace."""
 
-    def __init__(self, dut: object) -> None:
+    def __init__(self, dut: Any) -> None:
         self.dut = dut
-        self.config = AcceleratorConfig.from_dict(ast.literal_eval(os.environ[CONFIG_VARIABLE]))
+        self.config = bench_config()
         self.layouts = {port: layout(self.config) for port, layout in LAYOUTS.items()}
         self.random = np.random.default_rng(random.getrandbits(32))
         self.checked = 0
 
     async def play(self, trace: list[Cycle]) -> None:
         """Reset, then drive and check every cycle."""
-        self.drive(Cycle())
-        self.dut.rst.value = 1
-        Clock(self.dut.clk, 10, unit="ns").start()
-        for _ in range(2):
-            await RisingEdge(self.dut.clk)
-        self.dut.rst.value = 0
+        inputs = [f"{port}__{name}" for port in self.layouts for name in ("valid", "payload")]
+        await start(self.dut, *inputs, "lane_write__en", "lane_write__address", "lane_write__data")
         for number, cycle in enumerate(trace):
             self.drive(cycle)
             await FallingEdge(self.dut.clk)
@@ -73,19 +63,14 @@ class Bench:
     def check(self, number: int, cycle: Cycle) -> None:
         """Compare the outputs that the trace expects in this cycle."""
         for port, ready in cycle.ready.items():
-            found = int(getattr(self.dut, f"{port}__ready").value)
-            assert found == ready, f"cycle {number}: {port} ready is {found}"
+            granted = int(getattr(self.dut, f"{port}__ready").value)
+            assert granted == ready, f"cycle {number}: {port} ready is {granted}"
             self.checked += 1
         for name, (expected, known) in cycle.outputs.items():
             found = unpack(getattr(self.dut, name).value.to_unsigned(), self.config.act.bits, expected.shape)
             wrong = known & (found != expected)
             assert not wrong.any(), f"cycle {number}: {name} is {found}, not {expected}"
             self.checked += 1
-
-
-def pack(layout: data.StructLayout, request: dict) -> int:
-    """A payload's fields as the bits of its port."""
-    return Const.cast(layout.const(request)).value & ((1 << layout.size) - 1)
 
 
 def unpack(bits: int, width: int, shape: tuple[int, ...]) -> np.ndarray:
@@ -96,7 +81,7 @@ def unpack(bits: int, width: int, shape: tuple[int, ...]) -> np.ndarray:
 
 
 @cocotb.test(timeout_time=200, timeout_unit="us")
-async def reads_any_displacement(dut: object) -> None:
+async def reads_any_displacement(dut: Any) -> None:
     """Every lane reads its own neighbour; rows of any length."""
     bench = Bench(dut)
     await bench.play(reading_trace(bench.config, bench.random, (2, 5, 11), steps=300))
@@ -104,7 +89,7 @@ async def reads_any_displacement(dut: object) -> None:
 
 
 @cocotb.test(timeout_time=200, timeout_unit="us")
-async def reads_circular_buffers(dut: object) -> None:
+async def reads_circular_buffers(dut: Any) -> None:
     """A buffer holds a few rows of a tall map."""
     bench = Bench(dut)
     await bench.play(reading_trace(bench.config, bench.random, (2, 30, 7), rows_held=5, steps=300))
@@ -112,7 +97,7 @@ async def reads_circular_buffers(dut: object) -> None:
 
 
 @cocotb.test(timeout_time=200, timeout_unit="us")
-async def shares_port_b(dut: object) -> None:
+async def shares_port_b(dut: Any) -> None:
     """All users of port B at once, priorities, and every word read back."""
     bench = Bench(dut)
     fill = [Cycle({"load": zeros(bench.config, sub, word)}) for sub in range(bench.config.sub_banks)

@@ -2,6 +2,7 @@
 
 import json
 import os
+from typing import Any
 
 from amaranth.lib import data
 from cocotb.clock import Clock
@@ -38,7 +39,7 @@ def unpack_map(value: LogicArray, bits: int, pixels: int, lanes: int) -> list[li
     return [elements[p * lanes:(p + 1) * lanes] for p in range(pixels)]  # fmt: skip
 
 
-async def start(dut: object, *inputs: str) -> None:
+async def start(dut: Any, *inputs: str) -> None:
     """Drive inputs with 0, start the clock and reset; drive them on from here, just behind a rising edge."""
     for name in inputs:
         getattr(dut, name).value = 0
@@ -50,11 +51,11 @@ async def start(dut: object, *inputs: str) -> None:
     dut.rst.value = 0
 
 
-async def cycle(dut: object, output: str) -> LogicArray:
+async def cycle(dut: Any, output: str) -> LogicArray:
     """Let the cycle pass whose inputs were just driven; an output in that cycle.
 
-    Outputs are sampled at the falling edge, half a cycle before the registers take the inputs. Data registers that
-    no reset clears may be X in Icarus until they are first loaded.
+    Outputs are sampled at the falling edge, half a cycle before the registers take the inputs. Data registers
+    that no reset clears may be X in Icarus until they are first loaded.
     """
     await FallingEdge(dut.clk)
     value = getattr(dut, output).value

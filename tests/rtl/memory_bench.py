@@ -7,10 +7,10 @@ from amaranth.hdl import Value
 from amaranth.sim import Simulator
 
 from hwshift.config import AcceleratorConfig
-from hwshift.golden.formats import QFormat, Pow2Format
+from hwshift.golden.formats import Pow2Format, QFormat
 from hwshift.program.isa import LoadKind, Opcode
 from hwshift.rtl.memory_side import MemorySide
-from hwshift.sim.models.axi_memory import MASTER_OUTPUTS, AxiMemory
+from hwshift.sim.models.axi_memory import AxiMemory
 from hwshift.sim.models.transfers import OnChip, TransferMaker, instruction_words
 from hwshift.sim.stalls import StallPattern
 
@@ -73,16 +73,17 @@ class Scenario:
 
     @classmethod
     def draw(cls, rng: np.random.Generator, config: AcceleratorConfig, count: int) -> "Scenario":
-        """``count`` random loads and stores; loads read what stores do not write."""
+        """``count`` random loads and stores, first of every kind; loads read what stores do not write."""
         maker = TransferMaker(rng, config, BASE, PROGRAM)
         instructions, end = [], BASE + STORES + 0x1000 - 2 * config.beat_bytes
-        for _ in range(count):
-            if rng.random() < 0.35:
+        kinds = [*rng.permutation([-1, 0, 1, 2, 3, 4, 5]), *rng.integers(-3, 6, count)][:count]
+        for kind in kinds:
+            if kind < 0:
                 fields = maker.store(end)
                 end = maker.store_end(fields)
                 instructions.append((Opcode.STORE, fields))
             else:
-                instructions.append((Opcode.LOAD, maker.load(LoadKind(int(rng.integers(6))))))
+                instructions.append((Opcode.LOAD, maker.load(LoadKind(int(kind)))))
         source = OnChip(config)
         source.banks[:] = rng.integers(config.act.min, config.act.max + 1, source.banks.shape)
         return cls(config, instructions, rng.integers(0, 256, SIZE, np.uint8), source)
@@ -137,18 +138,28 @@ class MemoryBench:
         } | (regions or {})  # fmt: skip
 
     def run(self, cycles: int) -> "MemoryBench":
-        """Simulate cycles 0 to ``cycles`` - 1."""
+        """Simulate cycles 0 to ``cycles`` - 1, or to the end of the work and some cycles more."""
         simulator = Simulator(self.dut)
         simulator.add_clock(1e-6)
 
         async def bench(ctx):
             await self._start(ctx)
+            quiet = 0
             for cycle in range(cycles):
                 await self._cycle(ctx, cycle)
+                quiet = quiet + 1 if self.finished else 0
+                if quiet == 20:
+                    break
 
         simulator.add_testbench(bench)
         simulator.run()
         return self
+
+    @property
+    def finished(self) -> bool:
+        """Whether every instruction has come out, loads and stores have been popped, and nothing is left to do."""
+        waiting = len(self.popped) < len(self.scenario.words) or any(self.heads.values())
+        return not waiting and self.memory.quiet and bool(self.events[-1][EVENTS.index("idle")])
 
     async def _start(self, ctx) -> None:
         for name, value in self.regions.items():
@@ -157,7 +168,10 @@ class MemoryBench:
         ctx.set(self.dut.start, 1)
         await ctx.tick()
         ctx.set(self.dut.start, 0)
-        self.heads = {"load": self.scenario.indices(Opcode.LOAD), "store": self.scenario.indices(Opcode.STORE)}
+        self.heads = {
+            "load": self.scenario.indices(Opcode.LOAD),
+            "store": self.scenario.indices(Opcode.STORE),
+        }
         self.offered = {"load": False, "store": False}
         self.store_data = None
 
@@ -174,7 +188,7 @@ class MemoryBench:
         if self.store_data is not None:
             ctx.set(Value.cast(dut.store_data), self.store_data)
         halves = self._grant(ctx, int(around.blocked[cycle]))
-        self.memory.observe(cycle, {name: int(ctx.get(getattr(dut.bus, name))) for name in MASTER_OUTPUTS})
+        self.memory.observe(cycle, lambda name: int(ctx.get(getattr(dut.bus, name))))
         self._record(ctx, halves)
         await ctx.tick()
 
@@ -219,7 +233,9 @@ class MemoryBench:
             place = ctx.get(dut.store_port.payload)
             column = self.scenario.source.banks[:, int(place.sub), int(place.word)]
             mask = (1 << self.config.act.bits) - 1
-            self.store_data = sum((int(value) & mask) << index * self.config.act.bits for index, value in enumerate(column))
+            self.store_data = sum(
+                (int(value) & mask) << index * self.config.act.bits for index, value in enumerate(column)
+            )
         else:
             self.store_data = int(np.random.default_rng(len(self.events)).integers(1 << 62))
 
@@ -230,11 +246,17 @@ class MemoryBench:
             for bank in range(self.config.rows):
                 if int(pixel.banks) >> bank & 1:
                     sink.banks[bank, int(pixel.sub), int(pixel.word)] = int(pixel.data[bank])
-        for port, table in ((dut.lane_write, sink.lanes), (dut.param_write, sink.params), (dut.ktile_write, sink.ktiles)):
+        for port, table in (
+            (dut.lane_write, sink.lanes),
+            (dut.param_write, sink.params),
+            (dut.ktile_write, sink.ktiles),
+        ):
             if ctx.get(port.en):
                 table[int(ctx.get(port.address))] = int(ctx.get(port.data))
         if ctx.get(dut.weight_write.en):
-            self.ring.append((int(ctx.get(dut.weight_write.address)), int(ctx.get(Value.cast(dut.weight_write.data)))))
+            self.ring.append(
+                (int(ctx.get(dut.weight_write.address)), int(ctx.get(Value.cast(dut.weight_write.data))))
+            )
 
 
 def expected(scenario: Scenario) -> tuple[OnChip, np.ndarray]:

@@ -80,8 +80,9 @@ def check(config, steps):
 
 def chunk(config, rng, indices, ktiles, maximum):
     """The steps of one chunk: every k-tile over every pixel."""
-    return [{"valid": 1, "first": int(k == 0), "last": int(k == ktiles - 1), "maximum": maximum, "index": index,
-             "sums": random_sums(config, rng)} for k in range(ktiles) for index in indices]  # fmt: skip
+    return [{"valid": 1, "first": int(k == 0), "last": int(k == ktiles - 1), "maximum": maximum,
+             "index": index, "sums": random_sums(config, rng)}
+            for k in range(ktiles) for index in indices]  # fmt: skip
 
 
 def bubble(config, rng):

@@ -61,8 +61,8 @@ def term(config, x, code):
 def column_sums(config, x, tile):
     """Modulo 2**width, which is exact unless acc_width is narrower than R terms."""
     half = 1 << (sum_shape(config).width - 1)
-    sums = [[sum(term(config, x[p][r], tile[r][c]) for r in range(config.rows)) for c in range(config.columns)]
-            for p in range(config.pixels)]  # fmt: skip
+    sums = [[sum(term(config, x[p][r], tile[r][c]) for r in range(config.rows))
+             for c in range(config.columns)] for p in range(config.pixels)]  # fmt: skip
     return [[(value + half) % (2 * half) - half for value in row] for row in sums]
 
 
@@ -123,7 +123,7 @@ def test_random_swaps_and_writes(config):
 
 
 def test_tiles_follow_each_other_every_tile_words_cycles(config):
-    """The first row of the next tile is written in the cycle of the swap; every step has the tile it should."""
+    """The first row of the next tile is written in the cycle of the swap; every step has its own tile."""
     rng = random.Random(2)
     words, tiles = config.tile_words, [random_rows(config, rng, config.rows) for _ in range(6)]
     xs = [random_x(config, rng) for _ in range(words * len(tiles))]
@@ -169,4 +169,6 @@ def test_extreme_sums(config):
             cycles.append((values, 0, None, None))
             expected.append(column_sums(config, values, tile))
     seen = run(config, cycles)[latency(config) :]
-    assert [got for got, want in zip(seen, expected, strict=True) if want] == [want for want in expected if want]
+    assert [got for got, want in zip(seen, expected, strict=True) if want] == [
+        want for want in expected if want
+    ]

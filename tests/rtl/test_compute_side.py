@@ -37,8 +37,12 @@ def _random_compute(rng: np.random.Generator, config: AcceleratorConfig) -> dict
 
 
 def _random_program(rng: np.random.Generator, config: AcceleratorConfig) -> np.ndarray:
-    instructions: list[tuple[Opcode, dict]] = [(Opcode.HEADER, {
-        "magic": isa.MAGIC, "version": isa.ISA_VERSION, "config_hash": config.hash, "count": 0})]
+    instructions: list[tuple[Opcode, dict]] = [
+        (
+            Opcode.HEADER,
+            {"magic": isa.MAGIC, "version": isa.ISA_VERSION, "config_hash": config.hash, "count": 0},
+        )
+    ]
     for _ in range(30):
         kind = rng.choice(["compute", "compute", "descriptor", "activation", "load", "store"])
         match kind:
@@ -77,8 +81,15 @@ class _Surroundings:
         done = int(self.started > 0 and rng.random() < 0.15)
         take = int(state["room"][0] > 0 and rng.random() < 0.15)
         self.started += take - done
-        return {"push": int(push), "pop": int(pop), "tile_done": done, "take_room": take,
-                "valid": int(rng.random() < 0.7), "load": int(rng.random() < 0.2), "store": int(rng.random() < 0.2)}
+        return {
+            "push": int(push),
+            "pop": int(pop),
+            "tile_done": done,
+            "take_room": take,
+            "valid": int(rng.random() < 0.7),
+            "load": int(rng.random() < 0.2),
+            "store": int(rng.random() < 0.2),
+        }
 
 
 def _model(config: AcceleratorConfig, program: np.ndarray, seed: int) -> tuple[list, list[dict]]:
@@ -98,7 +109,15 @@ def _model(config: AcceleratorConfig, program: np.ndarray, seed: int) -> tuple[l
         trace.append((int(np.argmax(record.causes - before)), int(record.room)))
         inputs["next"] = min(int(record.next), len(table) - 1)
         script.append(inputs)
-        commit(record, cycle, inputs["pop"], inputs["push"], inputs["push"], inputs["take_room"], inputs["tile_done"])
+        commit(
+            record,
+            cycle,
+            inputs["pop"],
+            inputs["push"],
+            inputs["push"],
+            inputs["take_room"],
+            inputs["tile_done"],
+        )
     assert record.causes.sum() == CYCLES
     return trace, script
 

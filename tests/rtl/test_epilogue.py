@@ -35,7 +35,7 @@ def clip(value, low, high):
     return min(max(value, low), high)
 
 
-def activate(config, value, act, lo, hi):
+def activate(value, act, lo, hi):
     if act == Act.RELU:
         return max(value, 0)
     return min(max(value, lo), hi) if act == Act.CLAMP else value
@@ -46,11 +46,11 @@ def epilogue(config, acc, param, control, residual):
     m, s, b = param
     value = acc * m // 2 ** (config.guard + s) + b
     value = clip(value, config.act.min, config.act.max)
-    value = activate(config, value, control["act"], control["lo"], control["hi"])
+    value = activate(value, control["act"], control["lo"], control["hi"])
     if not control["residual"]:
         return value
     value = clip(value + residual, config.act.min, config.act.max)
-    return activate(config, value, control["residual_act"], control["residual_lo"], control["residual_hi"])
+    return activate(value, control["residual_act"], control["residual_lo"], control["residual_hi"])
 
 
 def random_mantissa(config, rng):
@@ -89,12 +89,21 @@ def random_acc(config, param, rng):
 def random_bounds(config, rng):
     values = [config.act.min, config.act.max, 0, -1]
     pick = [rng.choice(values + [rng.randint(config.act.min, config.act.max)]) for _ in range(4)]
-    return {"lo": min(pick[:2]), "hi": max(pick[:2]), "residual_lo": min(pick[2:]), "residual_hi": max(pick[2:])}
+    return {
+        "lo": min(pick[:2]),
+        "hi": max(pick[:2]),
+        "residual_lo": min(pick[2:]),
+        "residual_hi": max(pick[2:]),
+    }
 
 
 def random_control(config, rng, bounds):
     residual = config.residual and rng.getrandbits(1)
-    return bounds | {"act": rng.choice(list(Act)), "residual_act": rng.choice(list(Act)), "residual": residual}
+    return bounds | {
+        "act": rng.choice(list(Act)),
+        "residual_act": rng.choice(list(Act)),
+        "residual": residual,
+    }
 
 
 async def write_params(ctx, dut, config, table):
@@ -126,15 +135,16 @@ def random_steps(config, table, rng, phases, length):
                 yield None
             tile = rng.randrange(config.param_tiles)
             acc = [[random_acc(config, param, rng) for param in table[tile]] for _ in range(config.pixels)]
-            yield tile, random_control(config, rng, bounds), acc, grid(
-                config, lambda: rng.choice([config.act.min, config.act.max, 0, rng.randint(-99, 99)]))  # fmt: skip
+            edges = [config.act.min, config.act.max, 0]
+            residual = grid(config, lambda edges=edges: rng.choice([*edges, rng.randint(-99, 99)]))
+            yield tile, random_control(config, rng, bounds), acc, residual
         yield from bubbles
 
 
 def expect(config, table, step):
     tile, control, acc, residual = step
-    return [[epilogue(config, acc[p][c], table[tile][c], control, residual[p][c]) for c in range(config.columns)]
-            for p in range(config.pixels)]  # fmt: skip
+    return [[epilogue(config, acc[p][c], table[tile][c], control, residual[p][c])
+             for c in range(config.columns)] for p in range(config.pixels)]  # fmt: skip
 
 
 def run(config, table, steps):
@@ -193,7 +203,9 @@ def test_saturation_both_ways_before_and_after_the_residual():
         ([high, high + 1, high + (1 << 38), high - 1], [0, 0, -1, 2], [high, high, high - 1, high]),
         ([low, low - 1, low - (1 << 38), low + 1], [0, 0, 1, -2], [low, low, low + 1, low]),
     ]
-    steps = [(0, control, [[acc << config.guard for acc in accs]], [residuals]) for accs, residuals, _ in rows]
+    steps = [
+        (0, control, [[acc << config.guard for acc in accs]], [residuals]) for accs, residuals, _ in rows
+    ]
     assert run(config, table, steps) == [[values] for _, _, values in rows]
 
 

