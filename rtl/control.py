@@ -64,20 +64,13 @@ class RunControl(wiring.Component):
         Strobes of the run's end: bits of IRQ_STATUS to set.
     """
 
-    start_request: In(1)
-    soft_reset: In(1)
-    watchdog: In(32)
-    done: In(1)
-    drained: In(1)
-    error: In(1)
-    error_code: In(8)
-    progress: In(1)
-    start: Out(1)
-    running: Out(1)
-    halt: Out(1)
-    reset_engine: Out(1)
-    status: Out(32)
-    ended: Out(3)
+    def __init__(self) -> None:
+        super().__init__({
+            "start_request": In(1), "soft_reset": In(1), "watchdog": In(32), "done": In(1),
+            "drained": In(1), "error": In(1), "error_code": In(8), "progress": In(1),
+            "start": Out(1), "running": Out(1), "halt": Out(1), "reset_engine": Out(1),
+            "status": Out(32), "ended": Out(3),
+        })  # fmt: skip
 
     def elaborate(self, _platform: object) -> Module:
         m = Module()

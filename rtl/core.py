@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hwshift.config import AcceleratorConfig
-from hwshift.program.registers import ADDRESS_BITS
+from hwshift.program.registers import ADDRESS_BITS, ErrorCode
 from hwshift.rtl.axi import axi_master
 from hwshift.rtl.axi_lite import axi_lite
 from hwshift.rtl.compute_side import ComputeSide
@@ -66,9 +66,9 @@ class Engine(wiring.Component):
             for name, member in master.bus.signature.members.items():
                 inner, outer = getattr(master.bus, name), getattr(self.m_axi, name)
                 m.d.comb += outer.eq(inner) if member.flow == Out else inner.eq(outer)
-        for master, names in (
-            (reads, ("program_base", "program_limit", "read_base", "read_limit")), (writes, ("write_base", "write_limit")),
-        ):  # fmt: skip
+        regions = {reads: ("program", "read"), writes: ("write",)}
+        for master, names in regions.items():
+            names = [f"{name}_{end}" for name in names for end in ("base", "limit")]
             m.d.comb += [getattr(master, name).eq(getattr(self.settings, name)) for name in names]
             m.d.comb += master.halt.eq(self.halt)
 
@@ -134,7 +134,9 @@ class Engine(wiring.Component):
             self.drained.eq(reads.drained & writes.drained),
             self.done.eq(compute.end & compute.idle & self._loader.idle & self._storer.idle & self.drained),
         ]  # fmt: skip
-        code = 0
+        code = Mux(
+            self._fetch.exhausted, ErrorCode.PROGRAM_END, 0
+        )  # END is never popped, so something is left
         for unit in (reads, writes, self._loader, compute):
             code = Mux(unit.error, unit.error_code, code)
         m.d.comb += [self.error_code.eq(code), self.error.eq(code != 0)]

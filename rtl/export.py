@@ -12,13 +12,22 @@ from hwshift.config import AcceleratorConfig
 from hwshift.rtl.core import Core
 from hwshift.tools import pin_yosys
 
-__all__ = ["TOP", "compact_memories", "convert", "core_verilog", "fast_memories", "trigger_at_start"]
+__all__ = [
+    "TOP",
+    "compact_memories",
+    "convert",
+    "core_verilog",
+    "fast_memories",
+    "trigger_at_start",
+    "without_contents",
+]
 
 TOP = "hwshift_core"
 """Name of the top module."""
 
 _INIT_BLOCK = re.compile(r"^  initial begin\n((?:    \S+ ?\[\d+\] = [^;\n]+;\n)+)  end\n", re.MULTILINE)
 _TRIGGER = re.compile(r"^  reg (\\\$auto\$verilog_backend\S+)  = 0;$", re.MULTILINE)
+_LOOP = re.compile(r"^  initial begin : init_memory_\d+\n    integer i;\n    for .*\n  end\n", re.MULTILINE)
 _INIT_LINE = re.compile(r"    (\S+ ?)\[(\d+)\] = ([^;\n]+);\n")
 
 
@@ -40,6 +49,14 @@ def compact_memories(text: str) -> str:
     for number, label in enumerate(re.findall(r"init_words_\d+", text)):
         text = text.replace(f"{label}\n", f"init_memory_{number}\n", 1)
     return text
+
+
+def without_contents(text: str) -> str:
+    """Leave out the loops that set memories to one value.
+
+    Yosys takes them apart into a cell per word, which needs minutes; an FPGA's memories start as zeros anyway.
+    """
+    return _LOOP.sub("", text)
 
 
 def trigger_at_start(text: str) -> str:

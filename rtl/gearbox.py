@@ -84,7 +84,8 @@ class Gearbox(wiring.Component):
         word, beats_left, tiles_left = Signal(range(max(2, words))), Signal(range(beats + 1)), Signal(16)
         more, out = Signal(), self.o.payload
         m.d.comb += [
-            out.first.eq(word == 0), out.tile_last.eq(word == words - 1), out.last.eq(out.tile_last & (tiles_left == 1)),
+            out.first.eq(word == 0), out.tile_last.eq(word == words - 1),
+            out.last.eq(out.tile_last & (tiles_left == 1)),
             more.eq(Mux(tile_ends, tiles_left != 1, beats_left != 0)),
         ]  # fmt: skip
         with m.If(self.start):

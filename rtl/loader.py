@@ -77,7 +77,8 @@ class Loader(wiring.Component):
         m.d.comb += [
             known.eq(load.kind <= max(LoadKind)),
             start.eq(self.i.valid & known & ~bursts.active & jobs.i.ready & ((load.pop & ~self.available) == 0)),
-            self.i.ready.eq(start), jobs.i.valid.eq(start), bursts.start.eq(start), self.pop.eq(Mux(start, load.pop, 0)),
+            self.i.ready.eq(start), jobs.i.valid.eq(start), bursts.start.eq(start),
+            self.pop.eq(Mux(start, load.pop, 0)),
             self.error.eq(self.i.valid & ~known), self.error_code.eq(ErrorCode.BAD_OPCODE),
         ]  # fmt: skip
         for name in transfer_layout().members:

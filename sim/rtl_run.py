@@ -47,6 +47,8 @@ class RtlRun:
         First and last byte address whose beats are answered with SLVERR.
     max_cycles : int
         The run is given up in this cycle.
+    soft_reset : int or None
+        The host resets the accelerator about so many cycles after the start.
     """
 
     launch: Launch
@@ -56,6 +58,7 @@ class RtlRun:
     stalls: StallPattern | None = None
     error_range: tuple[int, int] | None = None
     max_cycles: int = (1 << 32) - 1
+    soft_reset: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("read_latency", "write_latency", "max_cycles"):
@@ -232,10 +235,12 @@ def _sources_hash() -> str:
 
 
 def _write_job(config: AcceleratorConfig, runs: Sequence[RtlRun], folder: Path) -> None:
-    job = {"registers": {item.name: item.offset for item in REGISTERS}, "reads": _READS, "runs": []}
+    listed: list[dict] = []
     for index, run in enumerate(runs):
         if len(run.memory) % config.beat_bytes or not run.memory:
-            raise ValueError(f"memory must be whole beats of {config.beat_bytes} bytes, not {len(run.memory)}")
+            raise ValueError(
+                f"memory must be beats of {config.beat_bytes} bytes, not {len(run.memory)} bytes"
+            )
         image = np.frombuffer(run.memory, np.uint8).reshape(-1, config.beat_bytes)
         (folder / f"memory_{index}.bin").write_bytes(image[:, ::-1].tobytes())
         stalls = folder / f"stalls_{index}.bin"
@@ -243,15 +248,19 @@ def _write_job(config: AcceleratorConfig, runs: Sequence[RtlRun], folder: Path) 
         if run.stalls is not None:
             run.stalls.write(stalls)
         base, last = run.error_range or (1, 0)
-        job["runs"].append({
-            "writes": run.launch.registers() | {"IRQ_ENABLE": _ENABLE_ALL},
-            "read_latency": run.read_latency,
-            "write_latency": run.write_latency,
-            "error_base": base,
-            "error_last": last,
-            "max_cycles": run.max_cycles,
-        })
-    (folder / "job.json").write_text(json.dumps(job))
+        listed.append(
+            {
+                "writes": run.launch.registers() | {"IRQ_ENABLE": _ENABLE_ALL},
+                "read_latency": run.read_latency,
+                "write_latency": run.write_latency,
+                "error_base": base,
+                "error_last": last,
+                "max_cycles": run.max_cycles,
+            "soft_reset": run.soft_reset,
+            }
+        )
+    registers = {item.name: item.offset for item in REGISTERS}
+    (folder / "job.json").write_text(json.dumps({"registers": registers, "reads": _READS, "runs": listed}))
 
 
 def _result(result: dict, memory: bytes) -> RtlResult:

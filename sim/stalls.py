@@ -1,8 +1,8 @@
 """Stall patterns of a memory: in which cycles it holds up which AXI channel.
 
-The same arrays drive the cycle model and, as a file, the Verilog memory. Entry i of a stream is for cycle i of
-the run; longer runs start again at entry 0. A 1 in AR, AW or W keeps READY low in that cycle, a 1 in R or B keeps
-a new beat or response from being raised in it.
+The same arrays drive the cycle model and, as a file, the Verilog memory. Entry i of a stream is for cycle i
+of the run; longer runs start again at entry 0. A 1 in AR, AW or W keeps READY low in that cycle, a 1 in R or
+B keeps a new beat or response from being raised in it.
 """
 
 from dataclasses import dataclass
@@ -76,7 +76,7 @@ class StallPattern:
         density
             As for `random`.
         run : float
-            At least 1.
+            At least 1. Runs are longer where ``density`` asks for it: there is a cycle between two runs.
         """
         if run < 1:
             raise ValueError(f"run must be at least 1, not {run!r}")
@@ -123,8 +123,8 @@ def _open(stream: np.ndarray) -> np.ndarray:
 
 def _runs(rng: np.random.Generator, density: float, run: float, length: int) -> np.ndarray:
     """Two states: a run is left with probability 1 / run and entered so that ``density`` results."""
-    leave = 1 / run
-    enter = min(1.0, density * leave / (1 - density))
+    leave = min(1 / run, (1 - density) / density if density else 1.0)
+    enter = density * leave / (1 - density)
     draws = rng.random(length)
     out = np.zeros(length, bool)
     stalled = rng.random() < density

@@ -6,19 +6,21 @@ images. The simulated cycles of a run do not touch Python.
 
 import json
 from pathlib import Path
+from typing import Any
 
 import cocotb
 from cocotb.clock import Clock
-from cocotb.triggers import FallingEdge, RisingEdge, Timer
+from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge, Timer
 
 START = 1
+SOFT_RESET = 2
 RESET_CYCLES = 8
 
 
 class AxiLite:
     """Accesses registers; signals are driven and sampled at falling edges, halfway between transfers."""
 
-    def __init__(self, tb) -> None:
+    def __init__(self, tb: Any) -> None:
         self._tb = tb
 
     async def write(self, offset: int, value: int) -> int:
@@ -40,7 +42,7 @@ class AxiLite:
         assert response == 0, f"reading register 0x{offset:x} fails"
         return data
 
-    async def _send(self, valid, ready) -> None:
+    async def _send(self, valid: Any, ready: Any) -> None:
         """Hold VALID until the edge after which READY is seen; leaves at a falling edge."""
         valid.value = 1
         await Timer(1, "ns")
@@ -49,7 +51,7 @@ class AxiLite:
         await FallingEdge(self._tb.aclk)
         valid.value = 0
 
-    async def _receive(self, valid, ready, *payload) -> list[int]:
+    async def _receive(self, valid: Any, ready: Any, *payload: Any) -> list[int]:
         """Wait for VALID, take the transfer and return its payload."""
         while not int(valid.value):
             await FallingEdge(self._tb.aclk)
@@ -63,7 +65,7 @@ class AxiLite:
 class Host:
     """What the software of the accelerator does."""
 
-    def __init__(self, tb, job: dict) -> None:
+    def __init__(self, tb: Any, job: dict) -> None:
         self._tb = tb
         self._job = job
         self._bus = AxiLite(tb)
@@ -89,6 +91,9 @@ class Host:
             assert await self._bus.write(registers[name], value) == 0, f"writing {name} fails"
         tb.arm.value = 1
         assert await self._bus.write(registers["CONTROL"], START) == 0, "START is refused"
+        if run["soft_reset"] is not None:
+            await ClockCycles(tb.aclk, run["soft_reset"])
+            await self._bus.write(registers["CONTROL"], SOFT_RESET)
         if not int(tb.finished.value):
             await RisingEdge(tb.finished)
         result = await self._result()
@@ -99,7 +104,7 @@ class Host:
         await FallingEdge(tb.aclk)
         return result
 
-    async def _trigger(self, signal) -> None:
+    async def _trigger(self, signal: Any) -> None:
         await FallingEdge(self._tb.aclk)
         signal.value = 1
         await FallingEdge(self._tb.aclk)
@@ -120,9 +125,9 @@ class Host:
 
 
 @cocotb.test()
-async def runs(tb) -> None:
+async def runs(tb: Any) -> None:
     """Every run of the job, one after the other."""
-    folder = Path(cocotb.plusargs["folder"])
+    folder = Path(str(cocotb.plusargs["folder"]))
     job = json.loads((folder / "job.json").read_text())
     Clock(tb.aclk, 10, unit="ns", impl="gpi").start()
     host = Host(tb, job)

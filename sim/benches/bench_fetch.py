@@ -40,7 +40,9 @@ async def instructions(dut, count, stall):
             assert address == _BASE + asked * INSTRUCTION_BYTES, "bursts are not in order"
             for beat in range(length):
                 word = program[asked + beat // per_instruction]
-                beats.append(word >> beat % per_instruction * config.bus_width & ((1 << config.bus_width) - 1))
+                beats.append(
+                    word >> beat % per_instruction * config.bus_width & ((1 << config.bus_width) - 1)
+                )
             asked += length // per_instruction
             assert last == (asked == count)
             assert asked - len(popped) <= timing(config).instruction_queue, "more than the queue holds"

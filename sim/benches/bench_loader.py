@@ -67,13 +67,18 @@ class Loads:
                     sink.banks[bank, int(pixel.sub), int(pixel.word)] = int(pixel.data[bank])
         if unit.value("lane_write__en"):
             sink.lanes[unit.value("lane_write__address")] = unit.value("lane_write__data")
-        for name, layout, table in (("param_write", param_write, sink.params), ("ktile_write", ktile_write, sink.ktiles)):
+        for name, layout, table in (
+            ("param_write", param_write, sink.params),
+            ("ktile_write", ktile_write, sink.ktiles),
+        ):
             if write := unit.write(name, layout(config)):
                 table[int(write[0].address)] = int(write[0].data)
         layout = weight_write(config)
         if write := unit.write("weight_write", layout):
             self.ring.append((int(write[0].address), write[1] >> layout["data"].offset))
-            assert unit.value("take_room") == (len(self.ring) % config.tile_words == 1 or config.tile_words == 1)
+            assert unit.value("take_room") == (
+                len(self.ring) % config.tile_words == 1 or config.tile_words == 1
+            )
             assert unit.value("tile_done") == (len(self.ring) % config.tile_words == 0)
             assert room or not unit.value("take_room")
 

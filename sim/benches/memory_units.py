@@ -31,7 +31,9 @@ class Source:
     """
 
     def __init__(self, dut: Any, port: str, entries: list[int], stall: float) -> None:
-        self._valid, self._payload, self._ready = (getattr(dut, f"{port}__{name}") for name in ("valid", "payload", "ready"))
+        self._valid, self._payload, self._ready = (
+            getattr(dut, f"{port}__{name}") for name in ("valid", "payload", "ready")
+        )
         self._entries, self._stall, self._offered = deque(entries), stall, False
         self.taken = 0
 

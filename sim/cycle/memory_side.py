@@ -57,8 +57,10 @@ MEMORY_STATE = np.dtype([
     ("fetch_beats", _I), ("load_beats", _I), ("store_beats", _I), ("read_bursts", _I), ("write_bursts", _I),
     # constants of the configuration
     ("beat_bytes", _I), ("instruction_beats", _I), ("vector_beats", _I), ("input_beats", _I), ("lane_beats", _I),
-    ("param_beats", _I), ("tile_words", _I), ("tile_beats", _I), ("pixels", _I), ("word", _I), ("beat", _I), ("capacity", _I),
-    ("instruction_queue", _I), ("fetch_burst", _I), ("outstanding_reads", _I), ("outstanding_writes", _I), ("job_queue", _I),
+    ("param_beats", _I), ("tile_words", _I), ("tile_beats", _I), ("pixels", _I),
+    ("word", _I), ("beat", _I), ("capacity", _I),
+    ("instruction_queue", _I), ("fetch_burst", _I), ("outstanding_reads", _I), ("outstanding_writes", _I),
+    ("job_queue", _I),
     # fetch: instructions left to ask for, asked for and not popped, beats of the next one, instructions queued
     ("remaining", _I), ("owed", _I), ("collected", _I), ("queued", _I),
     # read master: AR register; bursts outstanding
@@ -73,7 +75,8 @@ MEMORY_STATE = np.dtype([
     ("reading", _I), ("store", _I), ("store_credit", _I), ("granted", _I), ("store_level", _I),
     ("pushes", _I, _QUEUE), ("push_head", _I), ("writes", _I),
     # write master: AW register; lengths of bursts whose beats go, and beats sent of the first
-    ("aw_valid", _I), ("aw_beats", _I), ("lengths", _I, _QUEUE), ("length_head", _I), ("length_level", _I), ("w_sent", _I),
+    ("aw_valid", _I), ("aw_beats", _I), ("lengths", _I, _QUEUE), ("length_head", _I), ("length_level", _I),
+    ("w_sent", _I),
 ])  # fmt: skip
 
 
@@ -310,7 +313,9 @@ def _write_stores(s, m, program, stalls, cycle, at_limit, blocked):
 
 
 @njit(cache=True)
-def memory_cycle(s, m, program, stalls, cycle, load_head, store_head, fetched_pop, available, at_limit, room, blocked):
+def memory_cycle(
+    s, m, program, stalls, cycle, load_head, store_head, fetched_pop, available, at_limit, room, blocked
+):
     """One cycle of the memory side.
 
     Parameters

@@ -198,9 +198,9 @@ class TransferMaker:
         rows, width, slots, x0 = (int(value) for value in rng.integers((1, 1, 1, 0), (4, 8, 4, 2 * subs + 1)))
         pitch = (x0 + width - 1) // subs + 1 + int(rng.integers(2))
         row_words = slots * pitch
-        length = row_words * int(rng.integers(rows, rows + 3))
+        length = row_words * rows + int(rng.integers(2 * row_words))
         return {
             "rows": rows, "width": width, "slots": slots, "x0": x0, "pitch": pitch, "length": length,
-            "row_step": row_words % length, "offset": int(rng.integers(length)) // row_words * row_words,
+            "row_step": row_words % length, "offset": int(rng.integers(length)),
             "base": int(rng.integers(self._config.feature_depth - length)),
         }  # fmt: skip

@@ -132,6 +132,9 @@ module axi_checker #(
             if (arvalid && arready) begin ar_lengths[ar_count % QUEUE] = arlen; ar_count = ar_count + 1; end
             now[10] = ar_count - r_count > READ_BURSTS || aw_count - b_count > WRITE_BURSTS;
 
+            for (rule = 0; rule < 12; rule = rule + 1)
+                if (now[rule] !== 1'b1) now[rule] = 0;      // only rule 0 is about X
+
             held <= valid & ~ready;
             aw_before <= aw_payload; ar_before <= ar_payload; w_before <= w_payload;
             r_before <= r_payload; b_before <= bresp;

@@ -15,7 +15,9 @@ CONFIGS = [
     AcceleratorConfig(rows=8, pe="mac", weights=QFormat(3, 4), bus_width=64),  # 28 of 64
     AcceleratorConfig(rows=8, columns=8, weight_rows=2, bus_width=128),  # 80 of 128
     AcceleratorConfig(rows=4, pe="mac", weights=QFormat(9, 4), bus_width=32, weight_rows=2),  # 104 of 32
-    AcceleratorConfig(rows=8, weights=Pow2Format(-3, 0), guard=3, bus_width=256),  # 12 of 256: one beat per tile
+    AcceleratorConfig(
+        rows=8, weights=Pow2Format(-3, 0), guard=3, bus_width=256
+    ),  # 12 of 256: one beat per tile
 ]
 
 
@@ -39,7 +41,11 @@ def run(config, tiles, idle, stall, seed):
             ctx.set(dut.o.ready, int(rng.random() >= stall))
             out = dut.o.payload
             if ctx.get(dut.o.valid) and ctx.get(dut.o.ready):
-                words.append(tuple(int(ctx.get(getattr(out, name))) for name in ("codes", "first", "tile_last", "last")))
+                words.append(
+                    tuple(
+                        int(ctx.get(getattr(out, name))) for name in ("codes", "first", "tile_last", "last")
+                    )
+                )
                 cycles.append(cycle)
             if valid and ctx.get(dut.i.ready):
                 taken.append(cycle)
@@ -66,7 +72,9 @@ def expected(config, beats):
     return words
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: f"{config.weight_word_bits}of{config.bus_width}")
+@pytest.mark.parametrize(
+    "config", CONFIGS, ids=lambda config: f"{config.weight_word_bits}of{config.bus_width}"
+)
 @pytest.mark.parametrize(("idle", "stall"), [(0, 0), (0.5, 0.5), (0, 0.8), (0.8, 0)])
 def test_words(config, idle, stall):
     beats, words, taken, _ = run(config, 7, idle, stall, 3)
@@ -74,10 +82,14 @@ def test_words(config, idle, stall):
     assert words == expected(config, beats)
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: f"{config.weight_word_bits}of{config.bus_width}")
+@pytest.mark.parametrize(
+    "config", CONFIGS, ids=lambda config: f"{config.weight_word_bits}of{config.bus_width}"
+)
 def test_without_stalls_the_wider_side_sets_the_pace(config):
     _, _, taken, cycles = run(config, 6, 0, 0, 3)
     first = -(-config.weight_word_bits // config.bus_width)
-    assert taken[0] == 0 and cycles[0] == first, "a word is there in the cycle after the beat that completes it"
+    assert taken[0] == 0 and cycles[0] == first, (
+        "a word is there in the cycle after the beat that completes it"
+    )
     per_tile = (cycles[-1] - cycles[config.tile_words - 1]) / 5
     assert per_tile <= max(config.tile_words, config.tile_beats) + 1

@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """Both queues against the rule that documents them, cycle by cycle."""
 
 import numpy as np

@@ -12,6 +12,7 @@ from hwshift.program.isa import Opcode
 from hwshift.program.registers import ErrorCode
 from hwshift.sim.cycle.model import simulate_cycles
 from hwshift.sim.rtl_run import RtlRun, run_rtl
+from hwshift.sim.stalls import StallPattern
 
 from .cases import make_case, small_csc
 
@@ -59,6 +60,8 @@ def _faults(case) -> list[tuple[ErrorCode, RtlRun]]:
         (ErrorCode.BAD_HEADER, _changed(case, Opcode.HEADER, version=99)),
         (ErrorCode.CONFIG_MISMATCH, _changed(case, Opcode.HEADER, config_hash=0x12345678)),
         (ErrorCode.PROGRAM_REGION, _launched(case, program_limit=launch.program_base + 511)),
+        (ErrorCode.PROGRAM_END, _launched(case, program_count=launch.program_count - 1)),
+        (ErrorCode.PROGRAM_END, _launched(case, program_count=0)),
         (ErrorCode.READ_REGION, _launched(case, read_limit=weights.base - 1)),
         (ErrorCode.READ_REGION, _changed(case, Opcode.LOAD, address=1 << 50)),
         (ErrorCode.WRITE_REGION, _launched(case, write_limit=maps.base + 63)),
@@ -89,3 +92,15 @@ def test_every_error_is_reported_and_survived(case, rtl_builds) -> None:
         assert np.array_equal(before[outside], left[outside]), code
         case.check_memory(after.check().memory)
         assert after.counters == expected, code
+
+
+def test_a_soft_reset_ends_a_run_and_the_next_is_right(case, rtl_builds) -> None:
+    good = RtlRun(launch_of(case.program), case.image.tobytes(), max_cycles=20_000)
+    stalled = replace(good, stalls=StallPattern.random(0.5, seed=3))
+    runs = [run for at in (3, 100, 400, 900) for run in (replace(stalled, soft_reset=at), good)]
+    results = run_rtl(case.program.config, runs, simulator="icarus", build_dir=rtl_builds)
+    for reset, after in zip(results[::2], results[1::2], strict=True):
+        assert reset.interrupted and reset.error is ErrorCode.NONE and not reset.violations
+        assert reset.status["aborted"] and not reset.status["done"] and not reset.status["busy"]
+        case.check_memory(after.check().memory)
+        assert after.counters == simulate_cycles(case.program)
