@@ -10,15 +10,90 @@ __all__ = ["ADDRESS", "OVERFLOW", "RACE", "compute_kernel"]
 ADDRESS, RACE, OVERFLOW = 1, 2, 3
 """Faults: word outside buffer or memory; read of a word whose write is not visible yet; accumulator too large."""
 
+# Places in ``limits``
+MIN, LOW, RESIDUAL_LOW, GUARD, ACC_MAX, RAW, RESIDUAL_RAW = 0, 2, 4, 6, 7, 8, 9
+# Places in ``counts``
+READS, RESIDUALS, WRITES, OPERATIONS, NONZERO, SUMS = 0, 1, 2, 3, 4, 5
+# Places in ``clock``
+NOW, LAST = 0, 1
+
 
 @njit(cache=True, nogil=True)
-def multiply(weight, right, sign, x, lanes, sums):
-    """``sums[c] += term(x[lane], weight[lane, c])`` over lanes."""
-    for c in range(sums.shape[0]):
+def wrap(value, length):
+    """One conditional subtraction."""
+    return value - length if value >= length else value
+
+
+@njit(cache=True, nogil=True)
+def gather(f, limits, source, offset, entries, lanes, y, first_x, now, counted, buffer, written, counts, x):
+    """What one pixel lane of the array gets: ``x[lane]`` for all lanes that are on; returns a fault."""
+    sub_banks, depth = buffer.shape[1], buffer.shape[2]
+    for lane in lanes:
+        px, py = first_x + entries[lane, 2], y + entries[lane, 1]
+        if not (0 <= px < f.width and 0 <= py < f.height):
+            x[lane] = limits[MIN] if f.pad_min else 0
+            continue
+        inner = wrap(offset + entries[lane, 0] + px // sub_banks, source[1])
+        word = source[0] + inner
+        if inner >= source[1] or word >= depth:
+            return ADDRESS
+        if counted:
+            counts[READS] += 1
+            if now - written[lane, px % sub_banks, word] < limits[RAW]:
+                return RACE
+        value = np.int64(buffer[lane, px % sub_banks, word])
+        x[lane] = max(value, 0) if f.relu_fetch else value
+    return 0
+
+
+@njit(cache=True, nogil=True)
+def accumulate(first, maximum, weight, right, sign, x, lanes, place):
+    """Column sums of one pixel into its accumulators; a term is ``sign * ((x * weight) >> right)``."""
+    for c in range(place.shape[0]):
         total = np.int64(0)
         for lane in lanes:
             total += sign[lane, c] * ((x[lane] * weight[lane, c]) >> right[lane, c])
-        sums[c] += total
+        if first:
+            place[c] = total
+        elif maximum:
+            place[c] = max(place[c], total)
+        else:
+            place[c] += total
+
+
+@njit(cache=True, nogil=True)
+def write_pixel(f, limits, params, place, mask, bank, sub, word_out, word_res, now, buffer, written, counts):
+    """The epilogue of one pixel: accumulators to the shift buffer; returns a fault."""
+    for c in range(place.shape[0]):
+        if not mask >> c & 1:
+            continue
+        if abs(place[c]) > limits[ACC_MAX]:
+            return OVERFLOW
+        m, shift, b = params[c]
+        y = scale_floor(place[c], m, limits[GUARD] + shift) + b
+        y = min(max(y, limits[LOW]), limits[LOW + 1])
+        if f.residual:
+            if now - written[bank + c, sub, word_res] < limits[RESIDUAL_RAW]:
+                return RACE
+            y += buffer[bank + c, sub, word_res]
+            y = min(max(y, limits[RESIDUAL_LOW]), limits[RESIDUAL_LOW + 1])
+            counts[RESIDUALS] += 1
+        buffer[bank + c, sub, word_out] = y
+        written[bank + c, sub, word_out] = now
+        counts[WRITES] += 1
+    return 0
+
+
+@njit(cache=True, nogil=True)
+def count_products(lanes, weight, sign, mask, columns):
+    """(products per pixel, those with a weight other than zero, columns that are written)."""
+    nonzero = written = 0
+    for c in range(columns):
+        if mask >> c & 1:
+            written += 1
+            for lane in lanes:
+                nonzero += sign[lane, c] != 0 and weight[lane, c] != 0
+    return written * len(lanes), nonzero, written
 
 
 @njit(cache=True, nogil=True)
@@ -30,7 +105,9 @@ def compute_kernel(
     Parameters
     ----------
     f : int64 record of the instruction's fields (see `hwshift.sim.functional`)
-    limits : int64 (format min, max, first low, high, residual low, high, guard, acc max, raw distance, residual distance)
+    limits : int64
+        Format minimum and maximum, first activation low and high, second low and high, guard bits, largest
+        accumulator, least distance of a read and of a residual read from the write.
     sources : int64, shape (8, 5): base, length, offset, row_step, chunk_step
     ktiles : int64, shape (entries, 3): offset, descriptor, lane row
     lane_table : int64, shape (rows, R, 4): offset, dy, dx, enable
@@ -38,8 +115,8 @@ def compute_kernel(
     weight, right, sign : int64, shape (tiles, R, C)
     buffer, written : shape (R, 2P, depth): values, and when they were written
     acc : int64, shape (P, T, C)
-    clock : int64 (steps so far, time of the last last step)
-    counts : int64 (port A reads, residual reads, epilogue writes, operations, nonzero operations, accumulations)
+    clock : int64 (steps so far, time of the last step that wrote)
+    counts : int64 (port A reads, residual reads, epilogue writes, products, nonzero products, column sums)
 
     Returns
     -------
@@ -48,14 +125,10 @@ def compute_kernel(
     rows_banks, sub_banks, depth = buffer.shape
     columns = acc.shape[2]
     x = np.zeros(rows_banks, np.int64)
-    sums = np.zeros(columns, np.int64)
     start = np.zeros(8, np.int64)
-    slot_out = slot_res = 0
-    group = f.group0
-    table = f.ktile_base
-    position = 0
+    slot_out, slot_res, group, table, position = 0, 0, f.group0, f.ktile_base, 0
     if f.drain:
-        clock[0] = max(clock[0], clock[1] + limits[8])
+        clock[NOW] = max(clock[NOW], clock[LAST] + limits[RAW])
     for tile in range(f.tiles):
         mask = f.last_columns if tile == f.tiles - 1 else (1 << columns) - 1
         y0, rows_left = f.y0, f.rows
@@ -65,109 +138,54 @@ def compute_kernel(
             rows = min(f.chunk_rows, rows_left)
             for k in range(f.ktile_count):
                 ktile_offset, d, lane_row = ktiles[table + k, 0], ktiles[table + k, 1], ktiles[table + k, 2]
-                lane_entries = lane_table[lane_row]
-                lanes = np.flatnonzero(lane_entries[:, 3])
+                entries = lane_table[lane_row]
+                lanes = np.flatnonzero(entries[:, 3])
                 index = 0 if f.hold_weights else position + k
-                w, q, s = weight[index], right[index], sign[index]
-                base, length = sources[d, 0], sources[d, 1]
-                row_offset, y_in = start[d], y0
+                products = count_products(lanes, weight[index], sign[index], mask, columns)
+                row_offset, y = start[d], y0
                 last = k == f.ktile_count - 1
-                pairs = nonzero = written_columns = 0
-                for c in range(columns):
-                    if mask >> c & 1:
-                        written_columns += 1
-                        pairs += len(lanes)
-                        for lane in lanes:
-                            nonzero += s[lane, c] != 0 and w[lane, c] != 0
                 for row in range(rows):
                     for step in range(f.steps):
                         valid = f.last_pixels if step == f.steps - 1 else f.out_step
-                        counts[3] += pairs * valid
-                        counts[4] += nonzero * valid
-                        counts[5] += written_columns * valid
+                        counts[OPERATIONS] += products[0] * valid
+                        counts[NONZERO] += products[1] * valid
+                        counts[SUMS] += products[2] * valid
                         pixel = f.out_x0 + step * f.out_step
+                        word_out = f.out_base + wrap(out_row + slot_out + pixel // sub_banks, f.out_length)
+                        word_res = f.res_base + wrap(res_row + slot_res + pixel // sub_banks, f.res_length)
                         for p in range(f.out_step):
-                            for lane in lanes:
-                                entry = lane_entries[lane]
-                                px = f.x0 + step * f.x_step + p * f.stride_x + entry[2]
-                                py = y_in + entry[1]
-                                if not (0 <= px < f.width and 0 <= py < f.height):
-                                    x[lane] = limits[0] if f.pad_min else 0
-                                    continue
-                                offset = row_offset + ktile_offset + entry[0] + px // sub_banks
-                                if offset >= length:
-                                    offset -= length
-                                word = base + offset
-                                if offset >= length or word >= depth:
-                                    return ADDRESS, tile, row, pixel + p
-                                if clock[0] - written[lane, px % sub_banks, word] < limits[8] and p < valid:
-                                    return RACE, tile, row, pixel + p
-                                value = np.int64(buffer[lane, px % sub_banks, word])
-                                x[lane] = max(value, 0) if f.relu_fetch else value
-                                counts[0] += p < valid
-                            sums[:] = 0
-                            multiply(w, q, s, x, lanes, sums)
+                            first_x = f.x0 + step * f.x_step + p * f.stride_x
                             place = acc[p, row * f.steps + step]
-                            for c in range(columns):
-                                if k == 0:
-                                    place[c] = sums[c]
-                                elif f.maximum:
-                                    place[c] = max(place[c], sums[c])
-                                else:
-                                    place[c] += sums[c]
-                        if last:
-                            for p in range(valid):
-                                half_pixel = pixel % sub_banks + p
-                                word_out = out_row + slot_out + pixel // sub_banks
-                                word_out = f.out_base + (
-                                    word_out - f.out_length if word_out >= f.out_length else word_out
-                                )
-                                word_res = res_row + slot_res + pixel // sub_banks
-                                word_res = f.res_base + (
-                                    word_res - f.res_length if word_res >= f.res_length else word_res
-                                )
+                            fault = gather(f, limits, sources[d], row_offset + ktile_offset, entries, lanes, y,
+                                           first_x, clock[NOW], p < valid, buffer, written, counts, x)  # fmt: skip
+                            if fault:
+                                return fault, tile, row, pixel + p
+                            accumulate(
+                                k == 0, f.maximum, weight[index], right[index], sign[index], x, lanes, place
+                            )
+                            if last and p < valid:
+                                sub = pixel % sub_banks + p
                                 if (
-                                    half_pixel >= sub_banks
+                                    sub >= sub_banks
                                     or word_out >= depth
                                     or (f.residual and word_res >= depth)
                                 ):
                                     return ADDRESS, tile, row, pixel + p
-                                for c in range(columns):
-                                    if not mask >> c & 1:
-                                        continue
-                                    bank = group * columns + c
-                                    value = acc[p, row * f.steps + step, c]
-                                    if abs(value) > limits[7]:
-                                        return OVERFLOW, tile, row, pixel + p
-                                    m, shift, b = params[f.param_base + tile, c]
-                                    y = scale_floor(value, m, limits[6] + shift) + b
-                                    y = min(max(y, limits[2]), limits[3])
-                                    if f.residual:
-                                        if clock[0] - written[bank, half_pixel, word_res] < limits[9]:
-                                            return RACE, tile, row, pixel + p
-                                        y += buffer[bank, half_pixel, word_res]
-                                        y = min(max(y, limits[4]), limits[5])
-                                        counts[1] += 1
-                                    buffer[bank, half_pixel, word_out] = y
-                                    written[bank, half_pixel, word_out] = clock[0]
-                                    counts[2] += 1
-                            clock[1] = clock[0]
-                        clock[0] += 1
-                    row_offset += sources[d, 3]
-                    if row_offset >= length:
-                        row_offset -= length
-                    y_in += f.stride_y
+                                fault = write_pixel(f, limits, params[f.param_base + tile], place, mask,
+                                                    group * columns, sub, word_out, word_res, clock[NOW], buffer,
+                                                    written, counts)  # fmt: skip
+                                if fault:
+                                    return fault, tile, row, pixel + p
+                        if last:
+                            clock[LAST] = clock[NOW]
+                        clock[NOW] += 1
+                    row_offset = wrap(row_offset + sources[d, 3], sources[d, 1])
+                    y += f.stride_y
                     if last:
-                        out_row += f.out_row_step
-                        if out_row >= f.out_length:
-                            out_row -= f.out_length
-                        res_row += f.res_row_step
-                        if res_row >= f.res_length:
-                            res_row -= f.res_length
+                        out_row = wrap(out_row + f.out_row_step, f.out_length)
+                        res_row = wrap(res_row + f.res_row_step, f.res_length)
             for d in range(8):
-                start[d] += sources[d, 4]
-                if start[d] >= sources[d, 1]:
-                    start[d] -= sources[d, 1]
+                start[d] = wrap(start[d] + sources[d, 4], sources[d, 1])
             y0 += f.chunk_y
             rows_left -= f.chunk_rows
         position += f.ktile_count

@@ -55,7 +55,7 @@ def format_instruction(instruction: Instruction) -> str:
 
 def _format(name: str, value: int) -> str:
     if name in _TOKENS:
-        return "+".join(token.name for token in Token if token & value)
+        return "+".join(str(token.name) for token in Token if token & value)
     if name in _NAMED and value in set(_NAMED[name]):
         return _NAMED[name](value).name
     return f"0x{value:x}" if name in _HEX else str(value)

@@ -136,7 +136,9 @@ def _document(program: Program) -> dict:
 def _program(document: dict, archive: zipfile.ZipFile) -> Program:
     config = AcceleratorConfig.from_dict(document["config"])
     if config.hash != document["config_hash"]:
-        raise ValueError(f"the configuration's hash is 0x{config.hash:08x}, not 0x{document['config_hash']:08x}")
+        raise ValueError(
+            f"the configuration's hash is 0x{config.hash:08x}, not 0x{document['config_hash']:08x}"
+        )
     words = np.frombuffer(archive.read("instructions.bin"), "<u4").reshape(-1, INSTRUCTION_WORDS)
     segments = []
     for item in document["segments"]:

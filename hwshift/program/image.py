@@ -128,7 +128,9 @@ class Program:
         try:
             return self._records[layer]
         except KeyError:
-            raise ProgramError(f"its map is not in memory; in memory: {', '.join(self._records)}", where=layer) from None
+            raise ProgramError(
+                f"its map is not in memory; in memory: {', '.join(self._records)}", where=layer
+            ) from None
 
     def segment(self, name: str) -> Segment:
         """The segment of that name. Raises KeyError."""
@@ -143,7 +145,17 @@ class Program:
         if config.hash != self.config_hash:
             raise ProgramError(
                 f"the program is for the configuration 0x{self.config_hash:08x} ({self.config.name}), "
-                f"not for 0x{config.hash:08x} ({config.name})", where=self.name)
+                f"not for 0x{config.hash:08x} ({config.name})",
+                where=self.name,
+            )
+
+    def constants(self) -> np.ndarray:
+        """The memory with tables and weights only: ndarray of uint8, shape (size,)."""
+        memory = np.zeros(self.size, np.uint8)
+        for segment in self.segments:
+            if segment.data is not None:
+                memory[segment.base : segment.base + len(segment.data)] = segment.data
+        return memory
 
     def memory_image(self, x: np.ndarray | None = None) -> np.ndarray:
         """The memory before a run: ndarray of uint8, shape (size,), index = address.
@@ -153,10 +165,7 @@ class Program:
         x : ndarray of integers, shape (channels, height, width), or None
             The network's input in the activation format; None leaves zeros.
         """
-        memory = np.zeros(self.size, np.uint8)
-        for segment in self.segments:
-            if segment.data is not None:
-                memory[segment.base : segment.base + len(segment.data)] = segment.data
+        memory = self.constants()
         words = self.words().astype("<u4").tobytes()
         memory[self.program_base : self.program_base + len(words)] = np.frombuffer(words, np.uint8)
         if x is not None:
@@ -168,8 +177,10 @@ class Program:
         record, act = self.tensors[0], self.config.act
         x = np.asarray(x)
         if x.shape != tuple(record.shape) or x.dtype.kind not in "iu":
-            raise ProgramError(f"the input must be integers of the shape {record.shape}, not {x.dtype} {x.shape}",
-                               where=record.layer)
+            raise ProgramError(
+                f"the input must be integers of the shape {record.shape}, not {x.dtype} {x.shape}",
+                where=record.layer,
+            )
         if x.min() < act.min or x.max() > act.max:
             raise ProgramError(f"input codes must fit {act}, not {x.min()}..{x.max()}", where=record.layer)
         part, view = record.parts[0], self._view(memory, record)[0]

@@ -1,0 +1,136 @@
+"""From a bound network to a verified program."""
+
+from dataclasses import replace
+from typing import Literal
+
+from hwshift.compiler.buffers import plan_buffers
+from hwshift.compiler.lower import lower
+from hwshift.compiler.memory_map import MemoryMap
+from hwshift.compiler.operations import Operation
+from hwshift.compiler.placement import tensor_of, views_of
+from hwshift.compiler.rename import renamed_layers
+from hwshift.compiler.schedule import Scheduler
+from hwshift.compiler.shift_mode import ShiftMode, with_shifts
+from hwshift.compiler.tokens import assign_tokens
+from hwshift.config import AcceleratorConfig
+from hwshift.errors import CompileError
+from hwshift.network.fixed import FixedNetwork
+from hwshift.program.hazards import hazards
+from hwshift.program.image import Program
+from hwshift.program.instruction import Instruction
+from hwshift.program.isa import ISA_VERSION, MAGIC, Opcode
+from hwshift.program.verifier import verify
+
+__all__ = ["compile"]
+
+
+def compile(  # noqa: A001
+    network: FixedNetwork,
+    config: AcceleratorConfig,
+    *,
+    keep: Literal["all", "outputs"] = "all",
+    shift: ShiftMode | None = None,
+) -> Program:
+    """Compile a network.
+
+    Parameters
+    ----------
+    network : FixedNetwork
+        Bound to ``config.arithmetic``.
+    config : AcceleratorConfig
+    keep : "all" or "outputs"
+        Whether every layer's map ends up in memory, or the last one only (and those that had no room on chip).
+    shift : "fused", "moved" or None
+        Spatial shifts as part of the reads that follow, or as layers of their own; None: as in the network.
+
+    Returns
+    -------
+    Program
+        Verified.
+
+    Raises
+    ------
+    CompileError
+        When the network does not fit; names the layer, what it needs and what there is.
+    """
+    network = with_shifts(network, shift)
+    if keep not in ("all", "outputs"):
+        raise CompileError(f"keep must be 'all' or 'outputs', not {keep!r}")
+    if network.act != config.act:
+        raise CompileError(
+            f"its maps are in {network.act}, the accelerator works in {config.act}", where=network.name
+        )
+    if len(network.layers) < 2:
+        raise CompileError("there is no layer to compute", where=network.name)
+    try:
+        return _compile(network, config, keep, renamed_layers(network, config))
+    except CompileError:
+        return _compile(network, config, keep, frozenset())
+
+
+def _compile(network: FixedNetwork, config: AcceleratorConfig, keep: str, renamed: frozenset[str]) -> Program:
+    """Compile with some layers only renamed."""
+    views = views_of(network, renamed)
+    tensors = {layer.name: tensor_of(layer, config) for layer in network.layers if layer.name not in renamed}
+    lowered = [
+        lower(layer, views, tensors, config) for layer in network.layers[1:] if layer.name not in renamed
+    ]
+    plan = plan_buffers(lowered, tensors, config.feature_depth)
+    memory = MemoryMap(config)
+    output = network.output.name
+    for name, tensor in tensors.items():
+        if name == network.input.name:
+            memory.reserve(tensor, "input")
+        elif keep == "all" or name not in plan.resident or name in views[output].tensors:
+            memory.reserve(tensor, "maps")
+    scheduler = Scheduler(config, tensors, plan, memory)
+    by_name = {low.layer.name: low for low in lowered}
+    for layer in network.layers[1:]:
+        if layer.name in renamed:
+            scheduler.renamed(layer)
+        else:
+            scheduler.layer(by_name[layer.name])
+    assign_tokens(scheduler.operations)
+    instructions = _finish(scheduler.operations, memory, config)
+    records = [
+        memory.record(layer.name, layer.shape, views[layer.name], tensors)
+        for layer in network.layers
+        if all(name in memory.tensors for name in views[layer.name].tensors)
+    ]
+    program = Program(
+        network.name,
+        config,
+        instructions,
+        memory.segments(),
+        memory.regions(),
+        tuple(records),
+        memory.size,
+        output,
+        tuple(scheduler.layers),
+    )
+    return _drained(program)
+
+
+def _drained(program: Program) -> Program:
+    """The program with ``drain`` where an instruction reads what is not visible yet; verified."""
+    instructions = list(program.instructions)
+    for index in hazards(program):
+        instructions[index] = instructions[index].with_(drain=1)
+    return verify(replace(program, instructions=tuple(instructions)))
+
+
+def _finish(
+    operations: list[Operation], memory: MemoryMap, config: AcceleratorConfig
+) -> tuple[Instruction, ...]:
+    """Header, end and absolute addresses."""
+    count = len(operations) + 2
+    memory.place(count)
+    header = {"version": ISA_VERSION, "magic": MAGIC, "config_hash": config.hash, "count": count}
+    out = [Instruction(Opcode.HEADER, header)]
+    for operation in operations:
+        instruction = operation.instruction
+        if operation.segment is not None:
+            address = instruction["address"] + memory.bases[operation.segment]
+            instruction = instruction.with_(address=address)
+        out.append(instruction)
+    return (*out, Instruction(Opcode.END))

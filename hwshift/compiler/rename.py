@@ -1,0 +1,49 @@
+"""Which concatenations and shuffles are only other names for channels, instead of passes through the array."""
+
+from hwshift.compiler.lower import ktiles_of
+from hwshift.compiler.placement import tensor_of, views_of
+from hwshift.config import AcceleratorConfig
+from hwshift.errors import CompileError
+from hwshift.network.fixed import Concat, FixedNetwork, Input, Shuffle
+
+__all__ = ["renamed_layers"]
+
+
+def renamed_layers(network: FixedNetwork, config: AcceleratorConfig) -> frozenset[str]:
+    """Layers to rename: those whose readers need no more steps for it than the pass would take.
+
+    A residual has to lie like the map it is added to, so a layer that is one is computed. Decided one by one in the
+    order of execution.
+    """
+    residuals = {layer.residual for layer in network.layers}
+    renamed: frozenset[str] = frozenset()
+    for layer in network.layers:
+        if isinstance(layer.op, Concat | Shuffle) and layer.name not in residuals:
+            trial = renamed | {layer.name}
+            if _is_computed(network, trial) and _steps(network, config, trial) <= _steps(
+                network, config, renamed
+            ):
+                renamed = trial
+    return renamed
+
+
+def _is_computed(network: FixedNetwork, renamed: frozenset[str]) -> bool:
+    """Whether anything is left to compute."""
+    return any(not isinstance(layer.op, Input) and layer.name not in renamed for layer in network.layers)
+
+
+def _steps(network: FixedNetwork, config: AcceleratorConfig, renamed: frozenset[str]) -> float:
+    """Steps of all layers that read something movable, and of the moves; infinite where it cannot be done."""
+    views = views_of(network, renamed)
+    tensors = {layer.name: tensor_of(layer, config) for layer in network.layers if layer.name not in renamed}
+    total = 0
+    movable = {layer.name for layer in network.layers if isinstance(layer.op, Concat | Shuffle)}
+    for layer in network.layers[1:]:
+        if layer.name in renamed or not ({layer.name, *layer.inputs} & movable):
+            continue
+        try:
+            count = ktiles_of(layer, views, tensors, config)
+        except CompileError:
+            return float("inf")
+        total += count * layer.shape[1] * -(-layer.shape[2] // config.pixels)
+    return total

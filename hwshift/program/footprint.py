@@ -1,0 +1,130 @@
+"""What an instruction reads and writes, from its words and the tables it finds."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hwshift.config import AcceleratorConfig
+from hwshift.program.image import Region
+from hwshift.program.instruction import Instruction
+from hwshift.program.isa import DESCRIPTORS, LoadKind, Opcode
+from hwshift.program.tables import TableState
+
+__all__ = ["Footprint", "Footprints", "SPACES"]
+
+SPACES = ("buffer", "KTILES", "LANES", "PARAMS", "memory")
+"""Words of the shift buffer (in every sub-bank alike), table entries, beats of the region that stores write."""
+
+
+@dataclass
+class Footprint:
+    """Per space, the indices that are read and written (ndarrays of int64, without repetition)."""
+
+    reads: dict[str, np.ndarray] = field(default_factory=dict)
+    writes: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+class Footprints:
+    """Follows a program's instructions in order.
+
+    Members
+    -------
+    tables : TableState
+    sources : ndarray of int64, shape (8, 5)
+        Descriptors: base, length, offset, row_step, chunk_step; a length of 0 is one that was never set.
+    """
+
+    def __init__(self, config: AcceleratorConfig, memory: np.ndarray, write_region: Region) -> None:
+        self._config, self._memory, self._region = config, memory, write_region
+        self.tables = TableState(config)
+        self.sources = np.zeros((DESCRIPTORS, 5), np.int64)
+
+    def of(self, item: Instruction) -> Footprint:
+        """The next instruction's footprint."""
+        if item.opcode == Opcode.DESCRIPTOR:
+            names = ("base", "length", "offset", "row_step", "chunk_step")
+            self.sources[item["id"]] = [item[name] for name in names]
+        elif item.opcode == Opcode.LOAD:
+            self.tables.load(item, self._memory)
+            return self._load(item)
+        elif item.opcode == Opcode.STORE:
+            return Footprint(
+                {"buffer": self._region_words(item, item["slots"])}, {"memory": self._beats(item)}
+            )
+        elif item.opcode == Opcode.COMPUTE:
+            return self._compute(item)
+        return Footprint()
+
+    def _load(self, item: Instruction) -> Footprint:
+        kind = LoadKind(item["kind"])
+        reads = {"memory": self._beats(item)}
+        if kind in (LoadKind.MAP, LoadKind.INPUT):
+            words = self._region_words(item, item["slots"] if kind == LoadKind.MAP else 1)
+            return Footprint(reads, {"buffer": words})
+        if kind == LoadKind.WEIGHTS:
+            return Footprint(reads)
+        per_beat = self._config.bus_width // 32
+        count = -(-item["count"] // per_beat) * per_beat if kind == LoadKind.KTILES else item["count"]
+        return Footprint(reads, {kind.name: np.arange(item["dest"], item["dest"] + count)})
+
+    def _beats(self, item: Instruction) -> np.ndarray:
+        """Beats of memory inside the region that stores write; others never change."""
+        first = item["address"] + np.arange(item["rows"]) * item["row_stride"]
+        if first[-1] + item["row_stride"] < self._region.base or first[0] > self._region.limit:
+            return np.zeros(0, np.int64)
+        beats = (first[:, None] - self._region.base) // self._config.beat_bytes + np.arange(item["row_beats"])
+        size = (self._region.limit + 1 - self._region.base) // self._config.beat_bytes
+        return np.unique(beats[(beats >= 0) & (beats < size)])
+
+    def _region_words(self, item: Instruction, slots: int) -> np.ndarray:
+        sub = self._config.sub_banks
+        x = np.arange(item["x0"] // sub, (item["x0"] + item["width"] - 1) // sub + 1)
+        rows = (item["offset"] + np.arange(item["rows"]) * item["row_step"]) % item["length"]
+        offset = rows[:, None, None] + (np.arange(slots) * item["pitch"])[None, :, None] + x
+        return np.unique(item["base"] + offset % item["length"])
+
+    def _compute(self, item: Instruction) -> Footprint:
+        count = item["ktile_count"] * (item["tiles"] if item["ktile_advance"] else 1)
+        used = np.arange(item["ktile_base"], item["ktile_base"] + count)
+        entries = np.unique(self.tables.ktiles[used], axis=0)
+        words = [self._read_words(item, *entry) for entry in entries]
+        reads = {
+            "KTILES": used,
+            "LANES": np.unique(entries[:, 2]),
+            "PARAMS": np.arange(item["param_base"], item["param_base"] + item["tiles"]),
+        }
+        if item["residual"]:
+            words.append(self._target_words(item, "res"))
+        reads["buffer"] = np.unique(np.concatenate(words))
+        return Footprint(reads, {"buffer": self._target_words(item, "out")})
+
+    def _read_words(self, item: Instruction, offset: int, number: int, lane_row: int) -> np.ndarray:
+        """Words inside the map that one k-tile reads, over all rows and steps."""
+        base, length, start, row_step, chunk_step = self.sources[number]
+        lanes = self.tables.lanes[lane_row]
+        lanes = np.unique(lanes[lanes[:, 3] == 1], axis=0)
+        row = np.arange(item["rows"])
+        chunk, inner = row // item["chunk_rows"], row % item["chunk_rows"]
+        row_offset = (start + chunk * chunk_step + inner * row_step) % length
+        first = item["x0"] + np.arange(item["steps"])[:, None] * item["x_step"]
+        pixels = (first + np.arange(item["out_step"]) * item["stride_x"]).ravel()
+        pixels = pixels[: len(pixels) - item["out_step"] + item["last_pixels"]]
+        out = []
+        for own, dy, dx, _ in lanes:
+            y = item["y0"] + row * item["stride_y"] + dy
+            x = pixels + dx
+            x = np.unique(x[(x >= 0) & (x < item["width"])] // self._config.sub_banks)
+            rows = row_offset[(y >= 0) & (y < item["height"])]
+            word = rows[:, None] + (offset + own) + x
+            out.append(base + np.where(word >= length, word - length, word).ravel())
+        return np.unique(np.concatenate(out)) if out else np.zeros(0, np.int64)
+
+    def _target_words(self, item: Instruction, prefix: str) -> np.ndarray:
+        sub, groups = self._config.sub_banks, self._config.groups
+        length = item[f"{prefix}_length"]
+        last = item["out_x0"] + (item["steps"] - 1) * item["out_step"] + item["last_pixels"] - 1
+        x = np.arange(item["out_x0"] // sub, last // sub + 1)
+        rows = (item[f"{prefix}_offset"] + np.arange(item["rows"]) * item[f"{prefix}_row_step"]) % length
+        slots = np.arange((item["group0"] + item["tiles"] - 1) // groups + 1) * item[f"{prefix}_pitch"]
+        word = rows[:, None, None] + slots[None, :, None] + x
+        return np.unique(item[f"{prefix}_base"] + np.where(word >= length, word - length, word))

@@ -1,0 +1,205 @@
+"""Checks of single instructions: fields, addresses, table places, buffers."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from hwshift.config import AcceleratorConfig
+from hwshift.errors import ProgramError
+from hwshift.program.footprint import Footprints
+from hwshift.program.image import Program, Region
+from hwshift.program.instruction import Instruction, encode
+from hwshift.program.isa import INSTRUCTION_BYTES, ISA_VERSION, MAGIC, TOKENS, Act, LoadKind, Opcode
+from hwshift.program.ports import lanes_per_step
+
+__all__ = ["frame_problems", "instruction_problems"]
+
+_QUEUE = {Opcode.LOAD: "load", Opcode.COMPUTE: "compute", Opcode.STORE: "store"}
+
+
+def frame_problems(program: Program) -> Iterator[str]:
+    """What is wrong with header, end and regions."""
+    items, config = program.instructions, program.config
+    opcodes = [item.opcode for item in items]
+    if not items or opcodes[0] != Opcode.HEADER or Opcode.HEADER in opcodes[1:]:
+        yield "a program has one HEADER, and it comes first"
+        return
+    if opcodes[-1] != Opcode.END or Opcode.END in opcodes[:-1]:
+        yield "a program has one END, and it comes last"
+    wanted = {"version": ISA_VERSION, "magic": MAGIC, "config_hash": config.hash, "count": len(items)}
+    for name, value in wanted.items():
+        if items[0][name] != value:
+            yield f"the header's {name} must be {value}, not {items[0][name]}"
+    region = program.regions["program"]
+    if region.base % 256 or not region.holds(region.base, len(items) * INSTRUCTION_BYTES):
+        yield "the program must start at a multiple of 256 and lie inside its region"
+    for name, item in program.regions.items():
+        if not 0 <= item.base <= item.limit < 1 << config.address_width:
+            yield f"the region {name} must lie within {config.address_width} address bits"
+
+
+def instruction_problems(item: Instruction, program: Program, state: Footprints) -> Iterator[str]:
+    """What is wrong with one instruction, given the tables and descriptors before it."""
+    config = program.config
+    try:
+        encode(item)
+    except ProgramError as error:
+        yield error.message
+        return
+    queue = _QUEUE.get(item.opcode)
+    if queue is not None:
+        pops, pushes = TOKENS[queue]
+        if item.pop & ~pops or item.push & ~pushes:
+            yield f"a {queue} takes {pops!s} and gives {pushes!s} only"
+    elif item.opcode in (Opcode.DESCRIPTOR, Opcode.ACTIVATION) and (item.pop or item.push):
+        yield "it can take and give no tokens"
+    if item.opcode == Opcode.LOAD:
+        yield from _load(item, config, program.regions["read"])
+    elif item.opcode == Opcode.STORE:
+        yield from _transfer(item, config, program.regions["write"])
+        yield from _map(item, config, item["slots"], config.vector_beats)
+        if item["last_lanes"] >> config.rows:
+            yield f"last_lanes has bits beyond the {config.rows} lanes"
+    elif item.opcode == Opcode.DESCRIPTOR:
+        yield from _buffer(item, config, "", ("offset", "row_step", "chunk_step"))
+    elif item.opcode == Opcode.ACTIVATION:
+        for low, high in (("lo", "hi"), ("residual_lo", "residual_hi")):
+            if not config.act.min <= item[low] <= item[high] <= config.act.max:
+                yield f"{low} and {high} must be ordered within {config.act}, not {item[low]} and {item[high]}"
+    elif item.opcode == Opcode.COMPUTE:
+        problems = list(_compute(item, config))
+        yield from problems or _sources(item, config, state)
+
+
+def _transfer(item: Instruction, config: AcceleratorConfig, region: Region) -> Iterator[str]:
+    """Rows in memory."""
+    beat = config.beat_bytes
+    if not (item["rows"] and item["row_beats"]):
+        yield "rows and row_beats must be at least 1"
+        return
+    if item["address"] % beat or (item["rows"] > 1 and item["row_stride"] % beat):
+        yield f"address and row_stride must be multiples of the {beat} bytes of a beat"
+    size = (item["rows"] - 1) * item["row_stride"] + item["row_beats"] * beat
+    if not region.holds(item["address"], size):
+        first, last = item["address"], item["address"] + size - 1
+        yield f"bytes 0x{first:x} to 0x{last:x} lie outside the region 0x{region.base:x} to 0x{region.limit:x}"
+
+
+def _map(item: Instruction, config: AcceleratorConfig, slots: int, beats: int) -> Iterator[str]:
+    """Rows in the shift buffer."""
+    yield from _buffer(item, config, "", ("offset", "row_step"))
+    if not (item["width"] and slots):
+        yield "width and slots must be at least 1"
+        return
+    last = (slots - 1) * item["pitch"] + (item["x0"] + item["width"] - 1) // config.sub_banks
+    if last >= item["length"]:
+        yield f"a row reaches word {last} of a buffer of {item['length']}"
+    if item["row_beats"] != item["width"] * slots * beats:
+        yield f"row_beats must be width * slots * {beats} = {item['width'] * slots * beats}, not {item['row_beats']}"
+
+
+def _buffer(
+    item: Instruction, config: AcceleratorConfig, prefix: str, below: tuple[str, ...]
+) -> Iterator[str]:
+    length = item[f"{prefix}length"]
+    if not length or item[f"{prefix}base"] + length > config.feature_depth:
+        yield f"words {item[f'{prefix}base']} + {length} do not lie within feature_depth = {config.feature_depth}"
+    for name in below:
+        if item[f"{prefix}{name}"] >= max(1, length):
+            yield f"{prefix}{name} must be below the length {length}, not {item[f'{prefix}{name}']}"
+
+
+def _load(item: Instruction, config: AcceleratorConfig, region: Region) -> Iterator[str]:
+    if item["kind"] >= len(LoadKind):
+        yield f"unknown kind {item['kind']}"
+        return
+    yield from _transfer(item, config, region)
+    kind = LoadKind(item["kind"])
+    if kind == LoadKind.MAP:
+        yield from _map(item, config, item["slots"], config.vector_beats)
+        return
+    if kind == LoadKind.INPUT:
+        if not 1 <= item["channels"] <= 4:
+            yield f"channels must lie in 1..4, not {item['channels']}"
+        yield from _map(item, config, 1, config.input_beats)
+        return
+    per_beat = config.bus_width // 32
+    count = item["count"]
+    beats, depth = {
+        LoadKind.WEIGHTS: (count * config.tile_beats, None),
+        LoadKind.PARAMS: (count * config.param_beats, config.param_tiles),
+        LoadKind.KTILES: (-(-count // per_beat), config.ktile_entries),
+        LoadKind.LANES: (count * config.lane_beats, config.lane_rows),
+    }[kind]
+    if not count or item["rows"] != 1 or item["row_beats"] != beats:
+        yield f"{count} take one row of {beats} beats, not {item['rows']} of {item['row_beats']}"
+    if kind == LoadKind.KTILES:
+        count = -(-count // per_beat) * per_beat
+        if item["dest"] % per_beat:
+            yield f"dest must be a multiple of the {per_beat} entries of a beat, not {item['dest']}"
+    if depth is not None and item["dest"] + count > depth:
+        yield f"entries {item['dest']} to {item['dest'] + count - 1} lie outside a table of {depth}"
+
+
+def _compute(item: Instruction, config: AcceleratorConfig) -> Iterator[str]:
+    """Fields that need no table."""
+    for name in ("ktile_count", "tiles", "rows", "steps", "chunk_rows", "height", "width", "last_columns"):
+        if not item[name]:
+            yield f"{name} must be at least 1"
+            return
+    if item["chunk_rows"] * item["steps"] > config.acc_depth:
+        yield f"chunk_rows * steps = {item['chunk_rows'] * item['steps']} exceeds acc_depth = {config.acc_depth}"
+    if item["chunks"] != -(-item["rows"] // item["chunk_rows"]):
+        yield f"chunks must be rows / chunk_rows rounded up, not {item['chunks']}"
+    if item["chunks"] > 1 and not item["hold_weights"] and item["ktile_count"] > config.weight_tiles:
+        yield f"{item['ktile_count']} weight tiles are used again for every chunk, the ring holds {config.weight_tiles}"
+    if item["chunks"] > 1 and item["chunk_y"] != item["chunk_rows"] * item["stride_y"]:
+        yield f"chunk_y must be chunk_rows * stride_y, not {item['chunk_y']}"
+    lanes = lanes_per_step(config.pixels, item["stride_x"])
+    if item["out_step"] not in (1, 2, 4) or item["out_step"] > lanes:
+        yield f"out_step must be a power of two of at most {lanes} pixels, not {item['out_step']}"
+    elif item["out_x0"] % item["out_step"] or not 1 <= item["last_pixels"] <= item["out_step"]:
+        yield "out_x0 must be a multiple of out_step, and last_pixels lie in 1..out_step"
+    if item["group0"] >= config.groups or item["last_columns"] >> config.columns:
+        yield f"group0 and last_columns must fit {config.groups} groups of {config.columns} columns"
+    if item["param_base"] + item["tiles"] > config.param_tiles:
+        yield f"parameters {item['param_base']} + {item['tiles']} lie outside a table of {config.param_tiles}"
+    entries = item["ktile_count"] * (item["tiles"] if item["ktile_advance"] else 1)
+    if item["ktile_base"] + entries > config.ktile_entries:
+        yield f"k-tiles {item['ktile_base']} + {entries} lie outside a table of {config.ktile_entries}"
+    if max(item["act"], item["residual_act"]) > max(Act):
+        yield "unknown activation"
+    if (item["maximum"] and not config.max_pool) or (item["residual"] and not config.residual):
+        yield "the configuration leaves out what it needs (max_pool or residual)"
+    for prefix in ("out_", "res_") if item["residual"] else ("out_",):
+        yield from _target(item, config, prefix)
+
+
+def _target(item: Instruction, config: AcceleratorConfig, prefix: str) -> Iterator[str]:
+    yield from _buffer(item, config, prefix, ("offset", "row_step"))
+    x = item["out_x0"] + (item["steps"] - 1) * item["out_step"] + item["last_pixels"] - 1
+    slot = (item["group0"] + item["tiles"] - 1) // config.groups * item[f"{prefix}pitch"]
+    if slot + x // config.sub_banks >= item[f"{prefix}length"]:
+        yield f"a row reaches word {slot + x // config.sub_banks} of a buffer of {item[f'{prefix}length']}"
+
+
+def _sources(item: Instruction, config: AcceleratorConfig, state: Footprints) -> Iterator[str]:
+    """k-tiles, lanes and descriptors: every sum of offsets must stay below twice the length."""
+    count = item["ktile_count"] * (item["tiles"] if item["ktile_advance"] else 1)
+    entries = np.unique(state.tables.ktiles[item["ktile_base"] : item["ktile_base"] + count], axis=0)
+    row = np.arange(item["rows"])
+    chunk, inner = row // item["chunk_rows"], row % item["chunk_rows"]
+    last = item["x0"] + (item["steps"] - 1) * item["x_step"] + (item["out_step"] - 1) * item["stride_x"]
+    for offset, number, lane_row in entries.tolist():
+        base, length, start, row_step, chunk_step = state.sources[number].tolist()
+        if lane_row >= config.lane_rows or not length or base + length > config.feature_depth:
+            yield f"a k-tile names lane row {lane_row} of {config.lane_rows} and descriptor {number} of length {length}"
+            continue
+        lanes = state.tables.lanes[lane_row]
+        lanes = lanes[lanes[:, 3] == 1]
+        if not len(lanes):
+            continue
+        x = np.minimum(item["width"] - 1, last + lanes[:, 2]) // config.sub_banks
+        highest = int(((start + chunk * chunk_step + inner * row_step) % length).max()) + offset
+        if offset >= length or lanes[:, 0].max() >= length or (highest + lanes[:, 0] + x).max() >= 2 * length:
+            yield f"offsets of k-tile and lanes reach {int((highest + lanes[:, 0] + x).max())} in a buffer of {length}"
