@@ -1,0 +1,30 @@
+"use strict";
+document.querySelectorAll("table.sortable").forEach(function (table) {
+  const body = table.tBodies[0];
+  const original = Array.from(body.rows);
+  const value = function (row, column) {
+    const cell = row.cells[column];
+    return "value" in cell.dataset ? Number(cell.dataset.value) : cell.textContent.trim();
+  };
+  const compare = function (a, b) {
+    if (typeof a === "number") { return a - b; }
+    return a.localeCompare(b, undefined, { numeric: true });
+  };
+  Array.from(table.tHead.rows[0].cells).forEach(function (head, column) {
+    head.tabIndex = 0;
+    const sort = function () {
+      const next = { none: "descending", descending: "ascending", ascending: "none" };
+      const order = next[head.getAttribute("aria-sort") || "none"];
+      Array.from(head.parentNode.cells).forEach(function (cell) { cell.removeAttribute("aria-sort"); });
+      const rows = original.slice();
+      if (order !== "none") {
+        head.setAttribute("aria-sort", order);
+        const sign = order === "ascending" ? 1 : -1;
+        rows.sort(function (a, b) { return sign * compare(value(a, column), value(b, column)); });
+      }
+      rows.forEach(function (row) { body.appendChild(row); });
+    };
+    head.addEventListener("click", sort);
+    head.addEventListener("keydown", function (event) { if (event.key === "Enter") { sort(); } });
+  });
+});

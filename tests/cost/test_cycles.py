@@ -1,0 +1,44 @@
+import numpy as np
+import pytest
+
+from hwshift.cost.counting import count_program
+from hwshift.cost.counts import PROGRAM, ArrayCounts, LayerCounts, ProgramCounts
+from hwshift.cost.cycles import LayerCycles, layer_cycles
+from hwshift.simulate import simulate_program
+
+from .examples import CASES, example
+
+
+def counts(*steps):
+    layers = [LayerCounts(f"l{i}", array=ArrayCounts(steps=value)) for i, value in enumerate(steps)]
+    return ProgramCounts((*layers, LayerCounts(PROGRAM)))
+
+
+def test_by_hand():
+    """Steps in cycles 10 to 12 and 20 to 21 of 30; a layer without steps between them."""
+    found = layer_cycles(counts(3, 0, 2), [12, None, 21], 30)
+    assert found == (
+        LayerCycles("l0", 3, 10),
+        LayerCycles("l1", 0, 0),
+        LayerCycles("l2", 2, 7),
+        LayerCycles(PROGRAM, 0, 8),
+    )
+    assert [item.total for item in found] == [13, 0, 9, 8]
+
+
+def test_layers_that_take_turns():
+    found = layer_cycles(counts(3, 2), [12, None], 30)
+    assert [item.idle for item in found] == [None, None, None]
+    assert [item.busy for item in found] == [3, 2, 0]
+    assert found[0].total is None
+
+
+@pytest.mark.parametrize("case", CASES[:6], ids="-".join)
+def test_every_cycle_belongs_to_one_layer(case):
+    network, program, _ = example(*case)
+    simulation = simulate_program(program, network)
+    last = [layer.last for layer in simulation.layers]
+    cycles = layer_cycles(count_program(program), last, simulation.counters["total"])
+    assert sum(item.total for item in cycles) == simulation.counters["total"]
+    assert sum(item.busy for item in cycles) == simulation.counters["busy"]
+    assert np.all([item.idle >= 0 for item in cycles])
