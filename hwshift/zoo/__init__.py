@@ -1,0 +1,48 @@
+"""Built-in networks, by name.
+
+`NETWORKS` maps a name to a function without arguments that gives the network. The function is called when the
+network is asked for, so that heavy imports and weights belong inside it.
+"""
+
+from collections.abc import Callable
+
+from hwshift.network.fixed import FixedNetwork
+from hwshift.network.graph import Network
+from hwshift.network.random import csc_network, mixed_network
+
+__all__ = ["NETWORKS", "csc_small", "fashion_shiftnet", "fashion_shiftnet_pow2", "mixed"]
+
+
+def csc_small() -> Network:
+    """Two conv-shift-conv modules with seeded random weights, on 3 x 12 x 12: small enough for any simulator."""
+    return csc_network(8, 12, 12, modules=2, stride2=(1,), seed=0)
+
+
+def mixed() -> Network:
+    """Every operator once, with seeded random weights, on 3 x 18 x 17."""
+    return mixed_network(0)
+
+
+def fashion_shiftnet() -> Network:
+    """A ShiftNet trained on Fashion-MNIST, 1 x 28 x 28."""
+    return _trained("fashion-shiftnet")
+
+
+def fashion_shiftnet_pow2() -> Network:
+    """Its bit-shift twin: every weight is a signed power of two."""
+    return _trained("fashion-shiftnet-pow2")
+
+
+def _trained(name: str) -> Network:
+    from hwshift.zoo.trained import trained_network
+
+    return trained_network(name)
+
+
+NETWORKS: dict[str, Callable[[], Network | FixedNetwork]] = {
+    "csc-small": csc_small,
+    "mixed": mixed,
+    "fashion-shiftnet": fashion_shiftnet,
+    "fashion-shiftnet-pow2": fashion_shiftnet_pow2,
+}
+"""Every built-in network."""
