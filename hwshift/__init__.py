@@ -9,7 +9,9 @@ from importlib import import_module
 __version__ = "0.1.0"
 
 # The public interface: name -> "module:attribute". A name must not be that of a module of the package.
-_LAZY: dict[str, str] = {}
+_LAZY: dict[str, str] = {
+    name: f"hwshift.api:{name}" for name in ("compile", "evaluate", "load", "load_images", "quantize")
+}
 
 __all__ = ["__version__", *_LAZY]
 

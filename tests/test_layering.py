@@ -10,14 +10,16 @@ ROOTS = {"hwshift": "hwshift", "golden": "hwshift.golden", "rtl": "hwshift.rtl",
 
 # A module imports its own layer and those above it in this list. The longest prefix that fits decides.
 LAYERS = [
-    ["hwshift", "hwshift.errors", "hwshift.tools"],
+    ["hwshift", "hwshift.cache", "hwshift.errors", "hwshift.progress", "hwshift.tools"],
     ["hwshift.golden.formats", "hwshift.golden.integers", "hwshift.golden.scale"],
-    ["hwshift.config", "hwshift.timing", "hwshift.network", "hwshift.importers", "hwshift.zoo"],
+    ["hwshift.config", "hwshift.timing", "hwshift.network", "hwshift.importers", "hwshift.zoo",
+     "hwshift.data", "hwshift.resolve"],
     ["hwshift.golden"],
-    ["hwshift.compiler", "hwshift.program"],
+    ["hwshift.compiler", "hwshift.program", "hwshift.evaluation", "hwshift.quantization"],
     ["hwshift.rtl", "hwshift.sim", "hwshift.testing", "hwshift.hls", "hwshift.synth"],
+    ["hwshift.generate", "hwshift.simulate", "hwshift.testbench", "hwshift.verify"],
     ["hwshift.cost"],
-    ["hwshift.report"],
+    ["hwshift.reports"],
     ["hwshift.api", "hwshift.demo", "hwshift.bench"],
     ["hwshift.cli"],
 ]

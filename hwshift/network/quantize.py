@@ -15,7 +15,7 @@ from hwshift.network.graph import Network
 from hwshift.network.passes import FoldBatchNorm, RecognizeShift, RemoveDead, RemoveIdentities, run_passes
 from hwshift.network.verify_fixed import verify_fixed
 
-__all__ = ["WORST_GUARD", "quantize"]
+__all__ = ["WORST_GUARD", "float_layers", "quantize"]
 
 WORST_GUARD = 31
 """The most guard bits any weight format asks for; scales are chosen so that they fit all of them."""
@@ -58,13 +58,31 @@ def quantize(
         When a weight, bias or scale does not fit its format; names the layer.
     """
     rules = _Rules(act, weights, weight_format or (Pow2Format() if weights == "pow2" else QFormat()))
+    network, chains = float_layers(network, weights, shift)
+    shapes = network.shapes()
+    layers = tuple(_layer(chain, shapes, rules) for chain in chains)
+    return verify_fixed(fixed.FixedNetwork(network.name, act, layers, dict(network.meta)))
+
+
+def float_layers(
+    network: Network, weights: Literal["pow2", "fixed"], shift: ShiftMode = "fused"
+) -> tuple[Network, list[Chain]]:
+    """What `quantize` rounds: the float network after its passes, and the layers it falls into.
+
+    Each node that gives a layer its name has the value in this network that the layer should have.
+
+    Raises
+    ------
+    NetworkError
+        When the network is malformed or cannot be fused.
+    QuantizeError
+        For another `shift`.
+    """
     if shift not in ("fused", "moved"):
         raise QuantizeError(f"shift must be 'fused' or 'moved', not {shift!r}")
     passes = [RemoveDead(), RecognizeShift(), RemoveIdentities()]
     network = run_passes(network, passes if weights == "pow2" else [*passes, FoldBatchNorm()])
-    shapes = network.shapes()
-    layers = tuple(_layer(chain, shapes, rules) for chain in fuse(network, shift))
-    return verify_fixed(fixed.FixedNetwork(network.name, act, layers, dict(network.meta)))
+    return network, fuse(network, shift)
 
 
 @dataclass(frozen=True)

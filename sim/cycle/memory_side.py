@@ -1,6 +1,6 @@
 """Cycle model of the memory side: fetch, loader, storer, read master, write master.
 
-One record holds the registers. `memory_cycle` is called once per cycle and mirrors `rtl/memory_side.py` handshake by
+One record holds the registers. `memory_cycle` is called once per cycle and mirrors the RTL handshake by
 handshake: every function reads what other blocks' registers held at the start of the cycle, and levels that two
 blocks share change at its end. What happened in the cycle stands in the fields of the first group.
 """

@@ -9,10 +9,11 @@ from amaranth.sim import Simulator
 from hwshift.config import AcceleratorConfig
 from hwshift.golden.formats import Pow2Format, QFormat
 from hwshift.program.isa import LoadKind, Opcode
-from hwshift.rtl.memory_side import MemorySide
 from hwshift.sim.models.axi_memory import AxiMemory
 from hwshift.sim.models.transfers import OnChip, TransferMaker, instruction_words
 from hwshift.sim.stalls import StallPattern
+
+from .memory_side import MemorySide
 
 BASE = 0x12_3450_0000
 PROGRAM = 0x8000  # offsets in memory

@@ -1,4 +1,4 @@
-"""Memory side: everything between the AXI4 master port and the rest of the engine."""
+"""The memory side alone, for tests: fetch, loader and storer behind the masters, as the engine ties them together."""
 
 from amaranth import Module, Mux
 from amaranth.lib import data, stream, wiring

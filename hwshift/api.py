@@ -1,0 +1,283 @@
+"""The public interface: what the command line does, as functions.
+
+A network is given as a name of the zoo, a file (``.onnx``, ``.hwnet``) or an object; a configuration as a preset's
+name, a TOML file or an object; images as a `Dataset`, a path or None for seeded noise. Every function raises a
+`hwshift.errors.HwshiftError` with one line that says what is wrong.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from hwshift.compiler import compile as _compile
+from hwshift.compiler.shift_mode import ShiftMode, with_shifts
+from hwshift.config import AcceleratorConfig, load_config
+from hwshift.data import Dataset, Images, load_for
+from hwshift.data.dataset import Statistic
+from hwshift.data.fit import Size
+from hwshift.errors import QuantizeError
+from hwshift.evaluation import Evaluation
+from hwshift.evaluation import evaluate as _evaluate
+from hwshift.generate import Design
+from hwshift.generate import generate as _generate
+from hwshift.golden.formats import Pow2Format, QFormat
+from hwshift.network.fixed import FixedNetwork
+from hwshift.network.graph import Network
+from hwshift.program.image import Program
+from hwshift.quantization import parse_weight_format, quantize_network
+from hwshift.resolve import WeightKind, load_network, prepare
+from hwshift.sim.cycle.model import MemoryTiming
+from hwshift.sim.stalls import StallPattern
+from hwshift.simulate import SimulationReport
+from hwshift.simulate import simulate as _simulate
+from hwshift.verify import VerifyReport
+from hwshift.verify import verify as _verify
+
+__all__ = ["compile", "evaluate", "generate", "load", "load_images", "quantize", "simulate", "verify"]
+
+Net = str | Path | Network | FixedNetwork
+Config = str | Path | AcceleratorConfig
+Data = str | Path | Dataset | None
+Keep = Literal["all", "outputs"]
+
+
+def load(net: str | Path) -> Network | FixedNetwork:
+    """A network of the zoo, an ONNX file or a saved network.
+
+    Examples
+    --------
+    >>> hwshift.load("csc-small").parameters
+    1316
+    """
+    return load_network(net)
+
+
+def load_images(
+    net: Net,
+    source: str | Path | None = None,
+    *,
+    mean: Statistic | None = None,
+    std: Statistic | None = None,
+    size: Size | None = None,
+    split: str | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+) -> Dataset:
+    """Images as a network takes them, normalised as its ``meta`` says.
+
+    Parameters
+    ----------
+    net : name, path or network
+    source : path, name or None
+        A file or folder of PNG, JPEG, WebP or BMP images (sub-folders are classes), ``.npz``, ``.npy``, idx files,
+        CIFAR-10 python batches, or ``fashion-test``; None: seeded noise.
+    mean, std : float, or one per channel, or None
+        In the place of the network's own.
+    size : int, (height, width) or None
+        Resize so that the shorter side has this length, or to this size, then cut out the centre.
+    split : "train", "test" or None
+    limit : int or None
+        At most so many images, evenly spread over the source.
+    seed : int
+        Of the noise.
+    """
+    return load_for(_network(net), source, mean=mean, std=std, size=size, split=split, limit=limit, seed=seed)
+
+
+def quantize(
+    net: Net,
+    *,
+    weights: WeightKind = "pow2",
+    act: str | QFormat = "Q16.16",
+    weight_format: str | Pow2Format | QFormat | None = None,
+) -> FixedNetwork:
+    """Round a float network to fixed point.
+
+    Parameters
+    ----------
+    net : name, path or network
+    weights : "pow2" or "fixed"
+        Signed powers of two, or fixed point.
+    act : str or QFormat
+        Of maps and biases.
+    weight_format : str, Pow2Format, QFormat or None
+        ``"-15..0"`` or ``"Q16.16"``; None: these.
+    """
+    if isinstance(weight_format, str):
+        weight_format = parse_weight_format(weight_format, weights)
+    network = _network(net)
+    if isinstance(network, FixedNetwork):
+        raise QuantizeError("it is quantized already: name a float network", where=network.name)
+    form = QFormat.parse(act) if isinstance(act, str) else act
+    return quantize_network(network, weights=weights, act=form, weight_format=weight_format)[0]
+
+
+def compile(  # noqa: A001
+    net: Net,
+    config: Config = "8x8",
+    *,
+    weights: WeightKind | None = None,
+    shift: ShiftMode | None = None,
+    keep: Keep = "outputs",
+) -> Program:
+    """Compile a network for an accelerator.
+
+    Parameters
+    ----------
+    net : name, path or network
+    config : preset, TOML file or AcceleratorConfig
+    weights : "pow2", "fixed" or None
+        How a float network is rounded; None: pow2 for shift_add, fixed for mac.
+    shift : "fused", "moved" or None
+        Spatial shifts within the reads of the layer after them, or as layers; None: as in the network.
+    keep : "all" or "outputs"
+        Which layers' maps are written to memory.
+    """
+    network, accelerator = _bound(net, config, weights, shift)
+    return _compile(network, accelerator, keep=keep)  # type: ignore[no-any-return, operator]
+
+
+def evaluate(
+    net: Net, data: Data = None, *, config: Config | None = None, limit: int | None = None, seed: int = 0
+) -> Evaluation:
+    """Accuracy on images, or agreement with the float network, in each arithmetic that applies.
+
+    Parameters
+    ----------
+    net : name, path or network
+    data : Dataset, path or None
+        None: 100 images of seeded noise, or `limit`.
+    config : preset, TOML file, AcceleratorConfig or None
+        Evaluate what this accelerator computes; None: fixed and pow2 weights in exact arithmetic.
+    limit : int or None
+        At most so many images.
+    """
+    network = _network(net)
+    images = _data(network, data, (limit or 100) if data is None else limit, seed)
+    return _evaluate(network, images, config=None if config is None else _config(config))
+
+
+def simulate(
+    net: Net,
+    config: Config = "8x8",
+    *,
+    data: Data = None,
+    weights: WeightKind | None = None,
+    shift: ShiftMode | None = None,
+    keep: Keep = "outputs",
+    latency: int = 16,
+    stalls: float = 0.0,
+    clock_mhz: float = 200.0,
+    seed: int = 0,
+) -> SimulationReport:
+    """Predict cycles, utilisation and traffic of one image, exactly as the RTL counts them.
+
+    Parameters
+    ----------
+    net, config, weights, shift, keep
+        As `compile`.
+    data : Dataset, path or None
+        Its first image is run; None: seeded noise.
+    latency : int
+        Cycles from a read address to its first data.
+    stalls : float
+        Share of cycles in which the memory holds up each channel of the bus.
+    clock_mhz : float
+        Clock to convert cycles with.
+    """
+    network, accelerator = _bound(net, config, weights, shift)
+    memory = MemoryTiming(read_latency=latency, stalls=_stalls(stalls, seed))
+    image = _codes(network, data, 1, seed).codes[0]
+    return _simulate(network, accelerator, image, keep=keep, memory=memory, clock_mhz=clock_mhz)
+
+
+def generate(
+    net: Net,
+    out: str | Path,
+    config: Config = "8x8",
+    *,
+    data: Data = None,
+    limit: int = 1,
+    weights: WeightKind | None = None,
+    shift: ShiftMode | None = None,
+    keep: Keep = "all",
+    force: bool = False,
+    seed: int = 0,
+) -> Design:
+    """Write Verilog, program and a self-checking bench into a folder.
+
+    Parameters
+    ----------
+    net, config, weights, shift, keep
+        As `compile`.
+    out : path
+        The folder; written as a whole or not at all.
+    data : Dataset, path or None
+        The bench runs its first `limit` images; None: seeded noise.
+    force : bool
+        Replace a folder that holds something.
+    """
+    network, accelerator = _bound(net, config, weights, shift)
+    return _generate(network, accelerator, out, _codes(network, data, limit, seed), force=force, keep=keep)
+
+
+def verify(
+    net: Net,
+    config: Config = "8x8",
+    *,
+    data: Data = None,
+    limit: int = 1,
+    weights: WeightKind | None = None,
+    shift: ShiftMode | None = None,
+    keep: Keep = "all",
+    simulator: str | None = "auto",
+    stalls: float = 0.0,
+    seed: int = 0,
+) -> VerifyReport:
+    """Compare golden model, functional simulator and RTL in every byte, cycle model and RTL in every counter.
+
+    Parameters
+    ----------
+    net, config, weights, shift, keep
+        As `compile`.
+    data : Dataset, path or None
+        Its first `limit` images are run; None: seeded noise.
+    simulator : "auto", "icarus", "verilator" or None
+        None: without RTL.
+    stalls : float
+        As `simulate`.
+
+    Returns
+    -------
+    VerifyReport
+        Disagreement is reported (``ok``), not raised.
+    """
+    network, accelerator = _bound(net, config, weights, shift)
+    images = _codes(network, data, limit, seed).codes
+    return _verify(network, accelerator, images, simulator=simulator, keep=keep, stalls=_stalls(stalls, seed))
+
+
+def _network(net: Net) -> Network | FixedNetwork:
+    return load_network(net) if isinstance(net, str | Path) else net
+
+
+def _config(config: Config) -> AcceleratorConfig:
+    return config if isinstance(config, AcceleratorConfig) else load_config(config)
+
+
+def _bound(
+    net: Net, config: Config, weights: WeightKind | None, shift: ShiftMode | None
+) -> tuple[FixedNetwork, AcceleratorConfig]:
+    accelerator = _config(config)
+    return with_shifts(prepare(_network(net), accelerator, weights), shift), accelerator
+
+
+def _data(network: Network | FixedNetwork, data: Data, limit: int | None, seed: int) -> Dataset:
+    return data.first(limit) if isinstance(data, Dataset) else load_for(network, data, limit=limit, seed=seed)
+
+
+def _codes(network: FixedNetwork, data: Data, limit: int, seed: int) -> Images:
+    return Images.of(_data(network, data, limit, seed), network.act)
+
+
+def _stalls(density: float, seed: int) -> StallPattern | None:
+    return StallPattern.random(density, seed) if density else None

@@ -1,0 +1,148 @@
+"""What the commands share: options, inputs, progress and tables."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from hwshift.progress import silent
+
+if TYPE_CHECKING:
+    from hwshift.config import AcceleratorConfig
+    from hwshift.network.fixed import FixedNetwork
+    from hwshift.sim.stalls import StallPattern
+
+__all__ = [
+    "config_option",
+    "json_option",
+    "keep_option",
+    "network_argument",
+    "network_options",
+    "print_json",
+    "print_table",
+    "progress",
+    "quiet_option",
+    "resolve",
+    "seed_option",
+    "stall_pattern",
+    "stalls_option",
+]
+
+Command = Callable[..., object]
+
+network_argument = click.argument("net", metavar="NET")
+config_option = click.option(
+    "--config",
+    "config",
+    metavar="CFG",
+    required=True,
+    help="A preset such as 4x4 or 16x16-mac, or a TOML file.",
+)
+weights_option = click.option(
+    "--weights",
+    type=click.Choice(["pow2", "fixed"]),
+    help="How to round the weights of a float network; default: pow2 for shift_add, fixed for mac.",
+)
+shift_option = click.option(
+    "--shift",
+    type=click.Choice(["fused", "moved"]),
+    help="Spatial shifts within the reads of the layer after them, or as layers; default: as in the network.",
+)
+seed_option = click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of everything random."
+)
+stalls_option = click.option(
+    "--stalls",
+    metavar="D",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.0,
+    show_default=True,
+    help="Share of cycles in which the memory holds up each channel of the bus.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+quiet_option = click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors (and JSON).")
+
+
+def keep_option(default: str) -> Callable[[Command], Command]:
+    """The option ``--keep`` with a command's default."""
+    return click.option(
+        "--keep",
+        type=click.Choice(["all", "outputs"]),
+        default=default,
+        show_default=True,
+        help="Write the map of every layer to memory, or of the last one only.",
+    )
+
+
+def network_options(command: Command) -> Command:
+    """NET and the options that say how it is prepared."""
+    for option in (shift_option, weights_option, config_option, network_argument):
+        command = option(command)
+    return command
+
+
+def resolve(
+    net: str, config: str, weights: str | None = None, shift: str | None = None
+) -> tuple["FixedNetwork", "AcceleratorConfig"]:
+    """The bound network and the configuration that a command line names."""
+    from hwshift.compiler.shift_mode import with_shifts
+    from hwshift.config import load_config
+    from hwshift.resolve import load_network, prepare
+
+    accelerator = load_config(config)
+    bound = prepare(load_network(net), accelerator, weights)  # type: ignore[arg-type]
+    return with_shifts(bound, shift), accelerator  # type: ignore[arg-type]
+
+
+def stall_pattern(density: float, seed: int) -> "StallPattern | None":
+    """Random stalls of that density; None for 0."""
+    from hwshift.sim.stalls import StallPattern
+
+    return StallPattern.random(density, seed) if density else None
+
+
+@contextmanager
+def progress(quiet: bool) -> Iterator[Callable[[str], None]]:
+    """A function that shows what is being done, with a spinner, on a terminal's standard error."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield silent
+        return
+    with console.status("starting") as status:
+        yield lambda text: status.update(f"{text} ...")
+
+
+def print_json(value: object) -> None:
+    """One JSON value."""
+    click.echo(json.dumps(value, indent=2))
+
+
+def print_table(
+    rows: Sequence[Sequence[object]], titles: Sequence[str] = (), *, heading: str | None = None
+) -> None:
+    """Rows as a table: numbers to the right, with separators between thousands."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, show_header=bool(titles), title=heading, title_justify="left")
+    for column in range(len(rows[0]) if rows else len(titles)):
+        numeric = rows and all(isinstance(row[column], int | float) or row[column] is None for row in rows)
+        title = titles[column] if titles else ""
+        table.add_column(title, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*map(_cell, row))
+    # In a file or pipe a row stays one line, however long.
+    width = None if Console().is_terminal else 200
+    Console(markup=False, highlight=False, width=width).print(table)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:,.1f}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

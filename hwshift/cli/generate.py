@@ -1,0 +1,63 @@
+"""``hwshift generate``: a design as a folder, with Verilog, program and bench."""
+
+import click
+
+from hwshift.cli import _common as common
+from hwshift.cli._options import DataOptions, data_options
+
+__all__ = ["command"]
+
+
+@click.command("generate")
+@common.network_options
+@click.option("--out", metavar="DIR", required=True, help="The folder to write.")
+@data_options(limit=1)
+@common.seed_option
+@common.keep_option("all")
+@click.option("--force", is_flag=True, help="Replace DIR, with everything in it, if it is not empty.")
+@common.json_option
+@common.quiet_option
+def command(
+    net: str,
+    config: str,
+    weights: str | None,
+    shift: str | None,
+    out: str,
+    data: DataOptions,
+    seed: int,
+    keep: str,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Write Verilog, program and bench into a folder.
+
+    NET is a network file or the name of a built-in network.
+
+    DIR holds the Verilog, the program and its memory image, registers and constants, and in tb/ a cocotb bench
+    that runs N images and compares the whole memory and every counter: `make -C DIR/tb` runs it. The folder is
+    written as a whole or not at all, and the same input gives the same bytes.
+    """
+    from hwshift.generate import generate
+
+    with common.progress(quiet) as say:
+        say("quantizing")
+        network, accelerator = common.resolve(net, config, weights, shift)
+        inputs = data.codes(network, seed)
+        design = generate(network, accelerator, out, inputs, force=force, keep=keep, progress=say)
+    facts = {
+        "folder": out,
+        "network": network.name,
+        "config": accelerator.name,
+        "config_hash": f"0x{accelerator.hash:08x}",
+        "images": len(inputs.codes),
+        "input": inputs.description,
+        "instructions": len(design.program.instructions),
+        "memory_bytes": design.program.size,
+        "cycles": design.cycles,
+    }
+    if as_json:
+        common.print_json(facts | {"files": list(design.files)})
+    elif not quiet:
+        common.print_table([(name.replace("_", " "), value) for name, value in facts.items()])
+        click.echo(f"test it: make -C {out}/tb")

@@ -1,0 +1,123 @@
+"""``hwshift simulate``: cycles, utilisation and traffic without RTL."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from hwshift.cli import _common as common
+from hwshift.cli._options import DataOptions, data_options
+
+if TYPE_CHECKING:
+    from hwshift.simulate import SimulationReport
+
+__all__ = ["command"]
+
+
+@click.command("simulate")
+@common.network_options
+@click.option(
+    "--latency",
+    metavar="L",
+    type=click.IntRange(min=1),
+    default=16,
+    show_default=True,
+    help="Cycles from a read address to its first data.",
+)
+@common.stalls_option
+@data_options(limit=1)
+@common.seed_option
+@common.keep_option("outputs")
+@click.option(
+    "--clock",
+    metavar="MHZ",
+    type=click.FloatRange(min=0, min_open=True),
+    default=200.0,
+    show_default=True,
+    help="Clock to convert cycles with; no result of timing analysis.",
+)
+@common.json_option
+@common.quiet_option
+def command(
+    net: str,
+    config: str,
+    weights: str | None,
+    shift: str | None,
+    latency: int,
+    stalls: float,
+    data: DataOptions,
+    seed: int,
+    keep: str,
+    clock: float,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Predict cycles, utilisation and traffic of one image.
+
+    NET is a network file or the name of a built-in network.
+
+    The cycle model equals the RTL's counters exactly. Utilisation is the share of the array's multiplications that
+    are useful ones, of convolutions: over the cycles in which the array works, over those that compute takes, and
+    over all.
+    """
+    from hwshift.sim.cycle.model import MemoryTiming
+    from hwshift.simulate import simulate
+
+    with common.progress(quiet) as say:
+        say("quantizing")
+        network, accelerator = common.resolve(net, config, weights, shift)
+        inputs = data.codes(network, seed)
+        memory = MemoryTiming(read_latency=latency, stalls=common.stall_pattern(stalls, seed))
+        report = simulate(
+            network, accelerator, inputs.codes[0], keep=keep, memory=memory, clock_mhz=clock, progress=say
+        )
+    if as_json:
+        common.print_json(report.as_dict() | {"input": inputs.description, "stalls": stalls, "seed": seed})
+    elif not quiet:
+        _show(report, inputs.description)
+
+
+def _show(report: "SimulationReport", description: str) -> None:
+    from hwshift.program.counters import COUNTERS
+
+    total = report.counters["total"]
+    common.print_table(
+        [
+            (
+                layer.name,
+                layer.kind,
+                layer.macs,
+                layer.steps,
+                layer.first,
+                layer.last,
+                100 * layer.utilisation,
+            )
+            for layer in report.layers
+        ],
+        ("layer", "operation", "MACs", "steps", "first step", "last step", "utilisation %"),
+        heading=f"{report.network} on {report.config}, one image ({description})",
+    )
+    click.echo()
+    common.print_table(
+        [
+            (item.name, report.counters[item.name], _share(item, report.counters, total), item.doc)
+            for item in COUNTERS
+        ],
+        ("counter", "value", "% of cycles", "counts"),
+    )
+    click.echo()
+    shares = report.utilisation
+    common.print_table([
+        ("useful MACs", f"{report.macs:,}"),
+        ("peak MACs per cycle", f"{report.peak:,}"),
+        ("utilisation, array busy", f"{shares['busy']:.1%}"),
+        ("utilisation, compute", f"{shares['compute']:.1%} of {report.compute_cycles:,} cycles"),
+        ("utilisation, total", f"{shares['total']:.1%} of {total:,} cycles"),
+        ("traffic", ", ".join(f"{name} {value:,} B" for name, value in report.traffic.items())),
+        (f"images per second at {report.clock_mhz:g} MHz", f"{report.images_per_second:,.1f}, batch 1"),
+    ])  # fmt: skip
+
+
+def _share(counter: object, counters: dict[str, int], total: int) -> float | None:
+    if getattr(counter, "cause", None) is None:
+        return None
+    return 100 * counters[counter.name] / total  # type: ignore[attr-defined]

@@ -1,0 +1,100 @@
+"""Tests of ``hwshift report``."""
+
+import json
+import re
+
+import pytest
+
+from hwshift.cli import main
+from hwshift.simulate import simulate
+
+
+def test_page(tmp_path, capsys):
+    out = tmp_path / "report.html"
+    assert main(["report", "csc-small", "--config", "4x4", "--out", str(out), "--clock", "150"]) == 0
+    line = capsys.readouterr().out
+    found = re.fullmatch(
+        r"\S+: ([\d,]+) cycles, [\d.]+ µJ \(45nm\), [\d,]+ bytes of traffic for one image\n", line
+    )
+    assert found and f"<b>{found[1]}</b>" in out.read_text(encoding="utf-8")
+    again = f"hwshift report csc-small --config 4x4 --out {out} --costs 45nm --latency 16 --clock 150 --keep outputs"
+    assert again in out.read_text(encoding="utf-8")
+
+
+def test_json(tmp_path, capsys):
+    out = tmp_path / "report.json"
+    arguments = [
+        "--config",
+        "4x4-mac",
+        "--out",
+        str(out),
+        "--json",
+        "--quiet",
+        "--latency",
+        "40",
+        "--keep",
+        "all",
+    ]
+    assert main(["report", "csc-small", *arguments, "--shift", "moved"]) == 0
+    assert capsys.readouterr().out == ""
+    data = json.loads(out.read_text())
+    assert data["config"]["name"] == "4x4-mac"
+    assert data["simulation"]["read_latency"] == 40
+    assert data["command"].endswith("--latency 40 --clock 200 --keep all --json")
+    assert sum(layer["moves"]["shifted_elements"] for layer in data["counts"]) > 0
+
+
+def test_same_cycles_as_simulate(tmp_path):
+    from hwshift.config import PRESETS
+    from hwshift.resolve import load_network, prepare
+
+    out = tmp_path / "report.json"
+    assert main(["report", "csc-small", "--config", "4x4", "--out", str(out), "--json"]) == 0
+    config = PRESETS["4x4"]
+    expected = simulate(prepare(load_network("csc-small"), config), config)
+    assert json.loads(out.read_text())["simulation"]["counters"] == expected.counters
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--costs", "7nm"], 11, "no table of unit costs or file named '7nm'; tables: 45nm"),
+        (["--out", "missing/x.html"], 11, "missing/x.html: cannot be written: No such file or directory"),
+    ],
+)
+def test_errors(tmp_path, monkeypatch, capsys, arguments, code, message):
+    monkeypatch.chdir(tmp_path)
+    assert main(["report", "csc-small", "--config", "4x4", "--out", "x.html", *arguments]) == code
+    assert capsys.readouterr().err == f"hwshift: error: {message}\n"
+
+
+def test_accuracy(tmp_path):
+    import numpy as np
+
+    from hwshift.config import PRESETS
+    from hwshift.golden import run
+    from hwshift.resolve import load_network, prepare
+
+    config = PRESETS["4x4"]
+    network = prepare(load_network("csc-small"), config)
+    images = np.random.default_rng(2).uniform(-1, 1, (4, *network.input.shape)).astype(np.float32)
+    codes = config.act.floor(images).astype(np.int32)
+    labels = run(network, config.arithmetic, codes).reshape(4, -1).argmax(axis=1)
+    labels[3] = (labels[3] + 1) % network.output.shape[0]
+    np.savez(tmp_path / "images.npz", images=images, labels=labels)
+    out = tmp_path / "report.json"
+    arguments = ["--config", "4x4", "--out", str(out), "--json", "--data", str(tmp_path / "images.npz")]
+    assert main(["report", "csc-small", *arguments]) == 0
+    assert json.loads(out.read_text())["accuracy"]["top-1"] == "75.00%"
+
+
+def test_accuracy_needs_labels(tmp_path, capsys):
+    import numpy as np
+
+    path = tmp_path / "images.npy"
+    np.save(path, np.zeros((2, 3, 12, 12), np.float32))
+    arguments = ["--config", "4x4", "--out", str(tmp_path / "x.html"), "--data", str(path)]
+    assert main(["report", "csc-small", *arguments]) == 11
+    assert (
+        "there is nothing to tell an accuracy from: labels and classes are needed" in capsys.readouterr().err
+    )
