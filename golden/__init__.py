@@ -4,6 +4,13 @@ Importing the package costs nothing; a name is loaded from its module when it is
 """
 
 from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hwshift.golden.difference import Difference, compare
+    from hwshift.golden.formats import Arithmetic, Pow2Format, QFormat
+    from hwshift.golden.model import Trace, run, trace
+    from hwshift.golden.validate import check
 
 __all__ = [
     "Arithmetic",

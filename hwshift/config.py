@@ -7,6 +7,7 @@ import tomllib
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from hwshift.errors import ConfigError
 from hwshift.golden.formats import Arithmetic, PeKind, Pow2Format, QFormat
@@ -58,9 +59,9 @@ class AcceleratorConfig:
     pixels: int = 1
     pe: PeKind = "shift_add"
     act: QFormat = QFormat()
-    weights: QFormat | Pow2Format | None = None
-    guard: int | None = None
-    acc_width: int | None = None
+    weights: QFormat | Pow2Format = None  # type: ignore[assignment]  # by pe
+    guard: int = None  # type: ignore[assignment]  # __post_init__ puts the exact value
+    acc_width: int = None  # type: ignore[assignment]  # likewise
     scale_digits: int | None = None
     feature_depth: int = 4096
     weight_tiles: int = 256
@@ -78,7 +79,9 @@ class AcceleratorConfig:
     def __post_init__(self) -> None:
         if self.weights is None:
             object.__setattr__(self, "weights", QFormat() if self.pe == "mac" else Pow2Format())
-        arithmetic = Arithmetic(self.pe, self.act, self.weights, self.guard, self.acc_width, self.scale_digits)
+        arithmetic = Arithmetic(
+            self.pe, self.act, self.weights, self.guard, self.acc_width, self.scale_digits
+        )
         object.__setattr__(self, "arithmetic", arithmetic)
         object.__setattr__(self, "guard", arithmetic.guard)
         object.__setattr__(self, "acc_width", arithmetic.acc_width)
@@ -88,10 +91,15 @@ class AcceleratorConfig:
         self._check_one_of("weight_rows", (1, 2, 4))
         self._check_one_of("bus_width", (32, 64, 128, 256, 512))
         if self.rows % self.columns:
-            raise ConfigError(f"columns must divide rows: {self.columns} does not divide {self.rows}", where="columns")
+            raise ConfigError(
+                f"columns must divide rows: {self.columns} does not divide {self.rows}", where="columns"
+            )
         if self.bus_width > self.vector_bits:
-            raise ConfigError(f"bus_width must be at most one vector, rows * storage bits = {self.rows} * "
-                              f"{self.act.storage_bits} = {self.vector_bits}, not {self.bus_width}", where="bus_width")
+            raise ConfigError(
+                f"bus_width must be at most one vector, rows * storage bits = {self.rows} * "
+                f"{self.act.storage_bits} = {self.vector_bits}, not {self.bus_width}",
+                where="bus_width",
+            )
         self._check_range("feature_depth", 16, 1 << 15)
         self._check_range("weight_tiles", 2, 1 << 15)
         self._check_range("acc_depth", 4, 1 << 12)
@@ -107,7 +115,9 @@ class AcceleratorConfig:
     def _check_one_of(self, name: str, allowed: tuple[int, ...]) -> None:
         value = getattr(self, name)
         if isinstance(value, bool) or value not in allowed:
-            raise ConfigError(f"{name} must be one of {', '.join(map(str, allowed))}, not {value!r}", where=name)
+            raise ConfigError(
+                f"{name} must be one of {', '.join(map(str, allowed))}, not {value!r}", where=name
+            )
 
     def _check_range(self, name: str, low: int, high: int) -> None:
         value = getattr(self, name)
@@ -222,7 +232,9 @@ class AcceleratorConfig:
             data["weights"] = QFormat.parse(weights)
         elif isinstance(weights, list):
             if len(weights) != 2 or not all(isinstance(value, int) for value in weights):
-                raise ConfigError(f"pow2 weights are written [p_min, p_max], not {weights!r}", where="weights")
+                raise ConfigError(
+                    f"pow2 weights are written [p_min, p_max], not {weights!r}", where="weights"
+                )
             data["weights"] = Pow2Format(*weights)
         return cls(**data)
 
@@ -233,16 +245,18 @@ class AcceleratorConfig:
         text = json.dumps(values, sort_keys=True)
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little")
 
-    def with_(self, **changes: object) -> "AcceleratorConfig":
+    def with_(self, **changes: Any) -> "AcceleratorConfig":
         """A copy with fields replaced; guard and acc_width fall back to exact when pe or weights change."""
         if {"pe", "weights"} & set(changes):
             changes = {"weights": None, "guard": None, "acc_width": None} | changes
         return replace(self, **changes)
 
 
-def _preset(name: str, size: int, pixels: int, pe: PeKind, **fields: int) -> AcceleratorConfig:
+def _preset(name: str, size: int, pixels: int, pe: PeKind, **fields: Any) -> AcceleratorConfig:
     digits = 4 if pe == "shift_add" else None
-    return AcceleratorConfig(name=name, rows=size, columns=size, pixels=pixels, pe=pe, scale_digits=digits, **fields)
+    return AcceleratorConfig(
+        name=name, rows=size, columns=size, pixels=pixels, pe=pe, scale_digits=digits, **fields
+    )
 
 
 def _presets() -> dict[str, AcceleratorConfig]:
@@ -288,7 +302,8 @@ def load_config(text: str | Path) -> AcceleratorConfig:
     if preset and {"pe", "weights"} & set(values):
         for name in ("weights", "guard", "acc_width"):
             base.pop(name, None)
+    base.pop("name", None)
     try:
-        return AcceleratorConfig.from_dict({"name": path.stem} | {k: v for k, v in base.items() if k != "name"} | values)
+        return AcceleratorConfig.from_dict({"name": path.stem} | base | values)
     except TypeError as error:
         raise ConfigError(f"{path}: {error}") from error

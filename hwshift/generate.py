@@ -6,16 +6,17 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from hwshift import __version__
 from hwshift.cache import cache_dir
-from hwshift.compiler import compile as compile_network
+from hwshift.compiler.driver import compile as compile_network
 from hwshift.config import AcceleratorConfig
 from hwshift.data import Images
 from hwshift.errors import MismatchError, ProgramError
-from hwshift.golden import trace
+from hwshift.golden.model import trace
 from hwshift.network.fixed import FixedNetwork
 from hwshift.program.assembler import disassemble
 from hwshift.program.expected import expected_memory, launch_of, tensor_table
@@ -60,7 +61,7 @@ def generate(
     images: Images,
     *,
     force: bool = False,
-    keep: str = "all",
+    keep: Literal["all", "outputs"] = "all",
     build_dir: Path | None = None,
     progress: Progress = silent,
 ) -> Design:
@@ -96,7 +97,7 @@ def generate(
     folder = Path(out).absolute()
     _check_target(folder, force)
     progress("compiling")
-    program = compile_network(network, config, keep=keep)  # type: ignore[operator]
+    program = compile_network(network, config, keep=keep)
     memory = MemoryTiming()
     counters = simulate_cycles(program, memory)
     progress("computing the expected results")
@@ -144,7 +145,8 @@ def constants(program: Program) -> dict:
 def memory_hex(memory: np.ndarray, beat_bytes: int) -> str:
     """A memory for ``$readmemh``: one word per bus beat, runs of zero words left out behind an ``@`` address."""
     beats = memory.reshape(-1, beat_bytes)
-    lines, expected = [], 0
+    lines: list[str] = []
+    expected = 0
     for index in np.flatnonzero(beats.any(axis=1)).tolist():
         if index != expected or not lines:
             lines.append(f"@{index:x}")

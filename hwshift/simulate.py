@@ -1,10 +1,11 @@
 """Simulation without RTL: counters of the cycle model, and the figures that follow from them. Batch size is 1."""
 
 from dataclasses import asdict, dataclass
+from typing import Literal
 
 import numpy as np
 
-from hwshift.compiler import compile as compile_network
+from hwshift.compiler.driver import compile as compile_network
 from hwshift.config import AcceleratorConfig
 from hwshift.network.fixed import Conv, FixedNetwork
 from hwshift.program.counters import Cause
@@ -111,7 +112,7 @@ def simulate(
     config: AcceleratorConfig,
     image: np.ndarray | None = None,
     *,
-    keep: str = "outputs",
+    keep: Literal["all", "outputs"] = "outputs",
     memory: MemoryTiming | None = None,
     clock_mhz: float = 200.0,
     progress: Progress = silent,
@@ -126,7 +127,7 @@ def simulate(
     keep : "all" or "outputs"
         Which layers' maps are written to memory.
     """
-    program = compile_network(network, config, keep=keep)  # type: ignore[operator]
+    program = compile_network(network, config, keep=keep)
     return simulate_program(program, network, image, memory=memory, clock_mhz=clock_mhz, progress=progress)
 
 

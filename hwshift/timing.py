@@ -79,7 +79,16 @@ def timing(config: AcceleratorConfig) -> Timing:
     epilogue = total + 1
     write = epilogue + 6
     return Timing(
-        lane_stage=1, read_stage=read, swap_stage=swap, x_stage=x, tree_stages=tree, sum_stage=total,
-        epilogue_stage=epilogue, residual_stage=write - 3, write_stage=write, retire=write + 1,
-        raw_distance=write - read + 1, weight_release=read + 1,
+        lane_stage=1,
+        read_stage=read,
+        swap_stage=swap,
+        x_stage=x,
+        tree_stages=tree,
+        sum_stage=total,
+        epilogue_stage=epilogue,
+        residual_stage=write - 3,
+        write_stage=write,
+        retire=write + 1,
+        raw_distance=write - read + 1,
+        weight_release=read + 1,
     )

@@ -1,16 +1,16 @@
 """Proof by comparison: golden model, functional simulator, RTL and cycle model agree on a network."""
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from hwshift.cache import cache_dir
-from hwshift.compiler import compile as compile_network
+from hwshift.compiler.driver import compile as compile_network
 from hwshift.config import AcceleratorConfig
 from hwshift.errors import ProgramError, ToolError
-from hwshift.golden import trace
+from hwshift.golden.model import trace
 from hwshift.network.fixed import FixedNetwork
 from hwshift.program.expected import expected_memory, launch_of, tensor_table
 from hwshift.program.image import Program
@@ -103,7 +103,7 @@ def verify(
     images: np.ndarray,
     *,
     simulator: str | None = "auto",
-    keep: str = "all",
+    keep: Literal["all", "outputs"] = "all",
     stalls: StallPattern | None = None,
     functional: bool = True,
     build_dir: Path | None = None,
@@ -119,7 +119,7 @@ def verify(
     keep : "all" or "outputs"
         Which layers reach memory, and so are compared.
     """
-    program = compile_network(network, config, keep=keep)  # type: ignore[operator]
+    program = compile_network(network, config, keep=keep)
     return verify_program(
         program,
         network,
@@ -178,13 +178,13 @@ def verify_program(
         If the program is for another network.
     """
     _check_layers(program, network)
+    if simulator not in (None, "auto"):
+        simulator_env(simulator)  # fails here rather than after the other models have run
     timing = MemoryTiming(stalls=stalls)
     progress("predicting cycles")
     model = simulate_cycles(program, timing)
     if simulator == "auto":
         simulator = choose_simulator(program.config, model["total"] * len(images))
-    elif simulator is not None:
-        simulator_env(simulator)  # fails here rather than after the other models have run
     progress("computing the expected results")
     comparison = _Comparison(program, network, images)
     if functional:
@@ -247,7 +247,7 @@ def _rtl_run(program: Program, image: np.ndarray, timing: MemoryTiming, cycles: 
 class _Comparison:
     """Collects what is compared with the golden model's results."""
 
-    def __init__(self, program: Program, network: FixedNetwork, images: Sequence[np.ndarray]) -> None:
+    def __init__(self, program: Program, network: FixedNetwork, images: np.ndarray) -> None:
         self._program = program
         self._table = tensor_table(program)
         self._expected = [

@@ -41,18 +41,33 @@ class ComputeSide(wiring.Component):
     def __init__(self, config: AcceleratorConfig) -> None:
         self._config = config
         tokens = len(Token)
-        super().__init__({
-            "i": In(stream.Signature(INSTRUCTION)),
-            "load": Out(stream.Signature(INSTRUCTION)), "store": Out(stream.Signature(INSTRUCTION)),
-            "step": Out(step_layout(config)), "issue": Out(1),
-            "command": Out(weight_command(config)), "command_valid": Out(1),
-            "bounds": Out(bounds_layout(config)),
-            "available": Out(tokens), "at_limit": Out(tokens), "unit_pop": In(tokens),
-            "unit_reserve": In(tokens), "unit_push": In(tokens),
-            "room": Out(16), "take_room": In(1), "tile_done": In(1),
-            "ktile_write": In(ktile_write(config)),
-            "halt": In(1), "end": Out(1), "idle": Out(1), "cause": Out(4), "error": Out(1), "error_code": Out(8),
-        })
+        super().__init__(
+            {
+                "i": In(stream.Signature(INSTRUCTION)),
+                "load": Out(stream.Signature(INSTRUCTION)),
+                "store": Out(stream.Signature(INSTRUCTION)),
+                "step": Out(step_layout(config)),
+                "issue": Out(1),
+                "command": Out(weight_command(config)),
+                "command_valid": Out(1),
+                "bounds": Out(bounds_layout(config)),
+                "available": Out(tokens),
+                "at_limit": Out(tokens),
+                "unit_pop": In(tokens),
+                "unit_reserve": In(tokens),
+                "unit_push": In(tokens),
+                "room": Out(16),
+                "take_room": In(1),
+                "tile_done": In(1),
+                "ktile_write": In(ktile_write(config)),
+                "halt": In(1),
+                "end": Out(1),
+                "idle": Out(1),
+                "cause": Out(4),
+                "error": Out(1),
+                "error_code": Out(8),
+            }
+        )
 
     def elaborate(self, _platform: object) -> Module:
         m = Module()
@@ -86,17 +101,23 @@ class ComputeSide(wiring.Component):
             tokens.reserve.eq(sequencer.reserve | self.unit_reserve),
             tokens.push.eq(sequencer.push | self.unit_push),
             tokens.pop.eq(self._passes.pop | self.unit_pop),
-            self.available.eq(tokens.available), self.at_limit.eq(tokens.at_limit),
-            self._passes.available.eq(tokens.available), sequencer.at_limit.eq(tokens.at_limit),
+            self.available.eq(tokens.available),
+            self.at_limit.eq(tokens.at_limit),
+            self._passes.available.eq(tokens.available),
+            sequencer.at_limit.eq(tokens.at_limit),
         ]
 
     def _connect_weights(self, m: Module) -> None:
         weights, sequencer = self._weights, self._sequencer
         m.d.comb += [
-            weights.take.eq(sequencer.take), sequencer.weights_full.eq(weights.full),
+            weights.take.eq(sequencer.take),
+            sequencer.weights_full.eq(weights.full),
             sequencer.weights_loading.eq(weights.loading),
-            self.command.eq(weights.command), self.command_valid.eq(weights.command_valid),
-            self.room.eq(weights.room), weights.take_room.eq(self.take_room), weights.tile_done.eq(self.tile_done),
+            self.command.eq(weights.command),
+            self.command_valid.eq(weights.command_valid),
+            self.room.eq(weights.room),
+            weights.take_room.eq(self.take_room),
+            weights.tile_done.eq(self.tile_done),
         ]
 
     def _connect_front(self, m: Module, compute: Queue) -> None:
@@ -105,9 +126,17 @@ class ComputeSide(wiring.Component):
         m.d.comb += [
             passes.quiet.eq(sequencer.quiet),
             passes.ktile_write.eq(self.ktile_write),
-            sequencer.halt.eq(self.halt), sequencer.front_empty.eq(front_empty), sequencer.tail.eq(dispatch.end & front_empty),
-            sequencer.wait_load.eq(passes.wait_load), sequencer.wait_store.eq(passes.wait_store),
-            self.step.eq(sequencer.step), self.issue.eq(sequencer.issue), self.bounds.eq(passes.bounds),
-            self.end.eq(dispatch.end), self.idle.eq(front_empty & sequencer.quiet), self.cause.eq(sequencer.cause),
-            self.error.eq(dispatch.error), self.error_code.eq(dispatch.error_code),
+            sequencer.halt.eq(self.halt),
+            sequencer.front_empty.eq(front_empty),
+            sequencer.tail.eq(dispatch.end & front_empty),
+            sequencer.wait_load.eq(passes.wait_load),
+            sequencer.wait_store.eq(passes.wait_store),
+            self.step.eq(sequencer.step),
+            self.issue.eq(sequencer.issue),
+            self.bounds.eq(passes.bounds),
+            self.end.eq(dispatch.end),
+            self.idle.eq(front_empty & sequencer.quiet),
+            self.cause.eq(sequencer.cause),
+            self.error.eq(dispatch.error),
+            self.error_code.eq(dispatch.error_code),
         ]

@@ -66,10 +66,10 @@ class Engine(wiring.Component):
             for name, member in master.bus.signature.members.items():
                 inner, outer = getattr(master.bus, name), getattr(self.m_axi, name)
                 m.d.comb += outer.eq(inner) if member.flow == Out else inner.eq(outer)
-        regions = {reads: ("program", "read"), writes: ("write",)}
+        regions: dict = {reads: ("program", "read"), writes: ("write",)}
         for master, names in regions.items():
-            names = [f"{name}_{end}" for name in names for end in ("base", "limit")]
-            m.d.comb += [getattr(master, name).eq(getattr(self.settings, name)) for name in names]
+            fields = [f"{name}_{end}" for name in names for end in ("base", "limit")]
+            m.d.comb += [getattr(master, name).eq(getattr(self.settings, name)) for name in fields]
             m.d.comb += master.halt.eq(self.halt)
 
     def _connect_fetch(self, m: Module) -> None:

@@ -73,7 +73,9 @@ class Datapath(wiring.Component):
             m.d.sync += [next_valid.eq(valid), next_step.eq(step)]
             if index == 2:
                 for name in ("out", "res"):
-                    total, base, length_ = (getattr(step, f"{name}_{key}") for key in ("sum", "base", "length"))
+                    total, base, length_ = (
+                        getattr(step, f"{name}_{key}") for key in ("sum", "base", "length")
+                    )
                     m.d.sync += getattr(next_step, f"{name}_sum").eq(base + wrap(total, length_))
             valid, step = next_valid, next_step
             stages.append((valid, step))
@@ -110,15 +112,20 @@ class Datapath(wiring.Component):
         epilogue = self._epilogue
         control = epilogue.control
         m.d.comb += [epilogue.valid.eq(valid & step.last), epilogue.acc.eq(self._accumulator.acc)]
-        m.d.comb += [getattr(control, name).eq(getattr(step, name)) for name in ("act", "residual_act", "residual")]
-        m.d.comb += [getattr(control, name).eq(getattr(self.bounds, name)) for name in self.bounds.shape().members]
+        m.d.comb += [
+            getattr(control, name).eq(getattr(step, name)) for name in ("act", "residual_act", "residual")
+        ]
+        m.d.comb += [
+            getattr(control, name).eq(getattr(self.bounds, name)) for name in self.bounds.shape().members
+        ]
         m.d.comb += epilogue.param_write.eq(self.param_write)
 
     def _write(self, m: Module, stages: list, t: object) -> None:
         valid, step = stages[t.write_stage]
         write = self._buffer.write
         m.d.comb += [
-            write.valid.eq(valid & step.last), write.payload.word.eq(step.out_sum), write.payload.data.eq(self._epilogue.y),
+            write.valid.eq(valid & step.last), write.payload.word.eq(step.out_sum),
+            write.payload.data.eq(self._epilogue.y),
         ]  # fmt: skip
         m.d.comb += [getattr(write.payload, name).eq(getattr(step, name))
                      for name in ("half", "lane0", "group", "pixels", "columns")]  # fmt: skip
@@ -131,7 +138,9 @@ class Datapath(wiring.Component):
             residual.valid.eq(valid & step.last & step.residual), residual.payload.word.eq(step.res_sum),
             self._epilogue.residual_data.eq(self._buffer.residual_data),
         ]  # fmt: skip
-        m.d.comb += [getattr(residual.payload, name).eq(getattr(step, name)) for name in ("half", "lane0", "group")]
+        m.d.comb += [
+            getattr(residual.payload, name).eq(getattr(step, name)) for name in ("half", "lane0", "group")
+        ]
 
     def _connect_port_b(self, m: Module) -> None:
         for name in ("load", "store", "lane_write"):

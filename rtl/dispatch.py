@@ -35,14 +35,18 @@ class Dispatch(wiring.Component):
 
     def __init__(self, config: AcceleratorConfig) -> None:
         self._config = config
-        super().__init__({
-            "i": In(stream.Signature(INSTRUCTION)),
-            "load": Out(stream.Signature(INSTRUCTION)),
-            "compute": Out(stream.Signature(INSTRUCTION)),
-            "store": Out(stream.Signature(INSTRUCTION)),
-            "weight": Out(stream.Signature(weight_record())),
-            "end": Out(1), "error": Out(1), "error_code": Out(8),
-        })
+        super().__init__(
+            {
+                "i": In(stream.Signature(INSTRUCTION)),
+                "load": Out(stream.Signature(INSTRUCTION)),
+                "compute": Out(stream.Signature(INSTRUCTION)),
+                "store": Out(stream.Signature(INSTRUCTION)),
+                "weight": Out(stream.Signature(weight_record())),
+                "end": Out(1),
+                "error": Out(1),
+                "error_code": Out(8),
+            }
+        )
 
     def elaborate(self, _platform: object) -> Module:
         m = Module()
@@ -66,7 +70,9 @@ class Dispatch(wiring.Component):
                     both = Signal()
                     m.d.comb += [
                         both.eq(self.compute.ready & self.weight.ready),
-                        self.compute.valid.eq(both), self.weight.valid.eq(both), self.i.ready.eq(both),
+                        self.compute.valid.eq(both),
+                        self.weight.valid.eq(both),
+                        self.i.ready.eq(both),
                     ]
                 with m.Case(Opcode.STORE):
                     m.d.comb += [self.store.valid.eq(1), self.i.ready.eq(self.store.ready)]

@@ -13,9 +13,10 @@ INSTRUCTION = unsigned(isa.INSTRUCTION_BYTES * 8)
 
 def layout_of(layout: isa.Layout) -> data.FlexibleLayout:
     """The packed record ``layout`` as an Amaranth layout with the same fields at the same bits."""
-    return data.FlexibleLayout(layout.bits, {
-        item.name: data.Field(Shape(item.width, signed=item.signed), layout.offsets[item.name])
-        for item in layout.fields
-    })
-
-
+    return data.FlexibleLayout(
+        layout.bits,
+        {
+            item.name: data.Field(Shape(item.width, signed=item.signed), layout.offsets[item.name])
+            for item in layout.fields
+        },
+    )

@@ -57,18 +57,42 @@ def _place(config: AcceleratorConfig) -> dict:
 
 def step_layout(config: AcceleratorConfig) -> data.StructLayout:
     """What the sequencer says about one step; travels down the rigid pipeline."""
-    return data.StructLayout({
-        # reading: stages 1 to 5
-        "lane_row": _index(config.lane_rows), "y": signed(18), "x": signed(18), "offset": SUM, "base": WORD,
-        "length": WORD, "height": 16, "width": 16, "stride_x": 4, "relu_fetch": 1, "pad_min": 1, "swap": 1,
-        # accumulating: stage S
-        "acc": _index(config.acc_depth), "first": 1, "last": 1, "maximum": 1,
-        # epilogue and writing: stages E to E + 6; sums are reduced and based on the way
-        "param": _index(config.param_tiles), "act": 2, "residual_act": 2, "residual": 1,
-        **_place(config), "pixels": config.pixels, "columns": config.columns,
-        "out_sum": SUM, "out_base": WORD, "out_length": WORD,
-        "res_sum": SUM, "res_base": WORD, "res_length": WORD,
-    })
+    return data.StructLayout(
+        {
+            # reading: stages 1 to 5
+            "lane_row": _index(config.lane_rows),
+            "y": signed(18),
+            "x": signed(18),
+            "offset": SUM,
+            "base": WORD,
+            "length": WORD,
+            "height": 16,
+            "width": 16,
+            "stride_x": 4,
+            "relu_fetch": 1,
+            "pad_min": 1,
+            "swap": 1,
+            # accumulating: stage S
+            "acc": _index(config.acc_depth),
+            "first": 1,
+            "last": 1,
+            "maximum": 1,
+            # epilogue and writing: stages E to E + 6; sums are reduced and based on the way
+            "param": _index(config.param_tiles),
+            "act": 2,
+            "residual_act": 2,
+            "residual": 1,
+            **_place(config),
+            "pixels": config.pixels,
+            "columns": config.columns,
+            "out_sum": SUM,
+            "out_base": WORD,
+            "out_length": WORD,
+            "res_sum": SUM,
+            "res_base": WORD,
+            "res_length": WORD,
+        }
+    )
 
 
 def weight_command(config: AcceleratorConfig) -> data.StructLayout:
@@ -79,16 +103,25 @@ def weight_command(config: AcceleratorConfig) -> data.StructLayout:
 def epilogue_control(config: AcceleratorConfig) -> data.StructLayout:
     """What the epilogue must know about one step, at stage E."""
     bound = act_shape(config)
-    return data.StructLayout({
-        "act": 2, "residual_act": 2, "residual": 1, "lo": bound, "hi": bound, "residual_lo": bound, "residual_hi": bound,
-    })
+    return data.StructLayout(
+        {
+            "act": 2,
+            "residual_act": 2,
+            "residual": 1,
+            "lo": bound,
+            "hi": bound,
+            "residual_lo": bound,
+            "residual_hi": bound,
+        }
+    )
 
 
 def write_request(config: AcceleratorConfig) -> data.StructLayout:
     """Epilogue write on port B: pixel p goes to sub-bank half * P + lane0 + p, column c to bank group * C + c."""
     pixels = data.ArrayLayout(data.ArrayLayout(act_shape(config), config.columns), config.pixels)
-    return data.StructLayout({**_place(config), "word": WORD, "pixels": config.pixels, "columns": config.columns,
-                              "data": pixels})
+    return data.StructLayout(
+        {**_place(config), "word": WORD, "pixels": config.pixels, "columns": config.columns, "data": pixels}
+    )
 
 
 def residual_request(config: AcceleratorConfig) -> data.StructLayout:
@@ -98,8 +131,14 @@ def residual_request(config: AcceleratorConfig) -> data.StructLayout:
 
 def load_request(config: AcceleratorConfig) -> data.StructLayout:
     """Loader write on port B: one pixel, the banks of ``banks``."""
-    return data.StructLayout({"sub": _index(config.sub_banks), "word": WORD, "banks": config.rows,
-                              "data": data.ArrayLayout(act_shape(config), config.rows)})
+    return data.StructLayout(
+        {
+            "sub": _index(config.sub_banks),
+            "word": WORD,
+            "banks": config.rows,
+            "data": data.ArrayLayout(act_shape(config), config.rows),
+        }
+    )
 
 
 def store_request(config: AcceleratorConfig) -> data.StructLayout:

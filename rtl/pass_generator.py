@@ -13,9 +13,31 @@ from hwshift.rtl.interfaces import WORD, act_shape
 __all__ = ["PassGenerator", "bounds_layout", "ktile_write", "pass_layout", "wrap"]
 
 CONSTANTS = (
-    "steps", "x0", "x_step", "stride_x", "stride_y", "out_step", "last_pixels", "out_x0", "height", "width", "relu_fetch",
-    "pad_min", "maximum", "residual", "act", "residual_act", "out_base", "out_length", "out_offset", "out_row_step",
-    "res_base", "res_length", "res_offset", "res_row_step", "push",
+    "steps",
+    "x0",
+    "x_step",
+    "stride_x",
+    "stride_y",
+    "out_step",
+    "last_pixels",
+    "out_x0",
+    "height",
+    "width",
+    "relu_fetch",
+    "pad_min",
+    "maximum",
+    "residual",
+    "act",
+    "residual_act",
+    "out_base",
+    "out_length",
+    "out_offset",
+    "out_row_step",
+    "res_base",
+    "res_length",
+    "res_offset",
+    "res_row_step",
+    "push",
 )
 """COMPUTE fields that go into every pass of the instruction unchanged."""
 
@@ -27,14 +49,33 @@ def wrap(value, length) -> Mux:
 
 def pass_layout(config: AcceleratorConfig) -> data.StructLayout:
     """One pass: a k-tile over a chunk of rows."""
-    constants = {name: Shape(isa.COMPUTE.by_name[name].width, isa.COMPUTE.by_name[name].signed) for name in CONSTANTS}
-    return data.StructLayout({
-        **constants,
-        "offset": WORD, "ktile_offset": WORD, "base": WORD, "length": WORD, "row_step": WORD, "lane_row": 12,
-        "y": signed(18), "rows": 16,
-        "first": 1, "last": 1, "swap": 1, "chunk_start": 1, "final": 1, "drain": 1,
-        "out_slot": WORD, "res_slot": WORD, "group": 4, "param": 12, "columns": config.columns,
-    })
+    constants = {
+        name: Shape(isa.COMPUTE.by_name[name].width, isa.COMPUTE.by_name[name].signed) for name in CONSTANTS
+    }
+    return data.StructLayout(
+        {
+            **constants,
+            "offset": WORD,
+            "ktile_offset": WORD,
+            "base": WORD,
+            "length": WORD,
+            "row_step": WORD,
+            "lane_row": 12,
+            "y": signed(18),
+            "rows": 16,
+            "first": 1,
+            "last": 1,
+            "swap": 1,
+            "chunk_start": 1,
+            "final": 1,
+            "drain": 1,
+            "out_slot": WORD,
+            "res_slot": WORD,
+            "group": 4,
+            "param": 12,
+            "columns": config.columns,
+        }
+    )
 
 
 def bounds_layout(config: AcceleratorConfig) -> data.StructLayout:
@@ -70,20 +111,28 @@ class PassGenerator(wiring.Component):
         self._config = config
         self._per_beat = config.bus_width // 32
         self._depth = max(1, config.ktile_entries // self._per_beat)
-        super().__init__({
-            "i": In(stream.Signature(INSTRUCTION)),
-            "o": Out(stream.Signature(pass_layout(config))),
-            "bounds": Out(bounds_layout(config)),
-            "available": In(len(Token)), "pop": Out(len(Token)),
-            "quiet": In(1), "idle": Out(1), "wait_load": Out(1), "wait_store": Out(1),
-            "ktile_write": In(ktile_write(config)),
-        })
+        super().__init__(
+            {
+                "i": In(stream.Signature(INSTRUCTION)),
+                "o": Out(stream.Signature(pass_layout(config))),
+                "bounds": Out(bounds_layout(config)),
+                "available": In(len(Token)),
+                "pop": Out(len(Token)),
+                "quiet": In(1),
+                "idle": Out(1),
+                "wait_load": Out(1),
+                "wait_store": Out(1),
+                "ktile_write": In(ktile_write(config)),
+            }
+        )
 
     def elaborate(self, _platform: object) -> Module:
         m = Module()
         self._m = m
         self._work = Signal(layout_of(isa.COMPUTE))
-        self._sources = Array(Signal(layout_of(isa.DESCRIPTOR), name=f"source{i}") for i in range(isa.DESCRIPTORS))
+        self._sources = Array(
+            Signal(layout_of(isa.DESCRIPTOR), name=f"source{i}") for i in range(isa.DESCRIPTORS)
+        )
         self._starts = [Signal(WORD, name=f"start{i}") for i in range(isa.DESCRIPTORS)]
         self._registers()
         entry_address = Signal(16)
@@ -115,9 +164,11 @@ class PassGenerator(wiring.Component):
         m.submodules.table = table = memory.Memory(shape=self._config.bus_width, depth=self._depth, init=[])
         write, read = table.write_port(), table.read_port()
         m.d.comb += [
-            write.en.eq(self.ktile_write.en), write.addr.eq(self.ktile_write.address),
+            write.en.eq(self.ktile_write.en),
+            write.addr.eq(self.ktile_write.address),
             write.data.eq(self.ktile_write.data),
-            read.addr.eq(address // self._per_beat), read.en.eq(1),
+            read.addr.eq(address // self._per_beat),
+            read.en.eq(1),
         ]
         part = Signal(range(max(2, self._per_beat)))
         m.d.sync += part.eq(address % self._per_beat)
@@ -135,8 +186,10 @@ class PassGenerator(wiring.Component):
                     limits = data.View(layout_of(isa.ACTIVATION), self.i.payload)
                     m.d.comb += self.i.ready.eq(self.quiet)
                     with m.If(self.quiet):
-                        m.d.sync += [getattr(self.bounds, name).eq(getattr(limits, name))
-                                     for name in ("lo", "hi", "residual_lo", "residual_hi")]
+                        m.d.sync += [
+                            getattr(self.bounds, name).eq(getattr(limits, name))
+                            for name in ("lo", "hi", "residual_lo", "residual_hi")
+                        ]
                 with m.Default():
                     self._start(m, data.View(layout_of(isa.COMPUTE), self.i.payload))
 
@@ -150,9 +203,16 @@ class PassGenerator(wiring.Component):
         with m.If(missing == 0):
             m.d.comb += [self.i.ready.eq(1), self.pop.eq(compute.pop)]
             m.d.sync += [
-                self._work.eq(compute), self._base.eq(compute.ktile_base), self._k.eq(0), self._chunk.eq(0),
-                self._tile.eq(0), self._rows_left.eq(compute.rows), self._y.eq(compute.y0), self._group.eq(compute.group0),
-                self._out_slot.eq(0), self._res_slot.eq(0),
+                self._work.eq(compute),
+                self._base.eq(compute.ktile_base),
+                self._k.eq(0),
+                self._chunk.eq(0),
+                self._tile.eq(0),
+                self._rows_left.eq(compute.rows),
+                self._y.eq(compute.y0),
+                self._group.eq(compute.group0),
+                self._out_slot.eq(0),
+                self._res_slot.eq(0),
             ]
             m.d.sync += [start.eq(self._sources[i].offset) for i, start in enumerate(self._starts)]
             m.next = "PREP"
@@ -174,7 +234,8 @@ class PassGenerator(wiring.Component):
 
     def _next_chunk(self, m: Module) -> None:
         m.d.sync += [
-            self._chunk.eq(self._chunk + 1), self._y.eq(self._y + self._work.chunk_y),
+            self._chunk.eq(self._chunk + 1),
+            self._y.eq(self._y + self._work.chunk_y),
             self._rows_left.eq(self._rows_left - self._work.chunk_rows),
         ]
         for source, start in zip(self._sources, self._starts, strict=True):
@@ -183,17 +244,27 @@ class PassGenerator(wiring.Component):
     def _next_tile(self, m: Module, entry_address: Signal) -> None:
         work = self._work
         base = Signal(16)
-        m.d.comb += [base.eq(self._base + Mux(work.ktile_advance, work.ktile_count, 0)), entry_address.eq(base)]
+        m.d.comb += [
+            base.eq(self._base + Mux(work.ktile_advance, work.ktile_count, 0)),
+            entry_address.eq(base),
+        ]
         m.d.sync += [
-            self._tile.eq(self._tile + 1), self._chunk.eq(0), self._base.eq(base),
-            self._y.eq(work.y0), self._rows_left.eq(work.rows), self._group.eq(self._group + 1),
+            self._tile.eq(self._tile + 1),
+            self._chunk.eq(0),
+            self._base.eq(base),
+            self._y.eq(work.y0),
+            self._rows_left.eq(work.rows),
+            self._group.eq(self._group + 1),
         ]
         with m.If(self._group + 1 == self._config.groups):
             m.d.sync += [
-                self._group.eq(0), self._out_slot.eq(self._out_slot + work.out_pitch),
+                self._group.eq(0),
+                self._out_slot.eq(self._out_slot + work.out_pitch),
                 self._res_slot.eq(self._res_slot + work.res_pitch),
             ]
-        m.d.sync += [start.eq(source.offset) for source, start in zip(self._sources, self._starts, strict=True)]
+        m.d.sync += [
+            start.eq(source.offset) for source, start in zip(self._sources, self._starts, strict=True)
+        ]
 
     def _describe_pass(self, m: Module, entry: data.View) -> None:
         work, out = self._work, self.o.payload
@@ -201,16 +272,26 @@ class PassGenerator(wiring.Component):
         last_chunk, last_tile, zero = Signal(), Signal(), Signal()
         m.d.comb += [getattr(out, name).eq(getattr(work, name)) for name in CONSTANTS]
         m.d.comb += [
-            last_chunk.eq(self._chunk + 1 == work.chunks), last_tile.eq(self._tile + 1 == work.tiles),
+            last_chunk.eq(self._chunk + 1 == work.chunks),
+            last_tile.eq(self._tile + 1 == work.tiles),
             zero.eq((self._k == 0) & (self._chunk == 0) & (self._tile == 0)),
-            out.offset.eq(Array(self._starts)[entry.descriptor]), out.ktile_offset.eq(entry.offset),
-            out.base.eq(source.base), out.length.eq(source.length), out.row_step.eq(source.row_step),
-            out.lane_row.eq(entry.lane_row), out.y.eq(self._y),
+            out.offset.eq(Array(self._starts)[entry.descriptor]),
+            out.ktile_offset.eq(entry.offset),
+            out.base.eq(source.base),
+            out.length.eq(source.length),
+            out.row_step.eq(source.row_step),
+            out.lane_row.eq(entry.lane_row),
+            out.y.eq(self._y),
             out.rows.eq(Mux(last_chunk, self._rows_left, work.chunk_rows)),
-            out.first.eq(self._k == 0), out.last.eq(self._k + 1 == work.ktile_count),
-            out.swap.eq(~work.hold_weights | zero), out.chunk_start.eq(self._chunk == 0),
-            out.final.eq(out.last & last_chunk & last_tile), out.drain.eq(work.drain & zero),
-            out.out_slot.eq(self._out_slot), out.res_slot.eq(self._res_slot), out.group.eq(self._group),
+            out.first.eq(self._k == 0),
+            out.last.eq(self._k + 1 == work.ktile_count),
+            out.swap.eq(~work.hold_weights | zero),
+            out.chunk_start.eq(self._chunk == 0),
+            out.final.eq(out.last & last_chunk & last_tile),
+            out.drain.eq(work.drain & zero),
+            out.out_slot.eq(self._out_slot),
+            out.res_slot.eq(self._res_slot),
+            out.group.eq(self._group),
             out.param.eq(work.param_base + self._tile),
             out.columns.eq(Mux(last_tile, work.last_columns, C(-1, self._config.columns))),
         ]

@@ -43,14 +43,26 @@ class Sequencer(wiring.Component):
         self._config = config
         self._timing = timing(config)
         tokens = len(Token)
-        super().__init__({
-            "i": In(stream.Signature(pass_layout(config))),
-            "step": Out(step_layout(config)), "issue": Out(1),
-            "weights_full": In(1), "weights_loading": In(1), "take": Out(1),
-            "at_limit": In(tokens), "reserve": Out(tokens), "push": Out(tokens),
-            "halt": In(1), "tail": In(1), "wait_load": In(1), "wait_store": In(1), "front_empty": In(1),
-            "cause": Out(4), "quiet": Out(1),
-        })
+        super().__init__(
+            {
+                "i": In(stream.Signature(pass_layout(config))),
+                "step": Out(step_layout(config)),
+                "issue": Out(1),
+                "weights_full": In(1),
+                "weights_loading": In(1),
+                "take": Out(1),
+                "at_limit": In(tokens),
+                "reserve": Out(tokens),
+                "push": Out(tokens),
+                "halt": In(1),
+                "tail": In(1),
+                "wait_load": In(1),
+                "wait_store": In(1),
+                "front_empty": In(1),
+                "cause": Out(4),
+                "quiet": Out(1),
+            }
+        )
 
     def elaborate(self, _platform: object) -> Module:
         m = Module()
@@ -96,7 +108,9 @@ class Sequencer(wiring.Component):
             m.d.comb += self.cause.eq(Cause.PORT)
         with m.Else():
             m.d.comb += [
-                self.cause.eq(Cause.BUSY), self.issue.eq(1), self.take.eq(self._first_step & current.swap),
+                self.cause.eq(Cause.BUSY),
+                self.issue.eq(1),
+                self.take.eq(self._first_step & current.swap),
                 self.reserve.eq(Mux(final, current.push, 0)),
             ]
 
@@ -131,16 +145,22 @@ class Sequencer(wiring.Component):
             moved_offset.eq(Mux(self._first_step, current.offset, offset)),
             moved_y.eq(Mux(self._first_step, current.y, y)),
             moved_x.eq(Mux(self._column == 0, current.x0, x)),
-            self.step.offset.eq(moved_offset + current.ktile_offset), self.step.y.eq(moved_y), self.step.x.eq(moved_x),
+            self.step.offset.eq(moved_offset + current.ktile_offset),
+            self.step.y.eq(moved_y),
+            self.step.x.eq(moved_x),
             self.step.acc.eq(Mux(self._first_step, 0, index)),
         ]
         with m.If(self.issue):
             m.d.sync += [
-                index.eq(self.step.acc + 1), x.eq(moved_x + current.x_step), offset.eq(moved_offset), y.eq(moved_y),
+                index.eq(self.step.acc + 1),
+                x.eq(moved_x + current.x_step),
+                offset.eq(moved_offset),
+                y.eq(moved_y),
             ]
             with m.If(self._last_column):
                 m.d.sync += [
-                    offset.eq(wrap(moved_offset + current.row_step, current.length)), y.eq(moved_y + current.stride_y),
+                    offset.eq(wrap(moved_offset + current.row_step, current.length)),
+                    y.eq(moved_y + current.stride_y),
                 ]
 
     def _walk_output(self, m: Module) -> None:
@@ -152,25 +172,49 @@ class Sequencer(wiring.Component):
             fresh.eq(self._first_step & current.chunk_start),
             pixel.eq(Mux(self._column == 0, current.out_x0, x)),
             self._half.eq(pixel.bit_select(words - 1, 1)),
-            step.half.eq(self._half), step.lane0.eq(pixel & (self._config.pixels - 1)),
+            step.half.eq(self._half),
+            step.lane0.eq(pixel & (self._config.pixels - 1)),
         ]
         with m.If(self.issue):
             m.d.sync += x.eq(pixel + current.out_step)
         for name in ("out", "res"):
             row, moved = Signal(WORD, name=f"{name}_row"), Signal(WORD, name=f"{name}_moved")
-            field = {key: getattr(current, f"{name}_{key}") for key in ("offset", "row_step", "length", "base", "slot")}
+            field = {
+                key: getattr(current, f"{name}_{key}")
+                for key in ("offset", "row_step", "length", "base", "slot")
+            }
             m.d.comb += [
                 moved.eq(Mux(fresh, field["offset"], row)),
                 getattr(step, f"{name}_sum").eq(moved + field["slot"] + (pixel >> words)),
-                getattr(step, f"{name}_base").eq(field["base"]), getattr(step, f"{name}_length").eq(field["length"]),
+                getattr(step, f"{name}_base").eq(field["base"]),
+                getattr(step, f"{name}_length").eq(field["length"]),
             ]
             with m.If(self.issue & current.last):
-                m.d.sync += row.eq(Mux(self._last_column, wrap(moved + field["row_step"], field["length"]), moved))
+                m.d.sync += row.eq(
+                    Mux(self._last_column, wrap(moved + field["row_step"], field["length"]), moved)
+                )
 
     def _describe(self, m: Module) -> None:
         current, step = self._current, self.step
-        same = ("base", "length", "height", "width", "stride_x", "relu_fetch", "pad_min", "maximum", "first", "last",
-                "lane_row", "param", "act", "residual_act", "residual", "group", "columns")
+        same = (
+            "base",
+            "length",
+            "height",
+            "width",
+            "stride_x",
+            "relu_fetch",
+            "pad_min",
+            "maximum",
+            "first",
+            "last",
+            "lane_row",
+            "param",
+            "act",
+            "residual_act",
+            "residual",
+            "group",
+            "columns",
+        )
         m.d.comb += [getattr(step, name).eq(getattr(current, name)) for name in same]
         count = Mux(self._last_column, current.last_pixels, current.out_step)
         m.d.comb += [

@@ -29,10 +29,15 @@ class TokenCounters(wiring.Component):
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        super().__init__({
-            "reserve": In(_COUNT), "push": In(_COUNT), "pop": In(_COUNT),
-            "available": Out(_COUNT), "at_limit": Out(_COUNT),
-        })
+        super().__init__(
+            {
+                "reserve": In(_COUNT),
+                "push": In(_COUNT),
+                "pop": In(_COUNT),
+                "available": Out(_COUNT),
+                "at_limit": Out(_COUNT),
+            }
+        )
 
     def elaborate(self, _platform: object) -> Module:
         m = Module()

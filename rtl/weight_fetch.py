@@ -34,13 +34,19 @@ class WeightFetch(wiring.Component):
 
     def __init__(self, config: AcceleratorConfig) -> None:
         self._config = config
-        super().__init__({
-            "i": In(stream.Signature(weight_record())),
-            "take": In(1),
-            "command": Out(weight_command(config)), "command_valid": Out(1),
-            "full": Out(1), "loading": Out(1),
-            "room": Out(16, init=config.weight_tiles), "take_room": In(1), "tile_done": In(1),
-        })
+        super().__init__(
+            {
+                "i": In(stream.Signature(weight_record())),
+                "take": In(1),
+                "command": Out(weight_command(config)),
+                "command_valid": Out(1),
+                "full": Out(1),
+                "loading": Out(1),
+                "room": Out(16, init=config.weight_tiles),
+                "take_room": In(1),
+                "tile_done": In(1),
+            }
+        )
 
     def elaborate(self, _platform: object) -> Module:
         m = Module()
@@ -81,7 +87,9 @@ class WeightFetch(wiring.Component):
         with m.Elif(self.take):
             m.d.sync += self.full.eq(0)
 
-    def _walk(self, m: Module, work, last_row: Signal, done: Signal, k: Signal, chunk: Signal, tile: Signal) -> None:
+    def _walk(
+        self, m: Module, work, last_row: Signal, done: Signal, k: Signal, chunk: Signal, tile: Signal
+    ) -> None:
         with m.If(last_row):
             m.d.sync += k.eq(k + 1)
             with m.If(work.hold_weights):

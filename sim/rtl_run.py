@@ -256,7 +256,7 @@ def _write_job(config: AcceleratorConfig, runs: Sequence[RtlRun], folder: Path) 
                 "error_base": base,
                 "error_last": last,
                 "max_cycles": run.max_cycles,
-            "soft_reset": run.soft_reset,
+                "soft_reset": run.soft_reset,
             }
         )
     registers = {item.name: item.offset for item in REGISTERS}

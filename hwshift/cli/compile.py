@@ -1,6 +1,7 @@
 """``hwshift compile``: a network as a program for an accelerator."""
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -22,7 +23,7 @@ def command(
     weights: str | None,
     shift: str | None,
     out: str,
-    keep: str,
+    keep: Literal["all", "outputs"],
     explain: bool,
     as_json: bool,
     quiet: bool,
@@ -31,14 +32,14 @@ def command(
 
     NET is a network file or the name of a built-in network.
     """
-    from hwshift.compiler import compile as compile_network
+    from hwshift.compiler.driver import compile as compile_network
     from hwshift.compiler.explain import explain as explain_program
     from hwshift.program.file import save_program
 
     with common.progress(quiet) as say:
         say("compiling")
         network, accelerator = common.resolve(net, config, weights, shift)
-        program = compile_network(network, accelerator, keep=keep)  # type: ignore[operator]
+        program = compile_network(network, accelerator, keep=keep)
         save_program(program, Path(out))
     facts = {
         "program": out,

@@ -45,7 +45,7 @@ def command(out: str, count: int, simulator: str, quiet: bool) -> None:
 
 
 def _show(results: "list[DemoResult]", folder: Path) -> None:
-    titles = (
+    titles: tuple[str, ...] = (
         "network",
         "configuration",
         "float",
@@ -55,7 +55,7 @@ def _show(results: "list[DemoResult]", folder: Path) -> None:
         "mismatches",
         "counters",
     )
-    rows = [
+    rows: list[tuple] = [
         (item.network, item.config, *(_share(item.accuracy[kind]) for kind in ("float", "fixed", "rtl")),
          item.values_compared, item.mismatches, "equal" if item.counters_equal else "DIFFER")
         for item in results
@@ -68,9 +68,9 @@ def _show(results: "list[DemoResult]", folder: Path) -> None:
          *(round(item.energy_by_part_uj[part], 2) for part in parts))
         for item in results
     ]  # fmt: skip
-    titles = ("network", "configuration", "cycles, all maps stored", "cycles", "µJ", *parts)
+    names = ("network", "configuration", "cycles, all maps stored", "cycles", "µJ", *parts)
     common.print_table(
-        rows, titles, heading="One image: cycles, and energy by part (45 nm ASIC unit costs, µJ)"
+        rows, names, heading="One image: cycles, and energy by part (45 nm ASIC unit costs, µJ)"
     )
     click.echo("\nWritten:")
     for item in results:

@@ -1,5 +1,7 @@
 """``hwshift generate``: a design as a folder, with Verilog, program and bench."""
 
+from typing import Literal
+
 import click
 
 from hwshift.cli import _common as common
@@ -25,7 +27,7 @@ def command(
     out: str,
     data: DataOptions,
     seed: int,
-    keep: str,
+    keep: Literal["all", "outputs"],
     force: bool,
     as_json: bool,
     quiet: bool,

@@ -75,7 +75,7 @@ def command(
         say("quantizing")
         network, accelerator = common.resolve(net, config, weights, shift)
         say("compiling")
-        program = compile_network(network, accelerator, keep=keep)  # type: ignore[operator]
+        program = compile_network(network, accelerator, keep=keep)
         memory = MemoryTiming(read_latency=latency)
         simulation = simulate_program(program, network, memory=memory, clock_mhz=clock, progress=say)
         say("counting")

@@ -1,6 +1,6 @@
 """``hwshift simulate``: cycles, utilisation and traffic without RTL."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -46,7 +46,7 @@ def command(
     stalls: float,
     data: DataOptions,
     seed: int,
-    keep: str,
+    keep: Literal["all", "outputs"],
     clock: float,
     as_json: bool,
     quiet: bool,

@@ -1,6 +1,6 @@
 """``hwshift verify``: do golden model, functional simulator, RTL and cycle model agree?"""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -40,7 +40,7 @@ def command(
     simulator: str,
     stalls: float,
     seed: int,
-    keep: str,
+    keep: Literal["all", "outputs"],
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -52,7 +52,7 @@ def command(
     results, and every counter of the RTL with the cycle model's prediction. Builds are kept in $HWSHIFT_CACHE_DIR
     or ~/.cache/hwshift. The exit code is 9 if anything differs.
     """
-    from hwshift.compiler import compile as compile_network
+    from hwshift.compiler.driver import compile as compile_network
     from hwshift.program.file import load_program
     from hwshift.verify import verify_program
 
@@ -60,7 +60,7 @@ def command(
         say("compiling")
         network, accelerator = common.resolve(net, config, weights, shift)
         if file is None:
-            program = compile_network(network, accelerator, keep=keep)  # type: ignore[operator]
+            program = compile_network(network, accelerator, keep=keep)
         else:
             program = load_program(file, accelerator)
         inputs = data.codes(network, seed)

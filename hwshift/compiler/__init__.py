@@ -1,6 +1,11 @@
 """The compiler: a bound fixed-point network and a configuration to a program."""
 
 from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hwshift.compiler.driver import compile
+    from hwshift.compiler.explain import explain
 
 __all__ = ["compile", "explain"]
 

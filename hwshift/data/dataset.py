@@ -140,7 +140,9 @@ def load_data(
     names = None if names is None else tuple(map(str, names))
     if source is None:
         return _noise(shape, limit or 1, seed, names)
-    found = open_source(BUILT_IN.get(str(source), Path(source)), shape, split)
+    built_in = BUILT_IN.get(str(source))
+    found = open_source(built_in or Path(source), shape, split)
+    text = f"{source}, which comes with hwshift" if built_in else found.text
     count = min(limit or len(found), len(found))
     needed = 4 * count * int(np.prod(shape))
     if needed > _MOST_BYTES:
@@ -155,7 +157,7 @@ def load_data(
         _normalised(fitted, mean, std, defaults),
         None if labels is None else labels[index],
         names or found.names,
-        f"{found.text}{some}{how}",
+        f"{text}{some}{how}",
     )
 
 

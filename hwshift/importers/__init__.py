@@ -1,6 +1,10 @@
 """Networks from other tools."""
 
 from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hwshift.importers.onnx_file import from_onnx
 
 __all__ = ["from_onnx"]
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from onnx import NodeProto
@@ -13,6 +14,7 @@ from hwshift.network.checks import Padding, Pair
 __all__ = ["OPERATORS"]
 
 Handler = Callable[[NodeProto, Builder], None]
+Arrays = tuple[np.ndarray, np.ndarray]
 
 
 def _name(node: NodeProto) -> str:
@@ -28,7 +30,7 @@ def _float(values: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(values, np.float64 if values.dtype == np.float64 else np.float32)
 
 
-def _pair(values: object, default: Pair = (1, 1)) -> Pair:
+def _pair(values: Any, default: Pair = (1, 1)) -> Pair:
     if values is None:
         return default
     if len(values) != 2:
@@ -165,15 +167,25 @@ def arithmetic(node: NodeProto, builder: Builder) -> None:
     source = builder.settle(node.input[1 - constants[0]], allow_vector=True)
     rank = builder.tensor(node.input[1 - constants[0]]).index.ndim
     values = _per_channel(builder.constant(node.input[constants[0]]), rank, builder.shapes[source][0])
+    scale, offset = _affine(node.op_type, values, first=constants == [0])
+    zeros = np.zeros_like(values)
+    _keep_rank(node, builder, ops.BatchNorm(scale, offset, zeros, zeros + 1, 0.0), source)
+
+
+def _affine(kind: str, values: np.ndarray, first: bool) -> Arrays:
+    """Scale and offset of ``x`` combined with a constant, which is the first operand or the second."""
     ones, zeros = np.ones_like(values), np.zeros_like(values)
-    scale, offset = {
-        "Add": (ones, values), "Sum": (ones, values), "Mul": (values, zeros),
-        "Sub": (ones, -values) if constants == [1] else (-ones, values),
-        "Div": (1 / values, zeros) if constants == [1] and values.all() else (None, None),
-    }[node.op_type]  # fmt: skip
-    if scale is None:
-        raise ValueError("it is supported by a constant that is not 0 only")
-    _keep_rank(node, builder, ops.BatchNorm(scale, offset, zeros, ones, 0.0), source)
+    match kind:
+        case "Mul":
+            return values, zeros
+        case "Sub":
+            return (-ones, values) if first else (ones, -values)
+        case "Div":
+            if first or not values.all():
+                raise ValueError("it is supported by a constant that is not 0 only")
+            return 1 / values, zeros
+        case _:
+            return ones, values
 
 
 def _per_channel(values: np.ndarray, rank: int, channels: int) -> np.ndarray:
@@ -280,7 +292,7 @@ def _reshaped(index: np.ndarray, shape: np.ndarray, allow_zero: bool) -> np.ndar
 
 def _squeezed(node: NodeProto, index: np.ndarray, attrs: dict, builder: Builder) -> np.ndarray:
     name = _input(node, 1)
-    axes = attrs.get("axes") if name is None else builder.constant(name).tolist()
+    axes: Any = attrs.get("axes") if name is None else builder.constant(name).tolist()
     if node.op_type == "Unsqueeze":
         return np.expand_dims(index, tuple(axes))
     if axes is None:

@@ -6,6 +6,7 @@ or a channel permutation.
 """
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from onnx import NodeProto, helper
@@ -98,7 +99,7 @@ class Builder:
         return settled.node
 
 
-def attributes(node: NodeProto) -> dict[str, object]:
+def attributes(node: NodeProto) -> dict[str, Any]:
     """Attribute name to Python value."""
     return {item.name: helper.get_attribute_value(item) for item in node.attribute}
 

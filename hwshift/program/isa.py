@@ -170,8 +170,11 @@ class Layout:
 
 
 def _instruction(name: str, doc: str, *fields: Field) -> Layout:
-    head = (Field("opcode", 4, "operation"), Field("pop", 5, "tokens taken before it starts"),
-            Field("push", 5, "tokens given when it retires"))
+    head = (
+        Field("opcode", 4, "operation"),
+        Field("pop", 5, "tokens taken before it starts"),
+        Field("push", 5, "tokens given when it retires"),
+    )
     return Layout(name, INSTRUCTION_BYTES * 8, head + fields, doc)
 
 
@@ -196,7 +199,8 @@ _TRANSFER = (
 END = _instruction("END", "Last instruction: the run ends when everything before it has retired.")
 
 HEADER = _instruction(
-    "HEADER", "First instruction of a program.",
+    "HEADER",
+    "First instruction of a program.",
     Field("version", 16, "instruction-set version"),
     Field("magic", 32, "0x54485348"),
     Field("config_hash", 32, "hash of the configuration the program is for"),
@@ -204,7 +208,8 @@ HEADER = _instruction(
 )
 
 LOAD = _instruction(
-    "LOAD", "Move memory into a buffer or table.",
+    "LOAD",
+    "Move memory into a buffer or table.",
     Field("kind", 3, "MAP, INPUT, WEIGHTS, PARAMS, KTILES or LANES"),
     Field("zero_code", 1, "WEIGHTS: the code of -2**p_min means zero"),
     Field("channels", 3, "INPUT: channels 1..4; bank b receives channel b mod channels"),
@@ -215,17 +220,21 @@ LOAD = _instruction(
 )
 
 DESCRIPTOR = _instruction(
-    "DESCRIPTOR", "Set a source descriptor for the COMPUTE instructions that follow.",
+    "DESCRIPTOR",
+    "Set a source descriptor for the COMPUTE instructions that follow.",
     Field("id", 3, "which one"),
     Field("base", 16, "first word of the buffer in every sub-bank"),
     Field("length", 16, "words of the buffer"),
     Field("offset", 16, "offset of the source row y0"),
-    Field("row_step", 16, "offset between source rows of successive output rows (stride included), below length"),
+    Field(
+        "row_step", 16, "offset between source rows of successive output rows (stride included), below length"
+    ),
     Field("chunk_step", 16, "offset between successive chunks, below length"),
 )
 
 ACTIVATION = _instruction(
-    "ACTIVATION", "Set the clamp bounds for the COMPUTE instructions that follow.",
+    "ACTIVATION",
+    "Set the clamp bounds for the COMPUTE instructions that follow.",
     Field("lo", 32, "lower bound of the first activation", signed=True),
     Field("hi", 32, "upper bound of the first activation", signed=True),
     Field("residual_lo", 32, "lower bound of the activation after the residual", signed=True),
@@ -233,7 +242,8 @@ ACTIVATION = _instruction(
 )
 
 COMPUTE = _instruction(
-    "COMPUTE", "Output tiles over a rectangle of pixels: order output tile, chunk of rows, k-tile, pixel.",
+    "COMPUTE",
+    "Output tiles over a rectangle of pixels: order output tile, chunk of rows, k-tile, pixel.",
     Field("drain", 1, "wait until every earlier write is visible"),
     Field("relu_fetch", 1, "rectify values as they are read"),
     Field("pad_min", 1, "positions outside the map read as the format's minimum instead of 0"),
@@ -277,7 +287,8 @@ COMPUTE = _instruction(
 )
 
 STORE = _instruction(
-    "STORE", "Move a map from the shift buffer to memory.",
+    "STORE",
+    "Move a map from the shift buffer to memory.",
     *_TRANSFER,
     *_REGION,
     Field("last_lanes", 32, "mask of the lanes of the last slot; the others are stored as 0"),
@@ -294,7 +305,8 @@ FORMATS: dict[Opcode, Layout] = {
 }
 
 KTILE_ENTRY = Layout(
-    "KTILE", 32,
+    "KTILE",
+    32,
     (
         Field("offset", 16, "added to the row's offset, below length"),
         Field("descriptor", 3, "source descriptor"),
@@ -304,7 +316,8 @@ KTILE_ENTRY = Layout(
 )
 
 LANE_ENTRY = Layout(
-    "LANE", 32,
+    "LANE",
+    32,
     (
         Field("offset", 16, "slot and row displacement in words, modulo length, so never negative"),
         Field("dy", 7, "row displacement, for the range check", signed=True),
@@ -315,10 +328,11 @@ LANE_ENTRY = Layout(
 )
 
 PARAM_ENTRY = Layout(
-    "PARAM", 64,
+    "PARAM",
+    64,
     (
         Field("bias", 32, "b in the activation format, sign-extended", signed=True),
-        Field("scale", 24, "m (18 bits, signed), or 4 digits of 6 bits: position in bits 0..4 (31: none), sign in bit 5"),
+        Field("scale", 24, "m (18 bits, signed), or 4 digits: position (5 bits, 31: none) and sign (1 bit)"),
         Field("shift", 6, "s"),
     ),
     "Epilogue parameters of one output channel.",

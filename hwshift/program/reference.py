@@ -29,7 +29,8 @@ All addresses are bytes; every region starts at a multiple of 64 bytes. Activati
 |---|---|
 | network input | `[H][W][E]`, E = max(4, elements per bus beat); channels beyond the input's are 0 |
 | map | `[H][W][slots][R]`: bank b of slot s is element s * R + b of a pixel; unused lanes are 0 |
-| weight tile | R rows of C codes, row 0 first, column 0 in the lowest bits, packed without gaps at code width; padded to whole bus beats. fixed: two's complement. pow2: q in the low bits, sign above |
+| weight tile | R rows of C codes, row 0 first, column 0 lowest, packed at code width; padded to whole beats |
+| weight code | fixed: two's complement. pow2: q in the low bits, sign above |
 | k-tile entry | 32 bits, below; a table load is padded to whole beats |
 | lane-table row | R entries of 32 bits, lane 0 first |
 | parameter tile | C entries of 64 bits, column 0 first; padded to a whole beat |
@@ -41,15 +42,21 @@ def _table(layout: isa.Layout) -> list[str]:
     for item in layout.fields:
         low = layout.offsets[item.name]
         place = f"{low + item.width - 1}:{low}" if item.width > 1 else str(low)
-        lines.append(f"| `{item.name}` | {place} | {item.width} | {'yes' if item.signed else ''} | {item.doc} |")
+        lines.append(
+            f"| `{item.name}` | {place} | {item.width} | {'yes' if item.signed else ''} | {item.doc} |"
+        )
     return lines
 
 
 def render_instruction_set() -> str:
     """Markdown with every bit field of instructions and tables."""
     tokens = ", ".join(f"{token.name} = {int(token)}" for token in isa.Token)
-    queues = "; ".join(f"{name} pops {_names(pop)}, pushes {_names(push)}" for name, (pop, push) in isa.TOKENS.items())
-    lines = [_INTRO.format(version=isa.ISA_VERSION, bytes=isa.INSTRUCTION_BYTES, tokens=tokens, queues=queues)]
+    queues = "; ".join(
+        f"{name} pops {_names(pop)}, pushes {_names(push)}" for name, (pop, push) in isa.TOKENS.items()
+    )
+    lines = [
+        _INTRO.format(version=isa.ISA_VERSION, bytes=isa.INSTRUCTION_BYTES, tokens=tokens, queues=queues)
+    ]
     lines += ["## Instructions", ""]
     for opcode, layout in isa.FORMATS.items():
         lines += [f"### {layout.name} (opcode {int(opcode)})", "", layout.doc, "", *_table(layout), ""]
@@ -60,4 +67,4 @@ def render_instruction_set() -> str:
 
 
 def _names(mask: isa.Token) -> str:
-    return " + ".join(token.name for token in isa.Token if token & mask)
+    return " + ".join(str(token.name) for token in isa.Token if token & mask)

@@ -75,7 +75,7 @@ def input_values(network: Network, images: np.ndarray) -> np.ndarray:
     data = images[:, None] if images.ndim == 3 else images
     if data.shape[1:] != shape:
         raise NetworkError(
-            f"images of the shape {shape} are needed, not {images.shape[1:]}", where=network.name
+            f"images of the shape {shape} are needed, not {data.shape[1:]}", where=network.name
         )
     mean, std = (np.asarray(network.meta[key], np.float64).reshape(-1, 1, 1) for key in ("mean", "std"))
     return (data / 255 - mean) / std

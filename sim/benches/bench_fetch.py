@@ -25,8 +25,9 @@ async def instructions(dut, count, stall):
     dut.start.value, dut.base.value, dut.count.value = 1, _BASE, count
     await unit.tick()
     dut.start.value = 0
-    bursts, beats = BurstChecker(dut, config, stall), deque()
-    asked, popped = 0, []
+    bursts, beats = BurstChecker(dut, config, stall), deque[int]()
+    popped: list[int] = []
+    asked = 0
     for _ in range(_CYCLES):
         bursts.drive()
         dut.o__ready.value = chance(stall)

@@ -9,7 +9,7 @@ import numpy as np
 from hwshift.program.isa import LoadKind, Opcode
 from hwshift.rtl.epilogue import param_write
 from hwshift.rtl.interfaces import load_request
-from hwshift.rtl.load_writer import ktile_write
+from hwshift.rtl.pass_generator import ktile_write
 from hwshift.rtl.weight_buffer import weight_write
 from hwshift.sim.benches.common import bench_config, start
 from hwshift.sim.benches.memory_units import BurstChecker, Source, Unit, chance
@@ -28,7 +28,7 @@ class Loads:
         self.unit, self.dut, self.config, self.memory, self.stall = Unit(dut), dut, config, memory, stall
         words = instruction_words([(Opcode.LOAD, fields) for fields in loads])
         self.source = Source(dut, "i", [int.from_bytes(word.tobytes(), "little") for word in words], stall)
-        self.bursts, self.beats = BurstChecker(dut, config, stall), deque()
+        self.bursts, self.beats = BurstChecker(dut, config, stall), deque[int]()
         self.loads, self.sink, self.ring, self.pushed = loads, OnChip(config), [], []
 
     async def cycle(self):

@@ -27,7 +27,9 @@ class Stores:
         self.unit, self.dut, self.config, self.buffer, self.stall = Unit(dut), dut, config, buffer, stall
         words = instruction_words([(Opcode.STORE, fields) for fields in stores])
         self.source = Source(dut, "i", [int.from_bytes(word.tobytes(), "little") for word in words], stall)
-        self.bursts, self.beats, self.due = BurstChecker(dut, config, stall), deque(), deque()
+        self.bursts = BurstChecker(dut, config, stall)
+        self.beats: deque[tuple[int, bool]] = deque()
+        self.due: deque[int] = deque()
         self.stores, self.memory, self.reserved, self.pushed = stores, np.zeros(_SIZE, np.uint8), [], []
         self.at_limit = random.getrandbits(5)
 

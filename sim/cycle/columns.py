@@ -1,6 +1,7 @@
 """Programs as integer tables for the compiled models: one row per instruction, one column per field name."""
 
 from collections import namedtuple
+from typing import Any
 
 import numpy as np
 
@@ -8,12 +9,12 @@ from hwshift.program import isa
 
 __all__ = ["COLUMNS", "F", "program_table"]
 
-COLUMNS: tuple[str, ...] = tuple(dict.fromkeys(
-    field.name for layout in isa.FORMATS.values() for field in layout.fields
-))
+COLUMNS: tuple[str, ...] = tuple(
+    dict.fromkeys(field.name for layout in isa.FORMATS.values() for field in layout.fields)
+)
 """Every field name of every instruction, once."""
 
-F = namedtuple("F", COLUMNS)(*range(len(COLUMNS)))
+F: Any = namedtuple("F", COLUMNS)(*range(len(COLUMNS)))
 """Column numbers: ``table[i, F.opcode]``."""
 
 
@@ -32,10 +33,10 @@ def program_table(words: np.ndarray) -> np.ndarray:
     table = np.zeros((len(words), len(COLUMNS)), np.int64)
     for row, line in zip(table, np.ascontiguousarray(words, "<u4"), strict=True):
         word = int.from_bytes(line.tobytes(), "little")
-        layout = isa.FORMATS.get(word & 15)
-        if layout is None:
+        if word & 15 not in set(isa.Opcode):
             row[F.opcode] = word & 15
             continue
+        layout = isa.FORMATS[isa.Opcode(word & 15)]
         for name, value in layout.unpack(word).items():
             row[F._fields.index(name)] = value
     return table

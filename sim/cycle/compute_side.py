@@ -18,8 +18,9 @@ __all__ = ["COMPUTE_STATE", "commit", "compute_cycle", "new_compute_state", "por
 
 IDLE, PREP, RUN = 0, 1, 2
 _END, _LOAD, _DESCRIPTOR = int(Opcode.END), int(Opcode.LOAD), int(Opcode.DESCRIPTOR)
-_ACTIVATION, _COMPUTE, _STORE, _HEADER = (int(op) for op in (
-    Opcode.ACTIVATION, Opcode.COMPUTE, Opcode.STORE, Opcode.HEADER))
+_ACTIVATION, _COMPUTE, _STORE, _HEADER = (
+    int(op) for op in (Opcode.ACTIVATION, Opcode.COMPUTE, Opcode.STORE, Opcode.HEADER)
+)
 _BUSY, _PORT, _DRAIN = int(Cause.BUSY), int(Cause.PORT), int(Cause.DRAIN)
 _WEIGHT_LOAD, _WEIGHT_WAIT = int(Cause.WEIGHT_LOAD), int(Cause.WEIGHT_WAIT)
 _TOKEN_FULL, _WAIT_LOAD, _WAIT_STORE = int(Cause.TOKEN_FULL), int(Cause.WAIT_LOAD), int(Cause.WAIT_STORE)
@@ -33,12 +34,14 @@ _QUEUE = 16  # longer than any queue
 _I = np.int64
 COMPUTE_STATE = np.dtype([
     # constants of the configuration
-    ("unit_queue", _I), ("weight_queue", _I), ("pass_queue", _I), ("token_limit", _I), ("raw_distance", _I), ("retire", _I),
-    ("weight_release", _I), ("write_stage", _I), ("residual_stage", _I), ("tile_words", _I), ("weight_tiles", _I), ("pixels", _I),
+    ("unit_queue", _I), ("weight_queue", _I), ("pass_queue", _I), ("token_limit", _I), ("raw_distance", _I),
+    ("retire", _I), ("weight_release", _I), ("write_stage", _I), ("residual_stage", _I), ("tile_words", _I),
+    ("weight_tiles", _I), ("pixels", _I),
     # dispatch: program index of the next instruction; queues hold program indices
     ("next", _I), ("end", _I),
     ("load_queue", _I, _QUEUE), ("load_head", _I), ("load_level", _I), ("load_push", _I), ("load_pop", _I),
-    ("compute_queue", _I, _QUEUE), ("compute_head", _I), ("compute_level", _I), ("compute_push", _I), ("compute_pop", _I),
+    ("compute_queue", _I, _QUEUE), ("compute_head", _I), ("compute_level", _I), ("compute_push", _I),
+    ("compute_pop", _I),
     ("store_queue", _I, _QUEUE), ("store_head", _I), ("store_level", _I), ("store_push", _I), ("store_pop", _I),
     ("weight_records", _I, _QUEUE), ("weight_head", _I), ("weight_level", _I), ("weight_push", _I), ("weight_pop", _I),
     ("fetched_pop", _I),
@@ -49,10 +52,12 @@ COMPUTE_STATE = np.dtype([
     ("pass_final", _I, _QUEUE), ("pass_drain", _I, _QUEUE), ("pass_head", _I), ("pass_level", _I), ("pass_push", _I),
     ("pass_pop", _I),
     # weight fetcher
-    ("w_busy", _I), ("w_work", _I), ("w_k", _I), ("w_chunk", _I), ("w_tile", _I), ("w_row", _I), ("w_full", _I), ("w_loading", _I),
+    ("w_busy", _I), ("w_work", _I), ("w_k", _I), ("w_chunk", _I), ("w_tile", _I), ("w_row", _I), ("w_full", _I),
+    ("w_loading", _I),
     ("avail", _I), ("room", _I), ("w_release", _I), ("w_released", _I, _RING),
     # sequencer
-    ("valid", _I), ("cur_work", _I), ("cur_rows", _I), ("cur_last", _I), ("cur_swap", _I), ("cur_final", _I), ("cur_drain", _I),
+    ("valid", _I), ("cur_work", _I), ("cur_rows", _I), ("cur_last", _I), ("cur_swap", _I), ("cur_final", _I),
+    ("cur_drain", _I),
     ("row", _I), ("column", _I), ("since", _I), ("pushed", _I, _RING), ("reserve", _I),
     # what the issues of the last cycles do on port B: 0 nothing, 1 write, 2 write with residual; and the half
     ("writes", _I, _RING), ("halves", _I, _RING),
@@ -60,16 +65,29 @@ COMPUTE_STATE = np.dtype([
     ("count", _I, _TOKENS), ("owed", _I, _TOKENS), ("compute_tokens", _I),
     # counters
     ("causes", _I, len(Cause)), ("steps", _I),
-])
+])  # fmt: skip
 
 
 def new_compute_state(config: AcceleratorConfig, timing: Timing) -> np.recarray:
     """Registers at cycle 0, as an array of one record."""
     state = np.zeros(1, COMPUTE_STATE).view(np.recarray)
-    for name in ("unit_queue", "weight_queue", "pass_queue", "token_limit", "raw_distance", "retire", "weight_release",
-                 "write_stage", "residual_stage"):
+    for name in (
+        "unit_queue",
+        "weight_queue",
+        "pass_queue",
+        "token_limit",
+        "raw_distance",
+        "retire",
+        "weight_release",
+        "write_stage",
+        "residual_stage",
+    ):
         state[name] = getattr(timing, name)
-    state["tile_words"], state["weight_tiles"], state["pixels"] = config.tile_words, config.weight_tiles, config.pixels
+    state["tile_words"], state["weight_tiles"], state["pixels"] = (
+        config.tile_words,
+        config.weight_tiles,
+        config.pixels,
+    )
     state["room"], state["since"] = config.weight_tiles, timing.retire
     return state
 

@@ -73,7 +73,11 @@ def _run(compute, memory, axi, program, stalls, max_cycles, issues):
 
 
 def simulate_cycles(
-    program: Program, memory: MemoryTiming | None = None, *, max_cycles: int = 1 << 40, issues: np.ndarray | None = None
+    program: Program,
+    memory: MemoryTiming | None = None,
+    *,
+    max_cycles: int = 1 << 40,
+    issues: np.ndarray | None = None,
 ) -> dict[str, int]:
     """Predict the counters of one run.
 

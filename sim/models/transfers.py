@@ -120,7 +120,7 @@ class OnChip:
                 for index in range(config.weight_rows * config.columns):
                     code = bits & ((1 << config.code_bits) - 1)
                     bits >>= config.code_bits
-                    if pow2 and fields["zero_code"]:
+                    if isinstance(weights, Pow2Format) and fields["zero_code"]:
                         q, sign = code & ((1 << weights.shift_bits) - 1), code >> weights.shift_bits
                         code |= (sign == 1 and q == weights.p_max - weights.p_min) << config.code_bits
                     word |= code << index * (config.code_bits + pow2)
@@ -177,7 +177,7 @@ class TransferMaker:
         return fields["address"] + fields["rows"] * fields["row_stride"]
 
     def _tokens(self) -> int:
-        return int(self._rng.choice([0, self._rng.integers(32)]))
+        return int(self._rng.integers(2) * self._rng.integers(32))
 
     def _rows(self, rows: int, beats: int) -> dict:
         rng, beat_bytes = self._rng, self._config.beat_bytes

@@ -1,0 +1,1 @@
+"""The cycle-exact model of the accelerator."""
