@@ -10,7 +10,8 @@ __version__ = "0.1.0"
 
 # The public interface: name -> "module:attribute". A name must not be that of a module of the package.
 _LAZY: dict[str, str] = {
-    name: f"hwshift.api:{name}" for name in ("compile", "evaluate", "load", "load_images", "quantize")
+    name: f"hwshift.api:{name}"
+    for name in ("compile", "evaluate", "load", "load_images", "quantize", "report")
 }
 
 __all__ = ["__version__", *_LAZY]

@@ -11,10 +11,12 @@ from typing import Literal
 from hwshift.compiler import compile as _compile
 from hwshift.compiler.shift_mode import ShiftMode, with_shifts
 from hwshift.config import AcceleratorConfig, load_config
+from hwshift.cost.counting import count_program
+from hwshift.cost.energy import energy_of
+from hwshift.cost.tables import load_table
 from hwshift.data import Dataset, Images, load_for
 from hwshift.data.dataset import Statistic
 from hwshift.data.fit import Size
-from hwshift.errors import QuantizeError
 from hwshift.evaluation import Evaluation
 from hwshift.evaluation import evaluate as _evaluate
 from hwshift.generate import Design
@@ -24,15 +26,26 @@ from hwshift.network.fixed import FixedNetwork
 from hwshift.network.graph import Network
 from hwshift.program.image import Program
 from hwshift.quantization import parse_weight_format, quantize_network
+from hwshift.reports.report import Report, build_report
 from hwshift.resolve import WeightKind, load_network, prepare
 from hwshift.sim.cycle.model import MemoryTiming
 from hwshift.sim.stalls import StallPattern
-from hwshift.simulate import SimulationReport
+from hwshift.simulate import SimulationReport, simulate_program
 from hwshift.simulate import simulate as _simulate
 from hwshift.verify import VerifyReport
 from hwshift.verify import verify as _verify
 
-__all__ = ["compile", "evaluate", "generate", "load", "load_images", "quantize", "simulate", "verify"]
+__all__ = [
+    "compile",
+    "evaluate",
+    "generate",
+    "load",
+    "load_images",
+    "quantize",
+    "report",
+    "simulate",
+    "verify",
+]
 
 Net = str | Path | Network | FixedNetwork
 Config = str | Path | AcceleratorConfig
@@ -46,7 +59,7 @@ def load(net: str | Path) -> Network | FixedNetwork:
     Examples
     --------
     >>> hwshift.load("csc-small").parameters
-    1316
+    1170
     """
     return load_network(net)
 
@@ -104,11 +117,8 @@ def quantize(
     """
     if isinstance(weight_format, str):
         weight_format = parse_weight_format(weight_format, weights)
-    network = _network(net)
-    if isinstance(network, FixedNetwork):
-        raise QuantizeError("it is quantized already: name a float network", where=network.name)
     form = QFormat.parse(act) if isinstance(act, str) else act
-    return quantize_network(network, weights=weights, act=form, weight_format=weight_format)[0]
+    return quantize_network(_network(net), weights=weights, act=form, weight_format=weight_format)[0]
 
 
 def compile(  # noqa: A001
@@ -133,7 +143,7 @@ def compile(  # noqa: A001
         Which layers' maps are written to memory.
     """
     network, accelerator = _bound(net, config, weights, shift)
-    return _compile(network, accelerator, keep=keep)  # type: ignore[no-any-return, operator]
+    return _compile(network, accelerator, keep=keep)
 
 
 def evaluate(
@@ -254,6 +264,52 @@ def verify(
     network, accelerator = _bound(net, config, weights, shift)
     images = _codes(network, data, limit, seed).codes
     return _verify(network, accelerator, images, simulator=simulator, keep=keep, stalls=_stalls(stalls, seed))
+
+
+def report(
+    net: Net,
+    out: str | Path,
+    config: Config = "8x8",
+    *,
+    data: Data = None,
+    limit: int | None = None,
+    costs: str | Path = "45nm",
+    weights: WeightKind | None = None,
+    shift: ShiftMode | None = None,
+    keep: Keep = "outputs",
+    latency: int = 16,
+    clock_mhz: float = 200.0,
+) -> Report:
+    """Write cycles, traffic and energy of one image, by layer, as a page.
+
+    Parameters
+    ----------
+    net, config, weights, shift, keep
+        As `compile`.
+    out : path
+        Of the page; JSON instead where it ends in ``.json``.
+    data : Dataset, path or None
+        Labelled images to tell the accuracy on, at most `limit`.
+    costs : str or path
+        Unit costs: a name or a TOML file.
+    latency, clock_mhz
+        As `simulate`.
+    """
+    from hwshift.reports.html import write_html, write_json  # with matplotlib
+
+    table = load_table(costs)
+    network, accelerator = _bound(net, config, weights, shift)
+    program = _compile(network, accelerator, keep=keep)
+    memory = MemoryTiming(read_latency=latency)
+    simulation = simulate_program(program, network, memory=memory, clock_mhz=clock_mhz)
+    counts = count_program(program)
+    accuracy = None
+    if data is not None:
+        accuracy = _evaluate(network, _data(network, data, limit, 0), config=accelerator).accuracy()
+    energy = energy_of(counts, accelerator, table)
+    result = build_report(network, program, simulation, counts, energy, accuracy=accuracy)
+    (write_json if Path(out).suffix.lower() == ".json" else write_html)(result, out)
+    return result
 
 
 def _network(net: Net) -> Network | FixedNetwork:

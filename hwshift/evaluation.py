@@ -100,6 +100,16 @@ class Evaluation:
         """A count of images as a share of all."""
         return None if count is None else count / self.images
 
+    def accuracy(self) -> dict[str, object]:
+        """Accuracy of the last model, for people. Raises DataError where it is not known."""
+        last = self.scores[-1]
+        if last.correct is None:
+            raise DataError(
+                "there is nothing to tell an accuracy from: labels and classes are needed", where=self.origin
+            )
+        out: dict[str, object] = {"images": self.origin, "top-1": f"{last.correct / self.images:.2%}"}
+        return out if last.correct5 is None else out | {"top-5": f"{last.correct5 / self.images:.2%}"}
+
     def as_dict(self) -> dict[str, object]:
         """All members and the shares, for JSON; an infinite ratio is null."""
         scores = []

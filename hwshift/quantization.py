@@ -125,7 +125,7 @@ class Rounding:
 
 
 def quantize_network(
-    network: Network,
+    network: Network | FixedNetwork,
     *,
     weights: Literal["pow2", "fixed"] = "pow2",
     act: QFormat = QFormat(),
@@ -233,8 +233,8 @@ def _on_images(
 
     parts = dict(in_batches(compare, data.images, batch_size(rounded, len(data)), "comparing", advance))
     ordered = [parts[start] for start in sorted(parts)]
-    energies = sum(part[0] for part in ordered)
-    saturated = sum(part[1] for part in ordered)
+    energies = np.sum([part[0] for part in ordered], axis=0)
+    saturated = np.sum([part[1] for part in ordered], axis=0)
     layers = tuple(
         replace(
             layer,

@@ -14,7 +14,7 @@ from hwshift.program.expected import launch_of, tensor_table
 from hwshift.program.image import Program
 from hwshift.program.registers import REGISTER
 from hwshift.sim.cycle.model import MemoryTiming
-from hwshift.sim.rtl_run import RtlRun, _write_job
+from hwshift.sim.rtl_run import RtlRun, write_job
 from hwshift.timing import timing
 from hwshift.tools import VERILATOR_WAIVED
 
@@ -116,7 +116,7 @@ def _job_files(
     ]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        _write_job(program.config, runs, folder)
+        write_job(program.config, runs, folder)
         return {file.name: file.read_bytes() for file in sorted(folder.iterdir())}
 
 

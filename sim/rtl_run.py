@@ -21,7 +21,7 @@ from hwshift.sim.stalls import StallPattern
 from hwshift.timing import timing
 from hwshift.tools import package_dir
 
-__all__ = ["RtlResult", "RtlRun", "build_core", "core_file", "run_rtl"]
+__all__ = ["RtlResult", "RtlRun", "build_core", "core_file", "run_rtl", "write_job"]
 
 VERILOG = Path(__file__).parent / "verilog"
 _SMALLEST_MEMORY = 1 << 14
@@ -156,8 +156,8 @@ def run_rtl(
     jobs = build.directory / "jobs"
     jobs.mkdir(exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=jobs))
-    _write_job(config, runs, folder)
-    run_tests(
+    write_job(config, runs, folder)
+    ran = run_tests(
         build,
         test_module="hwshift.sim.benches.bench_core",
         plusargs=[f"+folder={folder}"],
@@ -168,7 +168,9 @@ def run_rtl(
         _result(result, (folder / f"result_{index}.bin").read_bytes())
         for index, result in enumerate(json.loads((folder / "results.json").read_text()))
     ]
-    shutil.rmtree(folder)  # kept when something fails
+    shutil.rmtree(folder)  # both are kept when something fails
+    if not waves:
+        shutil.rmtree(ran.directory)
     return results
 
 
@@ -234,7 +236,8 @@ def _sources_hash() -> str:
     return digest.hexdigest()
 
 
-def _write_job(config: AcceleratorConfig, runs: Sequence[RtlRun], folder: Path) -> None:
+def write_job(config: AcceleratorConfig, runs: Sequence[RtlRun], folder: Path) -> None:
+    """Write what `hwshift.sim.benches.bench_core` reads: memories, stalls and ``job.json``."""
     listed: list[dict] = []
     for index, run in enumerate(runs):
         if len(run.memory) % config.beat_bytes or not run.memory:

@@ -108,6 +108,37 @@ class _Size(click.ParamType):
         return sides[0] if len(sides) == 1 else sides
 
 
+_OPTIONS = (
+    click.option(
+        "--data",
+        "source",
+        metavar="PATH",
+        help="Images: a PNG, JPEG, WebP or BMP file or a folder of them (sub-folders are classes), .npz, .npy, "
+        "MNIST idx files, CIFAR-10 python batches, or fashion-test, which comes with hwshift. "
+        "Default: seeded noise.",
+    ),
+    click.option("--split", type=click.Choice(["train", "test"]), help="Part of a data set; default: test."),
+    click.option(
+        "--mean",
+        metavar="X[,X,X]",
+        type=_Numbers(),
+        help="Subtracted from pixels scaled to 0..1; default: the network's own, or 0.",
+    ),
+    click.option(
+        "--std",
+        metavar="X[,X,X]",
+        type=_Numbers(),
+        help="What pixels are then divided by; default: the network's own, or 1.",
+    ),
+    click.option(
+        "--size",
+        metavar="N|HxW",
+        type=_Size(),
+        help="Resize images to this length of the shorter side, or this height and width; the centre is used.",
+    ),
+)
+
+
 def data_options(*, limit: int | None, noise: int = 1) -> Callable[[Command], Command]:
     """The options ``--data``, ``--split``, ``--mean``, ``--std``, ``--size`` and ``--limit`` (``--images``).
 
@@ -121,44 +152,13 @@ def data_options(*, limit: int | None, noise: int = 1) -> Callable[[Command], Co
         Images of noise without ``--limit`` where `limit` is None.
     """
     default = "all" if limit is None else str(limit)
-    options = (
-        click.option(
-            "--data",
-            "source",
-            metavar="PATH",
-            help="Images: a PNG, JPEG, WebP or BMP file or a folder of them (sub-folders are classes), .npz, .npy, "
-            "MNIST idx files, CIFAR-10 python batches, or fashion-test, which comes with hwshift. "
-            "Default: seeded noise.",
-        ),
-        click.option(
-            "--split", type=click.Choice(["train", "test"]), help="Part of a data set; default: test."
-        ),
-        click.option(
-            "--mean",
-            metavar="X[,X,X]",
-            type=_Numbers(),
-            help="Subtracted from pixels scaled to 0..1; default: the network's own, or 0.",
-        ),
-        click.option(
-            "--std",
-            metavar="X[,X,X]",
-            type=_Numbers(),
-            help="What pixels are then divided by; default: the network's own, or 1.",
-        ),
-        click.option(
-            "--size",
-            metavar="N|HxW",
-            type=_Size(),
-            help="Resize images to this length of the shorter side, or this height and width; the centre is used.",
-        ),
-        click.option(
-            "--limit",
-            "--images",
-            "limit",
-            metavar="N",
-            type=click.IntRange(min=1),
-            help=f"At most so many images, evenly spread over those there are; default: {default}.",
-        ),
+    limit_option = click.option(
+        "--limit",
+        "--images",
+        "limit",
+        metavar="N",
+        type=click.IntRange(min=1),
+        help=f"At most so many images, evenly spread over those there are; default: {default}.",
     )
 
     def decorate(command: Command) -> Command:
@@ -173,7 +173,7 @@ def data_options(*, limit: int | None, noise: int = 1) -> Callable[[Command], Co
             return command(**arguments, data=DataOptions(**chosen, noise=noise))  # type: ignore[arg-type]
 
         wrapped: Command = called
-        for option in reversed(options):
+        for option in (limit_option, *reversed(_OPTIONS)):
             wrapped = option(wrapped)
         return wrapped
 

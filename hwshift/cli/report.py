@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -51,7 +51,7 @@ def command(
     costs: str,
     latency: int,
     clock: float,
-    keep: str,
+    keep: Literal["all", "outputs"],
     data: DataOptions,
     as_json: bool,
     quiet: bool,
@@ -100,20 +100,12 @@ def _accuracy(
     say: Callable[[str], None],
 ) -> dict[str, object]:
     """What the accelerator's arithmetic gets right, for people."""
-    from hwshift.errors import DataError
     from hwshift.evaluation import evaluate
 
     say("loading images")
     images = data.load(network)
     say("evaluating")
-    result = evaluate(network, images, config=config)
-    score = result.scores[-1]
-    if score.correct is None:
-        raise DataError(
-            "there is nothing to tell an accuracy from: labels and classes are needed", where=data.source
-        )
-    out: dict[str, object] = {"images": result.origin, "top-1": f"{score.correct / result.images:.2%}"}
-    return out if score.correct5 is None else out | {"top-5": f"{score.correct5 / result.images:.2%}"}
+    return evaluate(network, images, config=config).accuracy()
 
 
 def _command_line(data: DataOptions) -> str:

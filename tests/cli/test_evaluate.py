@@ -1,0 +1,218 @@
+"""Tests of ``hwshift evaluate`` and of the options for images; figures are tested with `hwshift.evaluation`."""
+
+import json
+
+import click
+import numpy as np
+import pytest
+
+from hwshift.cli import main
+from hwshift.cli._options import DataOptions, bar, data_options
+from hwshift.network import ops
+from hwshift.network.graph import Network, Node
+from hwshift.network.quantize import quantize
+from hwshift.network.serialize import save
+
+# Class k is right where the image's only bright pixel is pixel k; powers of two keep that.
+WEIGHT = np.eye(6) * 0.75 + 0.1
+LABELS = [0, 1, 2, 3, 4, 5, 0, 0]
+CORRECT = 6
+
+
+@pytest.fixture
+def files(tmp_path):
+    """A network of six classes that gets six of eight images right, and the images."""
+    nodes = (Node("input", ops.Input(1, 2, 3)), Node("classifier", ops.Linear(WEIGHT), ("input",)))
+    save(Network("spots", nodes, "classifier"), tmp_path / "net.hwnet")
+    images = np.zeros((8, 2, 3), np.uint8)
+    for image, place in zip(images.reshape(8, 6), [0, 1, 2, 3, 4, 5, 1, 5], strict=True):
+        image[place] = 255
+    np.savez(tmp_path / "spots.npz", images=images, labels=LABELS)
+    return tmp_path / "net.hwnet", tmp_path / "spots.npz"
+
+
+def run(capsys, *arguments):
+    code = main([str(word) for word in arguments])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_json(files, capsys):
+    net, images = files
+    code, out, err = run(capsys, "evaluate", net, "--data", images, "--json")
+    assert (code, err) == (0, "")
+    result = json.loads(out)
+    assert result["images"] == 8 and result["classes"] == 6 and result["labelled"] is True
+    assert [item["model"] for item in result["scores"]] == ["float", "fixed", "pow2"]
+    for item in result["scores"]:
+        assert item["correct"] == CORRECT and item["top1"] == CORRECT / 8
+        # Ties of all dark pixels go to the lower class: the wrong images' label 0 comes second.
+        assert item["correct5"] == 8
+    assert [item["agreeing"] for item in result["scores"]] == [None, 8, 8]
+
+
+def test_table(files, capsys):
+    net, images = files
+    code, out, _ = run(capsys, "evaluate", net, "--data", images)
+    lines = out.splitlines()
+    assert code == 0 and lines[0] == f"spots: 8 images ({images}, array images)"
+    assert lines[1].split() == [
+        "model",
+        "top-1",
+        "%",
+        "top-5",
+        "%",
+        "as",
+        "float",
+        "%",
+        "output",
+        "SQNR",
+        "dB",
+        "arithmetic",
+    ]
+    assert lines[2].split() == ["float", "75.00", "100.00", "-", "-", "float32"]
+    assert lines[3].split()[:4] == ["fixed", "75.00", "100.00", "100.00"]
+    assert run(capsys, "evaluate", net, "--data", images, "--quiet")[1] == ""
+
+
+def test_a_configuration_and_a_quantized_network(files, capsys, tmp_path):
+    net, images = files
+    _, out, _ = run(capsys, "evaluate", net, "--data", images, "--config", "8x8", "--json")
+    assert [item["model"] for item in json.loads(out)["scores"]] == ["float", "8x8"]
+    from hwshift.network.serialize import load
+
+    save(quantize(load(net)), tmp_path / "rounded.hwnet")
+    _, out, _ = run(capsys, "evaluate", tmp_path / "rounded.hwnet", "--data", images, "--json")
+    assert [(item["model"], item["correct"]) for item in json.loads(out)["scores"]] == [("pow2", CORRECT)]
+
+
+def test_noise_is_called_noise(files, capsys):
+    code, out, _ = run(capsys, "evaluate", files[0], "--seed", "5")
+    assert code == 0 and out.splitlines()[0] == "spots: 100 images (seeded noise, seed 5)"
+    assert "top-1" not in out and "as float %" in out
+    _, out, _ = run(capsys, "evaluate", files[0], "--images", "3", "--json")
+    assert json.loads(out)["images"] == 3
+
+
+def test_what_cannot_run_is_told(capsys, tmp_path):
+    nodes = (
+        Node("input", ops.Input(1, 1, 2)),
+        Node("classifier", ops.Linear(np.array([[1.0, 5e4]])), ("input",)),
+    )
+    save(Network("large", nodes, "classifier"), tmp_path / "large.hwnet")
+    code, out, _ = run(capsys, "evaluate", tmp_path / "large.hwnet")
+    assert code == 0 and "cannot run" in out
+    assert out.splitlines()[-1].startswith("fixed: classifier: weight: value 50000.0 is outside Q16.16")
+
+
+@pytest.mark.parametrize("name", ["absent.npz", "broken.npz", "labels.npz", "empty"])
+def test_errors_are_one_line(files, capsys, tmp_path, name):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "broken.npz").write_bytes(b"PK\x03\x04")
+    np.savez(tmp_path / "labels.npz", images=np.zeros((1, 2, 3), np.uint8), labels=[6])
+    code, out, err = run(capsys, "evaluate", files[0], "--data", tmp_path / name)
+    assert (code, out) == (11, "")
+    assert err.startswith(f"hwshift: error: {tmp_path / name}: ") and err.count("\n") == 1
+
+
+# -- options -----------------------------------------------------------------------------------------------
+
+
+def options_of(*words, limit=None):
+    """What a command gets."""
+    got = []
+
+    @click.command()
+    @data_options(limit=limit)
+    def command(data):
+        got.append(data)
+
+    command.main([str(word) for word in words], standalone_mode=False)
+    return got[0]
+
+
+def test_options():
+    assert options_of() == DataOptions()
+    assert options_of(limit=3) == DataOptions(limit=3)
+    words = [
+        "--data",
+        "d",
+        "--split",
+        "train",
+        "--mean",
+        "0.5,0.25,0",
+        "--std",
+        "2",
+        "--size",
+        "24x32",
+        "--limit",
+        "7",
+    ]
+    options = options_of(*words)
+    assert options == DataOptions("d", "train", (0.5, 0.25, 0.0), (2.0,), (24, 32), 7)
+    assert options_of(*options.words()) == options
+    assert options_of("--data", "d", "--size", "256").size == 256
+    assert options_of("--images", "4") == DataOptions(limit=4)
+
+
+@pytest.mark.parametrize(("words", "text"), [
+    (["--data", "d", "--mean", "a"], "'a' is not a number, or numbers with commas between them"),
+    (["--data", "d", "--size", "0"], "'0' is neither a length such as 256 nor HEIGHTxWIDTH"),
+    (["--data", "d", "--size", "1x2x3"], "'1x2x3' is neither a length such as 256 nor HEIGHTxWIDTH"),
+    (["--data", "d", "--split", "val"], "'val' is not one of 'train', 'test'"),
+    (["--limit", "0"], "0 is not in the range x>=1"),
+    (["--size", "8"], "--size is of images: name them with --data"),
+    (["--mean", "0"], "--mean is of images: name them with --data"),
+])  # fmt: skip
+def test_options_that_are_wrong(words, text):
+    with pytest.raises(click.UsageError) as error:
+        options_of(*words)
+    assert text in error.value.format_message()
+
+
+@pytest.mark.parametrize("command", ["simulate", "verify", "generate", "report"])
+def test_every_command_takes_images(files, capsys, tmp_path, monkeypatch, rtl_builds, command):
+    monkeypatch.setenv("HWSHIFT_CACHE_DIR", str(rtl_builds))
+    net, images = files
+    more = {
+        "simulate": ["--json"],
+        "verify": ["--simulator", "none", "--json"],
+        "generate": ["--out", tmp_path / "out", "--json"],
+        "report": ["--out", tmp_path / "out.json", "--json"],
+    }
+    code, out, err = run(
+        capsys,
+        command,
+        net,
+        "--config",
+        "4x4",
+        "--data",
+        images,
+        "--mean",
+        "0.5",
+        "--limit",
+        "2",
+        *more[command],
+    )
+    assert (code, err) == (0, "")
+    expected = f"{images}, array images, evenly chosen from 8 images"
+    if command == "report":
+        report = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
+        assert report["accuracy"] == {"images": expected, "top-1": "100.00%", "top-5": "100.00%"}
+        assert report["command"].endswith(f"--data {images} --mean 0.5 --limit 2")
+    else:
+        assert json.loads(out)["input"] == expected
+
+
+def test_the_bar_is_for_terminals(capsys):
+    with bar(quiet=False) as advance:
+        advance("work", 1, 2)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_bar(capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with bar(quiet=False) as advance:
+        advance("work", 1, 2)
+        advance("work", 2, 2)
+    assert "work" in capsys.readouterr().err
