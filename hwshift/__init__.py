@@ -11,7 +11,17 @@ __version__ = "0.1.0"
 # The public interface: name -> "module:attribute". A name must not be that of a module of the package.
 _LAZY: dict[str, str] = {
     name: f"hwshift.api:{name}"
-    for name in ("compile", "evaluate", "load", "load_images", "quantize", "report")
+    for name in (
+        "compile",
+        "evaluate",
+        "generate",
+        "load",
+        "load_images",
+        "quantize",
+        "report",
+        "simulate",
+        "verify",
+    )
 }
 
 __all__ = ["__version__", *_LAZY]

@@ -19,8 +19,8 @@ from hwshift.data.dataset import Statistic
 from hwshift.data.fit import Size
 from hwshift.evaluation import Evaluation
 from hwshift.evaluation import evaluate as _evaluate
-from hwshift.generate import Design
-from hwshift.generate import generate as _generate
+from hwshift.generation import Design
+from hwshift.generation import generate as _generate
 from hwshift.golden.formats import Pow2Format, QFormat
 from hwshift.network.fixed import FixedNetwork
 from hwshift.network.graph import Network
@@ -30,10 +30,10 @@ from hwshift.reports.report import Report, build_report
 from hwshift.resolve import WeightKind, load_network, prepare
 from hwshift.sim.cycle.model import MemoryTiming
 from hwshift.sim.stalls import StallPattern
-from hwshift.simulate import SimulationReport, simulate_program
-from hwshift.simulate import simulate as _simulate
-from hwshift.verify import VerifyReport
-from hwshift.verify import verify as _verify
+from hwshift.simulation import SimulationReport, simulate_program
+from hwshift.simulation import simulate as _simulate
+from hwshift.verification import VerifyReport
+from hwshift.verification import verify as _verify
 
 __all__ = [
     "compile",

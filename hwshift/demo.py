@@ -14,7 +14,7 @@ from hwshift.cost.counting import count_program
 from hwshift.cost.energy import energy_of
 from hwshift.cost.tables import load_table
 from hwshift.data import Dataset, Images, load_for
-from hwshift.generate import generate
+from hwshift.generation import generate
 from hwshift.golden import run as run_golden
 from hwshift.network.fixed import FixedNetwork
 from hwshift.network.float_model import evaluate_float
@@ -25,8 +25,8 @@ from hwshift.reports.html import write_html
 from hwshift.reports.report import build_report
 from hwshift.resolve import load_network, prepare
 from hwshift.sim.rtl_run import build_core
-from hwshift.simulate import simulate_program
-from hwshift.verify import VerifyReport, choose_simulator, verify_program
+from hwshift.simulation import simulate_program
+from hwshift.verification import VerifyReport, choose_simulator, verify_program
 
 __all__ = ["IMAGES", "RUNS", "DemoResult", "run_demo"]
 
@@ -112,7 +112,7 @@ def run_demo(
     images : int
         Images per run that go through the RTL.
     simulator : str
-        As for `hwshift.verify.verify_program`.
+        As for `hwshift.verification.verify_program`.
     progress : callable
         Is told what is being done.
     """

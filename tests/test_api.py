@@ -17,7 +17,7 @@ from hwshift.network.fixed import FixedNetwork
 from hwshift.network.quantize import quantize as quantize_directly
 from hwshift.network.random import csc_network
 from hwshift.network.serialize import save
-from hwshift.simulate import simulate_program
+from hwshift.simulation import simulate_program
 
 
 @pytest.fixture(scope="module")

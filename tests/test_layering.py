@@ -24,7 +24,7 @@ LAYERS = [
     ["hwshift.golden"],
     ["hwshift.compiler", "hwshift.program", "hwshift.evaluation", "hwshift.quantization"],
     ["hwshift.rtl", "hwshift.sim", "hwshift.testing", "hwshift.hls", "hwshift.synth"],
-    ["hwshift.generate", "hwshift.simulate", "hwshift.testbench", "hwshift.verify"],
+    ["hwshift.generation", "hwshift.simulation", "hwshift.testbench", "hwshift.verification"],
     ["hwshift.cost"],
     ["hwshift.reports"],
     ["hwshift.api", "hwshift.benchmark", "hwshift.demo"],

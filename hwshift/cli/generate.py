@@ -40,7 +40,7 @@ def command(
     that runs N images and compares the whole memory and every counter: `make -C DIR/tb` runs it. The folder is
     written as a whole or not at all, and the same input gives the same bytes.
     """
-    from hwshift.generate import generate
+    from hwshift.generation import generate
 
     with common.progress(quiet) as say:
         say("quantizing")

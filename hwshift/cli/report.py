@@ -68,7 +68,7 @@ def command(
     from hwshift.reports.html import write_html, write_json
     from hwshift.reports.report import build_report
     from hwshift.sim.cycle.model import MemoryTiming
-    from hwshift.simulate import simulate_program
+    from hwshift.simulation import simulate_program
 
     table = load_table(costs)
     with common.progress(quiet) as say:

@@ -8,7 +8,7 @@ from hwshift.cli import _common as common
 from hwshift.cli._options import DataOptions, data_options
 
 if TYPE_CHECKING:
-    from hwshift.simulate import SimulationReport
+    from hwshift.simulation import SimulationReport
 
 __all__ = ["command"]
 
@@ -60,7 +60,7 @@ def command(
     over all.
     """
     from hwshift.sim.cycle.model import MemoryTiming
-    from hwshift.simulate import simulate
+    from hwshift.simulation import simulate
 
     with common.progress(quiet) as say:
         say("quantizing")

@@ -9,7 +9,7 @@ from hwshift.cli._options import DataOptions, data_options
 from hwshift.errors import MismatchError
 
 if TYPE_CHECKING:
-    from hwshift.verify import VerifyReport
+    from hwshift.verification import VerifyReport
 
 __all__ = ["command"]
 
@@ -54,7 +54,7 @@ def command(
     """
     from hwshift.compiler.driver import compile as compile_network
     from hwshift.program.file import load_program
-    from hwshift.verify import verify_program
+    from hwshift.verification import verify_program
 
     with common.progress(quiet) as say:
         say("compiling")

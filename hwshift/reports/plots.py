@@ -14,7 +14,7 @@ from hwshift.cost.energy import PARTS
 from hwshift.program.counters import CAUSES, Cause
 from hwshift.reports.report import LayerRow, Report
 from hwshift.reports.text import size
-from hwshift.simulate import COMPUTE_CAUSES
+from hwshift.simulation import COMPUTE_CAUSES
 
 __all__ = [
     "PART_COLOURS",

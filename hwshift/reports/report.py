@@ -14,7 +14,7 @@ from hwshift.cost.energy import NOT_CHARGED, NOT_INCLUDED, Energy
 from hwshift.errors import ProgramError
 from hwshift.network.fixed import FixedNetwork, Input
 from hwshift.program.image import Program
-from hwshift.simulate import SimulationReport
+from hwshift.simulation import SimulationReport
 
 __all__ = ["ASIC_WARNING", "LayerRow", "Report", "build_report"]
 

@@ -1,4 +1,4 @@
-"""Tests of ``hwshift generate``; what it writes is tested with `hwshift.generate`."""
+"""Tests of ``hwshift generate``; what it writes is tested with `hwshift.generation`."""
 
 import json
 

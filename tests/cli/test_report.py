@@ -6,7 +6,7 @@ import re
 import pytest
 
 from hwshift.cli import main
-from hwshift.simulate import simulate
+from hwshift.simulation import simulate
 
 
 def test_page(tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""Tests of ``hwshift simulate``; figures are tested with `hwshift.simulate`."""
+"""Tests of ``hwshift simulate``; figures are tested with `hwshift.simulation`."""
 
 import json
 

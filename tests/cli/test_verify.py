@@ -1,4 +1,4 @@
-"""Tests of ``hwshift verify``; comparisons are tested with `hwshift.verify`."""
+"""Tests of ``hwshift verify``; comparisons are tested with `hwshift.verification`."""
 
 import json
 
@@ -49,10 +49,10 @@ def test_a_program_file(hwshift, tiny):
 
 @pytest.mark.parametrize("as_json", [False, True])
 def test_a_mismatch_has_its_exit_code(tiny, monkeypatch, capsys, as_json):
-    import hwshift.verify
+    import hwshift.verification
 
     monkeypatch.setattr(
-        hwshift.verify, "run_program", lambda program, image: (program.memory_image(image), None)
+        hwshift.verification, "run_program", lambda program, image: (program.memory_image(image), None)
     )
     arguments = ["verify", str(tiny), "--config", "4x4", "--simulator", "none"]
     assert main([*arguments, "--json"] if as_json else arguments) == 9

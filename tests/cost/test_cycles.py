@@ -4,7 +4,7 @@ import pytest
 from hwshift.cost.counting import count_program
 from hwshift.cost.counts import PROGRAM, ArrayCounts, LayerCounts, ProgramCounts
 from hwshift.cost.cycles import LayerCycles, layer_cycles
-from hwshift.simulate import simulate_program
+from hwshift.simulation import simulate_program
 
 from .examples import CASES, example
 

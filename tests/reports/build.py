@@ -6,7 +6,7 @@ from hwshift.cost.counting import count_program
 from hwshift.cost.energy import energy_of
 from hwshift.cost.tables import load_table
 from hwshift.reports.report import build_report
-from hwshift.simulate import simulate_program
+from hwshift.simulation import simulate_program
 
 from ..cost.examples import example
 

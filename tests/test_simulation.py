@@ -1,4 +1,4 @@
-"""Tests of `hwshift.simulate`: figures follow from counters, and layers add up."""
+"""Tests of `hwshift.simulation`: figures follow from counters, and layers add up."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from hwshift.network.random import csc_network, mixed_network
 from hwshift.program.counters import COUNTERS
 from hwshift.resolve import prepare
 from hwshift.sim.cycle.model import MemoryTiming
-from hwshift.simulate import layer_macs, simulate
+from hwshift.simulation import layer_macs, simulate
 
 CONFIG = PRESETS["4x4"]
 NETWORK = prepare(csc_network(4, 4, 4, 1, classes=3, seed=1), CONFIG)

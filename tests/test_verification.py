@@ -1,11 +1,11 @@
-"""Tests of `hwshift.verify`: agreement is seen, and so is every kind of disagreement."""
+"""Tests of `hwshift.verification`: agreement is seen, and so is every kind of disagreement."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-import hwshift.verify
+import hwshift.verification
 from hwshift.compiler import compile as compile_network
 from hwshift.config import PRESETS
 from hwshift.data import Images, load_data
@@ -14,7 +14,7 @@ from hwshift.network.random import csc_network, mixed_network
 from hwshift.program.expected import expected_memory
 from hwshift.resolve import prepare
 from hwshift.sim.stalls import StallPattern
-from hwshift.verify import choose_simulator, verify, verify_program
+from hwshift.verification import choose_simulator, verify, verify_program
 
 
 def noise(network, count=1, seed=0):
@@ -77,15 +77,15 @@ def stub_rtl(program, monkeypatch, memories, **counters):
 
     def run(config, runs, **options):  # noqa: ARG001
         assert len(runs) == len(memories)
-        values = hwshift.verify.simulate_cycles(program) | counters
+        values = hwshift.verification.simulate_cycles(program) | counters
         return [Result(memory.tobytes(), values) for memory in memories]
 
-    monkeypatch.setattr(hwshift.verify, "run_rtl", run)
+    monkeypatch.setattr(hwshift.verification, "run_rtl", run)
 
 
 def golden_memories(program):
     return [
-        expected_memory(program, image, hwshift.verify.trace(NETWORK, CONFIG.arithmetic, image))
+        expected_memory(program, image, hwshift.verification.trace(NETWORK, CONFIG.arithmetic, image))
         for image in IMAGES
     ]
 
@@ -129,7 +129,7 @@ def test_a_counter_is_named(program, monkeypatch):
 
 def test_the_functional_simulator_is_compared(program, monkeypatch):
     monkeypatch.setattr(
-        hwshift.verify, "run_program", lambda program, image: (program.memory_image(image), None)
+        hwshift.verification, "run_program", lambda program, image: (program.memory_image(image), None)
     )
     report = verify_program(program, NETWORK, IMAGES, simulator=None)
     assert report.differences[0].startswith("functional simulator, image 0: layer 'stem', channel ")
@@ -150,7 +150,7 @@ def test_a_program_of_other_layers_is_refused(program):
 
 def test_choice_of_the_simulator(monkeypatch):
     problems = {"icarus": None, "verilator": None}
-    monkeypatch.setattr(hwshift.verify, "simulator_problem", problems.get)
+    monkeypatch.setattr(hwshift.verification, "simulator_problem", problems.get)
     assert choose_simulator(CONFIG, 1000) == "icarus"
     assert choose_simulator(CONFIG, 1_000_000) == "verilator"
     problems["verilator"] = "not found"

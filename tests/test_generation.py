@@ -1,4 +1,4 @@
-"""Tests of `hwshift.generate`: the folder, its bytes, and its bench as a user runs it."""
+"""Tests of `hwshift.generation`: the folder, its bytes, and its bench as a user runs it."""
 
 import ast
 import filecmp
@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import hwshift.generate
+import hwshift.generation
 from hwshift.config import PRESETS, load_config
 from hwshift.data import Images, load_data
 from hwshift.errors import CompileError, MismatchError, ProgramError
-from hwshift.generate import generate, memory_hex, toml_text
+from hwshift.generation import generate, memory_hex, toml_text
 from hwshift.golden import trace
 from hwshift.network.random import csc_network
 from hwshift.program.file import load_program
@@ -59,7 +59,7 @@ def core_text(monkeypatch, tmp_path):
     """Stands in for the Verilog where a test is about something else."""
     path = tmp_path / "core.v"
     path.write_text("module hwshift_core; endmodule\n")
-    monkeypatch.setattr(hwshift.generate, "core_file", lambda config, folder: path)  # noqa: ARG005
+    monkeypatch.setattr(hwshift.generation, "core_file", lambda config, folder: path)  # noqa: ARG005
 
 
 def make(folder, simulator, *arguments):
@@ -257,7 +257,7 @@ class TestFolder:
             memory = program.memory_image(image)
             return memory, None
 
-        monkeypatch.setattr(hwshift.generate, "run_program", wrong)
+        monkeypatch.setattr(hwshift.generation, "run_program", wrong)
         with pytest.raises(
             MismatchError, match=r"csc-1: the program and the golden model differ: layer 'stem', "
         ):
