@@ -22,6 +22,7 @@ from hwshift.network.graph import Network
 from hwshift.program.image import Program
 from hwshift.progress import Progress, silent
 from hwshift.reports.html import write_html
+from hwshift.reports.plots import PLOTS
 from hwshift.reports.report import build_report
 from hwshift.resolve import load_network, prepare
 from hwshift.sim.rtl_run import build_core
@@ -69,7 +70,7 @@ class DemoResult:
         Of such an image; by unit costs of an ASIC process.
     energy_by_part_uj : dict of str to float
     files : dict of str to str
-        Where the Verilog and the report are.
+        Where report, plots, Verilog and bench are.
     """
 
     network: str
@@ -167,8 +168,9 @@ def _run(job: _Job, out: Path, count: int, simulator: str, progress: Progress) -
     accuracy = _accuracy(job, codes, verified)
     say("report and Verilog")
     folder = out / f"{job.source.name}-on-{config.name}"
-    report, cycles, parts = _report(job, folder)
-    design = generate(job.network, config, folder / "design", Images(codes[:1], job.data.origin), force=True)
+    cycles, parts = _report(job, folder)
+    design_folder = folder / "design"
+    generate(job.network, config, design_folder, Images(codes[:1], job.data.origin), force=True)
     return DemoResult(
         network=job.source.name,
         config=config.name,
@@ -182,7 +184,12 @@ def _run(job: _Job, out: Path, count: int, simulator: str, progress: Progress) -
         cycles_deployed=cycles,
         energy_uj=sum(parts.values()),
         energy_by_part_uj=parts,
-        files={"report": str(report), "verilog": str(design.folder / "rtl" / "hwshift_core.v")},
+        files={
+            "report": str(folder / "report.html"),
+            "plots": str(folder / "plots"),
+            "verilog": str(design_folder / "rtl" / "hwshift_core.v"),
+            "bench": str(design_folder / "tb"),
+        },
     )
 
 
@@ -203,15 +210,17 @@ def _accuracy(job: _Job, codes: np.ndarray, verified: VerifyReport) -> dict[str,
     }
 
 
-def _report(job: _Job, folder: Path) -> tuple[Path, int, dict[str, float]]:
-    """The report of the accelerator as it is deployed; its cycles and its energy by part in µJ."""
+def _report(job: _Job, folder: Path) -> tuple[int, dict[str, float]]:
+    """Report and plots of the accelerator as it is deployed; returns its cycles and its energy by part in µJ."""
     config = job.program.config
     program = compile_network(job.network, config, keep="outputs")
     simulation = simulate_program(program, job.network)
     counts = count_program(program)
     energy = energy_of(counts, config, load_table())
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "report.html"
-    write_html(build_report(job.network, program, simulation, counts, energy, command="hwshift demo"), path)
-    parts = {name: value / 1e6 for name, value in energy.by_part_pj.items()}
-    return path, simulation.counters["total"], parts
+    report = build_report(job.network, program, simulation, counts, energy, command="hwshift demo")
+    plots = folder / "plots"
+    plots.mkdir(parents=True, exist_ok=True)
+    write_html(report, folder / "report.html")
+    for name, draw in PLOTS.items():
+        (plots / f"{name}.svg").write_text(draw(report), encoding="utf-8")
+    return simulation.counters["total"], {name: value / 1e6 for name, value in energy.by_part_pj.items()}

@@ -62,16 +62,25 @@ def _show(results: "list[DemoResult]", folder: Path) -> None:
     ]  # fmt: skip
     common.print_table(rows, titles, heading="Accuracy, and RTL against golden model and cycle model")
     click.echo()
-    parts = list(results[0].energy_by_part_uj)
     rows = [
-        (item.network, item.config, item.cycles_model, item.cycles_deployed, round(item.energy_uj, 2),
-         *(round(item.energy_by_part_uj[part], 2) for part in parts))
+        (item.network, item.config, item.cycles_model, item.cycles_deployed, round(item.energy_uj, 2))
         for item in results
-    ]  # fmt: skip
-    names = ("network", "configuration", "cycles, all maps stored", "cycles", "µJ", *parts)
-    common.print_table(
-        rows, names, heading="One image: cycles, and energy by part (45 nm ASIC unit costs, µJ)"
+    ]
+    titles = (
+        "network",
+        "configuration",
+        "cycles, all maps stored",
+        "cycles, deployed",
+        "energy in µJ, deployed",
     )
+    common.print_table(rows, titles, heading="One image")
+    click.echo()
+    rows = [
+        (part, *(round(item.energy_by_part_uj[part], 2) for item in results))
+        for part in results[0].energy_by_part_uj
+    ]
+    titles = ("part", *(f"{item.network} on {item.config}" for item in results))
+    common.print_table(rows, titles, heading="Energy of one image by part in µJ (unit costs of a 45 nm ASIC)")
     click.echo("\nWritten:")
     for item in results:
         for kind, path in item.files.items():
