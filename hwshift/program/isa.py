@@ -178,6 +178,17 @@ def _instruction(name: str, doc: str, *fields: Field) -> Layout:
     return Layout(name, INSTRUCTION_BYTES * 8, head + fields, doc)
 
 
+def _side(prefix: str, what: str) -> tuple[Field, ...]:
+    """Where a COMPUTE writes its output or reads its residual."""
+    return (
+        Field(f"{prefix}_base", 16, f"{what} buffer: first word"),
+        Field(f"{prefix}_length", 16, f"{what} buffer: words"),
+        Field(f"{prefix}_offset", 16, f"{what} buffer: offset of the first row and slot"),
+        Field(f"{prefix}_row_step", 16, f"{what} buffer: words per row"),
+        Field(f"{prefix}_pitch", 16, f"{what} buffer: words per slot"),
+    )
+
+
 _REGION = (
     Field("base", 16, "first word of the buffer in every sub-bank"),
     Field("length", 16, "words of the buffer: offsets are modulo this"),
@@ -273,16 +284,8 @@ COMPUTE = _instruction(
     Field("last_pixels", 4, "pixel lanes that count in the last step of a row, at least 1"),
     Field("param_base", 12, "epilogue parameters of the first output tile"),
     Field("out_x0", 16, "first output pixel, counted in the buffer; a multiple of out_step"),
-    Field("out_base", 16, "output buffer: first word"),
-    Field("out_length", 16, "output buffer: words"),
-    Field("out_offset", 16, "output buffer: offset of the first row and slot"),
-    Field("out_row_step", 16, "output buffer: words per row"),
-    Field("out_pitch", 16, "output buffer: words per slot"),
-    Field("res_base", 16, "residual buffer: first word"),
-    Field("res_length", 16, "residual buffer: words"),
-    Field("res_offset", 16, "residual buffer: offset of the first row and slot"),
-    Field("res_row_step", 16, "residual buffer: words per row"),
-    Field("res_pitch", 16, "residual buffer: words per slot"),
+    *_side("out", "output"),
+    *_side("res", "residual"),
     Field("last_columns", 32, "mask of the columns that are written in the last output tile"),
 )
 
