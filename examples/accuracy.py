@@ -12,9 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from fashion_data import read_set
 
 from hwshift.config import PRESETS
+from hwshift.data import Dataset, load_for, to_codes
 from hwshift.golden import model as golden
 from hwshift.network.bind import bind
 from hwshift.network.float_model import evaluate_float
@@ -41,14 +41,15 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of the official idx files")
     parser.add_argument("--out", type=Path, help="JSON file; standard output if it is left out")
     args = parser.parse_args()
-    images, labels = read_set(args.data, "test")
-    shipped, _ = trained.test_images()
-    if not np.array_equal(shipped, images[: len(shipped)]):
-        raise SystemExit("the first test images are not those of the package")
-    runs = [figures(run, images, labels, len(shipped)) for run in RUNS]
+    sets = {name: load_for(trained.trained_network(name), args.data, split="test") for name, _, _ in RUNS}
+    for name, data in sets.items():
+        shipped = load_for(trained.trained_network(name), "fashion-test").images
+        if not np.array_equal(shipped, data.images[: len(shipped)]):
+            raise SystemExit("the first test images are not those of the package")
+    runs = [figures(run, sets[run[0]], len(shipped)) for run in RUNS]
     document = {
         "command": "python examples/accuracy.py --data DIR --out hwshift/zoo/data/accuracy.json",
-        "test_images": len(images),
+        "test_images": len(data),
         "shipped_images": len(shipped),
         "runs": runs,
     }
@@ -59,13 +60,13 @@ def main() -> None:
         print(text, end="")
 
 
-def figures(run: tuple[str, str, str | None], images: np.ndarray, labels: np.ndarray, shipped: int) -> dict:
+def figures(run: tuple[str, str, str | None], data: Dataset, shipped: int) -> dict:
     """One entry of the file: correct answers on all images, and on the first `shipped`."""
     name, weights, preset = run
     network = trained.trained_network(name)
     classify = classifier(network, weights, preset)
-    starts = range(0, len(images), BATCH)
-    correct = np.concatenate([classify(images[i : i + BATCH]) for i in starts]) == labels
+    starts = range(0, len(data), BATCH)
+    correct = np.concatenate([classify(data.images[i : i + BATCH]) for i in starts]) == data.labels
     return {
         "network": name,
         "weights": weights,
@@ -77,15 +78,14 @@ def figures(run: tuple[str, str, str | None], images: np.ndarray, labels: np.nda
 
 
 def classifier(network: Network, weights: str, preset: str | None) -> Callable[[np.ndarray], np.ndarray]:
-    """A function from images to classes."""
+    """A function from normalised images to classes."""
     if preset is None:
-        return lambda images: _classes(evaluate_float(network, trained.input_values(network, images)))
+        return lambda images: _classes(evaluate_float(network, images))
     config = PRESETS[preset]
     bound = bind(quantize(network, act=config.act, weights=weights), config.arithmetic)
 
     def classify(images: np.ndarray) -> np.ndarray:
-        codes = config.act.floor(trained.input_values(network, images))
-        return _classes(golden.run(bound, config.arithmetic, codes))
+        return _classes(golden.run(bound, config.arithmetic, to_codes(images, config.act)))
 
     return classify
 

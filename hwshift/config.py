@@ -79,6 +79,7 @@ class AcceleratorConfig:
     def __post_init__(self) -> None:
         if self.weights is None:
             object.__setattr__(self, "weights", QFormat() if self.pe == "mac" else Pow2Format())
+        self._check_types()
         arithmetic = Arithmetic(
             self.pe, self.act, self.weights, self.guard, self.acc_width, self.scale_digits
         )
@@ -112,9 +113,22 @@ class AcceleratorConfig:
             if value & (value - 1):
                 raise ConfigError(f"{name} must be a power of two, not {value}", where=name)
 
+    def _check_types(self) -> None:
+        if not isinstance(self.name, str) or not self.name.isprintable():
+            raise ConfigError(f"name must be one line of text, not {self.name!r}", where="name")
+        if not isinstance(self.act, QFormat):
+            raise ConfigError(f"act must be a format such as Q16.16, not {self.act!r}", where="act")
+        for name in ("max_pool", "residual"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigError(f"{name} must be true or false, not {getattr(self, name)!r}", where=name)
+        for name in ("guard", "acc_width", "scale_digits"):
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+                raise ConfigError(f"{name} must be an integer or left out, not {value!r}", where=name)
+
     def _check_one_of(self, name: str, allowed: tuple[int, ...]) -> None:
         value = getattr(self, name)
-        if isinstance(value, bool) or value not in allowed:
+        if isinstance(value, bool) or not isinstance(value, int) or value not in allowed:
             raise ConfigError(
                 f"{name} must be one of {', '.join(map(str, allowed))}, not {value!r}", where=name
             )
@@ -225,12 +239,14 @@ class AcceleratorConfig:
         if unknown:
             raise ConfigError(f"unknown field {unknown[0]!r}; allowed: {', '.join(sorted(known))}")
         data = dict(values)
-        if isinstance(data.get("act"), str):
-            data["act"] = QFormat.parse(data["act"])
+        for name in ("act", "weights"):
+            if isinstance(data.get(name), str):
+                try:
+                    data[name] = QFormat.parse(data[name])
+                except ConfigError as error:
+                    raise ConfigError(error.message, where=name) from None
         weights = data.get("weights")
-        if isinstance(weights, str):
-            data["weights"] = QFormat.parse(weights)
-        elif isinstance(weights, list):
+        if isinstance(weights, list):
             if len(weights) != 2 or not all(isinstance(value, int) for value in weights):
                 raise ConfigError(
                     f"pow2 weights are written [p_min, p_max], not {weights!r}", where="weights"
@@ -284,7 +300,7 @@ def load_config(text: str | Path) -> AcceleratorConfig:
     Raises
     ------
     ConfigError
-        Unknown preset, unreadable file, unknown or invalid field.
+        Unknown preset, unreadable file, unknown or invalid field; names the file.
     """
     if str(text) in PRESETS:
         return PRESETS[str(text)]
@@ -296,8 +312,8 @@ def load_config(text: str | Path) -> AcceleratorConfig:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise ConfigError(f"{path} is not readable as TOML: {error}") from error
     preset = values.pop("preset", None)
-    if preset is not None and preset not in PRESETS:
-        raise ConfigError(f"unknown preset {preset!r}; presets: {', '.join(PRESETS)}", where="preset")
+    if preset is not None and (not isinstance(preset, str) or preset not in PRESETS):
+        raise ConfigError(f"unknown preset {preset!r}; presets: {', '.join(PRESETS)}", where=str(path))
     base = PRESETS[preset].to_dict() if preset else {}
     if preset and {"pe", "weights"} & set(values):
         for name in ("weights", "guard", "acc_width"):
@@ -305,5 +321,6 @@ def load_config(text: str | Path) -> AcceleratorConfig:
     base.pop("name", None)
     try:
         return AcceleratorConfig.from_dict({"name": path.stem} | base | values)
-    except TypeError as error:
-        raise ConfigError(f"{path}: {error}") from error
+    except ConfigError as error:
+        field = "" if error.where is None or error.where in error.message else f": {error.where}"
+        raise ConfigError(error.message, where=f"{path}{field}") from None

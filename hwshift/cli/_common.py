@@ -1,6 +1,7 @@
 """What the commands share: options, inputs, progress and tables."""
 
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -15,9 +16,11 @@ if TYPE_CHECKING:
     from hwshift.sim.stalls import StallPattern
 
 __all__ = [
+    "clock_option",
     "config_option",
     "json_option",
     "keep_option",
+    "latency_option",
     "network_argument",
     "network_options",
     "print_json",
@@ -31,6 +34,17 @@ __all__ = [
 ]
 
 Command = Callable[..., object]
+
+
+class FiniteRange(click.FloatRange):
+    """A range of numbers that nan and infinity do not lie in."""
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{number} is no finite number", param, ctx)
+        return number
+
 
 network_argument = click.argument("net", metavar="NET")
 config_option = click.option(
@@ -51,12 +65,33 @@ shift_option = click.option(
     help="Spatial shifts within the reads of the layer after them, or as layers; default: as in the network.",
 )
 seed_option = click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of everything random."
+    "--seed",
+    metavar="S",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Of everything random.",
+)
+latency_option = click.option(
+    "--latency",
+    metavar="L",
+    type=click.IntRange(1, 100_000),
+    default=16,
+    show_default=True,
+    help="Cycles from a read address to its first data.",
+)
+clock_option = click.option(
+    "--clock",
+    metavar="MHZ",
+    type=FiniteRange(min=0, min_open=True),
+    default=200.0,
+    show_default=True,
+    help="Clock to convert cycles with; no result of timing analysis.",
 )
 stalls_option = click.option(
     "--stalls",
     metavar="D",
-    type=click.FloatRange(0, 1, max_open=True),
+    type=FiniteRange(0, 1, max_open=True),
     default=0.0,
     show_default=True,
     help="Share of cycles in which the memory holds up each channel of the bus.",
@@ -128,7 +163,7 @@ def print_table(
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(box=None, pad_edge=False, show_header=bool(titles), title=heading, title_justify="left")
+    table = Table(box=None, pad_edge=False, show_header=bool(titles))
     for column in range(len(rows[0]) if rows else len(titles)):
         numeric = rows and all(isinstance(row[column], int | float) or row[column] is None for row in rows)
         title = titles[column] if titles else ""
@@ -137,7 +172,12 @@ def print_table(
         table.add_row(*map(_cell, row))
     # In a file or pipe a row stays one line, however long.
     width = None if Console().is_terminal else 200
-    Console(markup=False, highlight=False, width=width).print(table)
+    console = Console(markup=False, highlight=False, width=width)
+    with console.capture() as text:
+        console.print(table)
+    if heading is not None:
+        click.echo(heading)
+    click.echo("\n".join(line.rstrip() for line in text.get().splitlines()))
 
 
 def _cell(value: object) -> str:

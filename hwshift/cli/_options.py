@@ -108,15 +108,11 @@ class _Size(click.ParamType):
         return sides[0] if len(sides) == 1 else sides
 
 
+_SOURCES = (
+    "Images: a PNG, JPEG, WebP or BMP file or a folder of them (sub-folders are classes), .npz, .npy, MNIST idx files, "
+    "CIFAR-10 python batches, or fashion-test, which comes with hwshift. Default: "
+)
 _OPTIONS = (
-    click.option(
-        "--data",
-        "source",
-        metavar="PATH",
-        help="Images: a PNG, JPEG, WebP or BMP file or a folder of them (sub-folders are classes), .npz, .npy, "
-        "MNIST idx files, CIFAR-10 python batches, or fashion-test, which comes with hwshift. "
-        "Default: seeded noise.",
-    ),
     click.option("--split", type=click.Choice(["train", "test"]), help="Part of a data set; default: test."),
     click.option(
         "--mean",
@@ -139,7 +135,7 @@ _OPTIONS = (
 )
 
 
-def data_options(*, limit: int | None, noise: int = 1) -> Callable[[Command], Command]:
+def data_options(*, limit: int | None, noise: int = 1, several: bool = True) -> Callable[[Command], Command]:
     """The options ``--data``, ``--split``, ``--mean``, ``--std``, ``--size`` and ``--limit`` (``--images``).
 
     The command gets them as one argument ``data``, a `DataOptions`.
@@ -149,7 +145,10 @@ def data_options(*, limit: int | None, noise: int = 1) -> Callable[[Command], Co
     limit : int or None
         Images without ``--limit``; None: all.
     noise : int
-        Images of noise without ``--limit`` where `limit` is None.
+        Images of noise without ``--limit`` where `limit` is None. 0: the command does without images, not with
+        noise.
+    several : bool
+        Whether there is a ``--limit``.
     """
     default = "all" if limit is None else str(limit)
     limit_option = click.option(
@@ -160,12 +159,16 @@ def data_options(*, limit: int | None, noise: int = 1) -> Callable[[Command], Co
         type=click.IntRange(min=1),
         help=f"At most so many images, evenly spread over those there are; default: {default}.",
     )
+    source_option = click.option(
+        "--data", "source", metavar="PATH", help=_SOURCES + ("seeded noise." if noise else "none.")
+    )
+    needing = ("split", "mean", "std", "size") if noise else ("split", "mean", "std", "size", "limit")
 
     def decorate(command: Command) -> Command:
         @functools.wraps(command)
         def called(**arguments: object) -> object:
-            chosen = {name: arguments.pop(name) for name in DataOptions.NAMES}
-            for name in ("split", "mean", "std", "size"):
+            chosen = {name: arguments.pop(name, None) for name in DataOptions.NAMES}
+            for name in needing:
                 if chosen["source"] is None and chosen[name] is not None:
                     raise click.UsageError(f"--{name} is of images: name them with --data")
             if chosen["limit"] is None:
@@ -173,7 +176,7 @@ def data_options(*, limit: int | None, noise: int = 1) -> Callable[[Command], Co
             return command(**arguments, data=DataOptions(**chosen, noise=noise))  # type: ignore[arg-type]
 
         wrapped: Command = called
-        for option in (limit_option, *reversed(_OPTIONS)):
+        for option in (*([limit_option] if several else []), *reversed(_OPTIONS), source_option):
             wrapped = option(wrapped)
         return wrapped
 

@@ -7,9 +7,14 @@ from hwshift.cli import _common as common
 __all__ = ["command"]
 
 
-@click.command("bench")
+@click.command("bench", short_help="Measure how fast the models run on this machine.")
 @click.option(
-    "--repeats", type=click.IntRange(min=1), default=5, show_default=True, help="Counted runs of each."
+    "--repeats",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    help="Counted runs of each.",
 )
 @common.json_option
 @common.quiet_option

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command("demo")
+@click.command("demo", short_help="Run two trained networks on real images, end to end.")
 @click.option(
     "--out", metavar="DIR", default="out/demo", show_default=True, help="Where everything is written."
 )
@@ -23,8 +23,9 @@ __all__ = ["command"]
     help="Images per run that go through the RTL.",
 )  # fmt: skip
 @click.option(
-    "--simulator", type=click.Choice(["auto", "icarus", "verilator"]), default="auto", show_default=True
-)
+    "--simulator", type=click.Choice(["auto", "icarus", "verilator"]), default="auto", show_default=True,
+    help="For the RTL.",
+)  # fmt: skip
 @common.quiet_option
 def command(out: str, count: int, simulator: str, quiet: bool) -> None:
     """Run two trained networks on real images through golden model, RTL and cycle model, and report.

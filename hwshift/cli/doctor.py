@@ -26,7 +26,7 @@ def _show(tools: list[Tool]) -> None:
     Console(markup=False, highlight=False, width=width).print(table)
 
 
-@click.command("doctor")
+@click.command("doctor", short_help="Look for the external tools; say what installs missing ones.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list instead of a table.")
 def command(as_json: bool) -> None:
     """Look for the external tools and say what installs the missing ones."""

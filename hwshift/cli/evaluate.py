@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["command", "show_scores"]
 
 
-@click.command("evaluate")
+@click.command("evaluate", short_help="Measure accuracy on images, in float and in fixed point.")
 @common.network_argument
 @click.option(
     "--config",
@@ -70,6 +70,10 @@ def show_scores(scores: "tuple[Score, ...]", images: int, heading: str) -> None:
         rows.append((score.model, *cells, "cannot run" if score.problem else score.detail))
     click.echo(heading)
     common.print_table(rows, ("model", *(titles[name] for name in used), "arithmetic"))
+    if not used and not all(score.problem for score in scores):
+        click.echo(
+            "Nothing to compare with: give labelled images, or the float network in the place of this one."
+        )
     for score in scores:
         if score.problem:
             click.echo(f"{score.model}: {score.problem}")

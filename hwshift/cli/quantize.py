@@ -28,7 +28,7 @@ __all__ = ["command"]
     metavar="FORMAT",
     help="Qm.n for fixed weights (default Q16.16), MIN..MAX powers for pow2 (default -15..0).",
 )
-@data_options(limit=256)
+@data_options(limit=256, noise=0)
 @click.option("--out", metavar="FILE", required=True, help="The network file (.hwnet) to write.")
 @common.json_option
 @common.quiet_option
@@ -46,7 +46,8 @@ def command(
 
     NET is a network file (.hwnet, .onnx) or the name of a built-in network. The table tells for each layer the
     range of its weights and how well they are met; with --data also how well the layer's values are met on images,
-    and how many of them saturate.
+    and how many of them saturate. SQNR is the ratio of signal to rounding noise; weights that are too large or too
+    small for the powers become the largest or smallest.
     """
     from hwshift.errors import NetworkError
     from hwshift.golden.formats import QFormat
@@ -95,11 +96,11 @@ def _show(report: "Rounding", out: str) -> None:
         "weights",
         "smallest",
         "largest",
-        "weight SQNR dB",
-        "too large",
-        "too small",
+        "weight\nSQNR dB",
+        "too\nlarge",
+        "too\nsmall",
     ]
-    titles += ["output SQNR dB", "saturated"] if with_images else []
+    titles += ["output\nSQNR dB", "saturated"] if with_images else []
     click.echo(f"{report.network}: weights {report.weight_format}, maps {report.act}")
     common.print_table(rows, titles)
     if with_images:

@@ -16,30 +16,16 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command("report")
+@click.command("report", short_help="Write cycles, traffic and energy of one image as a page.")
 @common.network_options
 @click.option("--out", metavar="FILE", required=True, help="The page to write; with --json the JSON file.")
 @click.option(
     "--costs", metavar="FILE", default="45nm", show_default=True, help="Unit costs: a name or a TOML file."
 )
-@click.option(
-    "--latency",
-    metavar="L",
-    type=click.IntRange(min=1),
-    default=16,
-    show_default=True,
-    help="Cycles from a read address to its first data.",
-)
-@click.option(
-    "--clock",
-    metavar="MHZ",
-    type=click.FloatRange(min=0, min_open=True),
-    default=200.0,
-    show_default=True,
-    help="Clock to convert cycles with; no result of timing analysis.",
-)
+@common.latency_option
+@common.clock_option
 @common.keep_option("outputs")
-@data_options(limit=None)
+@data_options(limit=None, noise=0)
 @click.option("--json", "as_json", is_flag=True, help="Write JSON instead of a page.")
 @common.quiet_option
 def command(

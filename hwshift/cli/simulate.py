@@ -15,26 +15,12 @@ __all__ = ["command"]
 
 @click.command("simulate")
 @common.network_options
-@click.option(
-    "--latency",
-    metavar="L",
-    type=click.IntRange(min=1),
-    default=16,
-    show_default=True,
-    help="Cycles from a read address to its first data.",
-)
+@common.latency_option
 @common.stalls_option
-@data_options(limit=1)
+@data_options(limit=1, several=False)
 @common.seed_option
 @common.keep_option("outputs")
-@click.option(
-    "--clock",
-    metavar="MHZ",
-    type=click.FloatRange(min=0, min_open=True),
-    default=200.0,
-    show_default=True,
-    help="Clock to convert cycles with; no result of timing analysis.",
-)
+@common.clock_option
 @common.json_option
 @common.quiet_option
 def command(
@@ -53,7 +39,7 @@ def command(
 ) -> None:
     """Predict cycles, utilisation and traffic of one image.
 
-    NET is a network file or the name of a built-in network.
+    NET is a network file or the name of a built-in network. With --data the first image is run.
 
     The cycle model equals the RTL's counters exactly. Utilisation is the share of the array's multiplications that
     are useful ones, of convolutions: over the cycles in which the array works, over those that compute takes, and
@@ -99,7 +85,12 @@ def _show(report: "SimulationReport", description: str) -> None:
     click.echo()
     common.print_table(
         [
-            (item.name, report.counters[item.name], _share(item, report.counters, total), item.doc)
+            (
+                item.name,
+                report.counters[item.name],
+                _share(item, report.counters, total),
+                item.doc.removeprefix("cycles: "),
+            )
             for item in COUNTERS
         ],
         ("counter", "value", "% of cycles", "counts"),

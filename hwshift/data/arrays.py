@@ -47,8 +47,9 @@ def read_numpy(path: Path, shape: tuple[int, int, int], split: str | None) -> So
         image_name, part = _pick(names, IMAGE_NAMES, split)
         if image_name is None:
             wanted = ", ".join(_variants(IMAGE_NAMES, split))
+            part_text = "" if split is None else f" of the part {split!r}"
             raise DataError(
-                f"has no array of images: {sorted(loaded.files)} are none of {wanted}", where=where
+                f"has no array of images{part_text}: {sorted(loaded.files)} are none of {wanted}", where=where
             )
         values = loaded[image_name]
         label_name = _pick(names, LABEL_NAMES, part)[0]

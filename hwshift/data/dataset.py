@@ -267,7 +267,8 @@ def _per_channel(values: Statistic, what: str, channels: int) -> np.ndarray:
     except (TypeError, ValueError):
         raise DataError(f"must be numbers, not {values!r}", where=what) from None
     if data.ndim != 1 or data.size not in (1, channels):
-        raise DataError(f"needs 1 or {channels} values, one per channel, not {data.size}", where=what)
+        allowed = "1 value" if channels == 1 else f"1 value or {channels}, one per channel"
+        raise DataError(f"needs {allowed}, not {data.size}", where=what)
     if not np.isfinite(data).all():
         raise DataError(f"must be finite, not {values!r}", where=what)
     return np.broadcast_to(data, channels)

@@ -126,7 +126,8 @@ def _crop(image: np.ndarray, height: int, width: int, size: Size, where: str) ->
     have = image.shape[:2]
     if have[0] < height or have[1] < width:
         raise DataError(
-            f"size {size} makes it {have[0]} x {have[1]}, the network takes {height} x {width}", where=where
+            f"size {size} makes it {have[0]} x {have[1]}, the network takes {height} x {width}: give at least that",
+            where=where,
         )
     top, left = (have[0] - height) // 2, (have[1] - width) // 2
     return image[top : top + height, left : left + width]

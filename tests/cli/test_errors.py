@@ -90,6 +90,11 @@ def test_folder_that_is_not_empty(hwshift, tiny):
     ["verify", "mixed", "--config", "4x4", "--stalls", "1"],
     ["verify", "mixed", "--config", "4x4", "--images", "0"],
     ["simulate", "mixed", "--config", "4x4", "--latency", "0"],
+    ["simulate", "mixed", "--config", "4x4", "--clock", "nan"],
+    ["simulate", "mixed", "--config", "4x4", "--clock", "inf"],
+    ["simulate", "mixed", "--config", "4x4", "--stalls", "nan"],
+    ["simulate", "mixed", "--config", "4x4", "--images", "2"],
+    ["report", "mixed", "--config", "4x4", "--out", "x.html", "--images", "2"],
     ["disassemble"],
 ])  # fmt: skip
 def test_wrong_usage(hwshift, arguments):

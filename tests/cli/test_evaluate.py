@@ -118,12 +118,12 @@ def test_errors_are_one_line(files, capsys, tmp_path, name):
 # -- options -----------------------------------------------------------------------------------------------
 
 
-def options_of(*words, limit=None):
+def options_of(*words, limit=None, **more):
     """What a command gets."""
     got = []
 
     @click.command()
-    @data_options(limit=limit)
+    @data_options(limit=limit, **more)
     def command(data):
         got.append(data)
 
@@ -170,6 +170,28 @@ def test_options_that_are_wrong(words, text):
     assert text in error.value.format_message()
 
 
+def test_a_command_without_noise_needs_images_for_a_limit():
+    assert options_of(noise=0, limit=5) == DataOptions(limit=5, noise=0)
+    with pytest.raises(click.UsageError, match="^--limit is of images: name them with --data$"):
+        options_of("--images", "3", noise=0)
+
+
+def test_a_command_for_one_image_has_no_limit():
+    assert options_of("--data", "d", limit=1, several=False) == DataOptions("d", limit=1)
+    with pytest.raises(click.NoSuchOption):
+        options_of("--limit", "2", limit=1, several=False)
+
+
+def test_nothing_to_compare_with_is_said(files, capsys, tmp_path):
+    rounded = tmp_path / "rounded.hwnet"
+    assert run(capsys, "quantize", files[0], "--weights", "pow2", "--out", rounded)[0] == 0
+    code, out, _ = run(capsys, "evaluate", rounded, "--images", "2")
+    assert code == 0
+    assert out.splitlines()[-1].startswith(
+        "Nothing to compare with: give labelled images, or the float network"
+    )
+
+
 @pytest.mark.parametrize("command", ["simulate", "verify", "generate", "report"])
 def test_every_command_takes_images(files, capsys, tmp_path, monkeypatch, rtl_builds, command):
     monkeypatch.setenv("HWSHIFT_CACHE_DIR", str(rtl_builds))
@@ -190,8 +212,7 @@ def test_every_command_takes_images(files, capsys, tmp_path, monkeypatch, rtl_bu
         images,
         "--mean",
         "0.5",
-        "--limit",
-        "2",
+        *([] if command == "simulate" else ["--limit", "2"]),
         *more[command],
     )
     assert (code, err) == (0, "")

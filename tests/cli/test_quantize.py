@@ -35,7 +35,7 @@ def test_pow2(net, tmp_path, capsys):
     assert (code, err) == (0, WARNING)
     lines = out.splitlines()
     assert lines[0] == "two: weights pow2[-15,0], maps Q16.16"
-    assert lines[3].split() == ["classifier", "linear", "4", "-3", "1", "4.1", "1", "0"]
+    assert lines[4].split() == ["classifier", "linear", "4", "-3", "1", "4.1", "1", "0"]
     assert lines[-1] == f"written: {out_file}"
     weights = load(out_file).layer("classifier").op.weights
     assert weights.fmt == Pow2Format()
@@ -86,10 +86,10 @@ def test_the_table_with_images(net, tmp_path, capsys):
     )
     lines = [line.split() for line in out.splitlines()]
     assert code == 0
-    assert lines[2] == ["input", "input", "-", "-", "-", "-", "-", "-", "exact", "0"]
-    assert lines[3] == ["classifier", "linear", "4", "-3", "1", "exact", "0", "0", "exact", "0"]
-    assert lines[5][:2] == ["3", "images"]
-    assert [line[0] for line in lines[6:]] == ["model", "float", "fixed", "written:"]
+    assert lines[3] == ["input", "input", "-", "-", "-", "-", "-", "-", "exact", "0"]
+    assert lines[4] == ["classifier", "linear", "4", "-3", "1", "exact", "0", "0", "exact", "0"]
+    assert lines[6][:2] == ["3", "images"]
+    assert [line[0] for line in lines[7:]] == ["model", "float", "fixed", "written:"]
 
 
 def test_quiet(net, tmp_path, capsys):

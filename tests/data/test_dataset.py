@@ -56,7 +56,7 @@ def test_floats_are_taken_as_they_are_unless_told(tmp_path):
 
 
 @pytest.mark.parametrize(("arguments", "text"), [
-    ({"mean": [1, 2]}, "mean: needs 1 or 1 values, one per channel, not 2"),
+    ({"mean": [1, 2]}, "mean: needs 1 value, not 2"),
     ({"mean": "much"}, "mean: must be numbers, not 'much'"),
     ({"std": 0}, "std: must be positive, not 0.0"),
     ({"std": float("nan")}, "std: must be finite, not nan"),

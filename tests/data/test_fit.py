@@ -60,8 +60,8 @@ def test_aspect_is_kept_by_a_length_and_not_by_two():
 
 @pytest.mark.parametrize(("size", "text"), [
     (None, "is 6 x 9, the network takes 8 x 8: --size 8x8 resizes it"),
-    (7, "size 7 makes it 7 x 10, the network takes 8 x 8"),
-    ((12, 7), "size (12, 7) makes it 12 x 7, the network takes 8 x 8"),
+    (7, "size 7 makes it 7 x 10, the network takes 8 x 8: give at least that"),
+    ((12, 7), "size (12, 7) makes it 12 x 7, the network takes 8 x 8: give at least that"),
 ])  # fmt: skip
 def test_sizes_that_do_not_fit(size, text):
     with pytest.raises(DataError, match=f"^x: {re.escape(text)}$"):

@@ -16,7 +16,7 @@ from hwshift.rtl.export import TOP, compact_memories, convert, core_verilog, fas
 from hwshift.sim.rtl_run import core_file
 from hwshift.tools import VERILATOR_WAIVED, package_dir, require, simulator_env
 
-SIZES = ["4x4", "8x8", pytest.param("16x16", marks=pytest.mark.soak)]
+SIZES = ["4x4", "8x8", "16x16"]
 
 
 @pytest.fixture(params=SIZES)

@@ -8,13 +8,13 @@ import pytest
 
 from hwshift import zoo
 from hwshift.config import PRESETS
+from hwshift.data import load_for, to_codes
 from hwshift.errors import NetworkError
 from hwshift.golden import model as golden
 from hwshift.network import ops
 from hwshift.network.bind import bind
 from hwshift.network.float_model import evaluate_float
 from hwshift.network.quantize import quantize
-from hwshift.network.random import csc_network
 from hwshift.resolve import load_network, prepare
 from hwshift.zoo import trained
 
@@ -23,17 +23,23 @@ RUNS = ACCURACY["runs"]
 RUN_IDS = [f"{run['network']}-{run['weights']}-{run['config']}" for run in RUNS]
 
 
-def count_correct(run, images, labels):
-    """Right answers of a run of accuracy.json."""
+def count_correct(run, source):
+    """Right answers of a run of accuracy.json on the test images of a source, and how many images it has."""
     network = trained.trained_network(run["network"])
-    values = trained.input_values(network, images)
+    data = load_for(network, source)
+    starts = range(0, len(data), 1000)
+    found = [classes(run, network, data.images[start : start + 1000]) for start in starts]
+    return int((np.concatenate(found) == data.labels).sum()), len(data)
+
+
+def classes(run, network, images):
     if run["config"] is None:
-        logits = evaluate_float(network, values)
+        logits = evaluate_float(network, images)
     else:
         config = PRESETS[run["config"]]
         bound = bind(quantize(network, weights=run["weights"]), config.arithmetic)
-        logits = golden.run(bound, config.arithmetic, config.act.floor(values))
-    return int((logits.reshape(len(labels), -1).argmax(axis=1) == labels).sum())
+        logits = golden.run(bound, config.arithmetic, to_codes(images, config.act))
+    return logits.reshape(len(images), -1).argmax(axis=1)
 
 
 def read_idx(path, header):
@@ -71,20 +77,15 @@ def test_twin_has_powers_of_two_of_five_bits():
 
 @pytest.mark.parametrize("run", RUNS, ids=RUN_IDS)
 def test_accuracy_on_the_shipped_images(run):
-    images, labels = trained.test_images()
-    assert len(labels) == ACCURACY["shipped_images"] >= 256
-    assert count_correct(run, images, labels) == run["correct_shipped"]
+    assert ACCURACY["shipped_images"] >= 256
+    assert count_correct(run, "fashion-test") == (run["correct_shipped"], ACCURACY["shipped_images"])
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("run", RUNS, ids=RUN_IDS)
 def test_accuracy_on_all_images(run, hwshift_data):
-    folder = hwshift_data / "fashion_mnist"
-    images = read_idx(folder / "t10k-images-idx3-ubyte.gz", 16).reshape(-1, 28, 28)
-    labels = read_idx(folder / "t10k-labels-idx1-ubyte.gz", 8)
-    assert len(labels) == ACCURACY["test_images"]
-    parts = [slice(start, start + 1000) for start in range(0, len(labels), 1000)]
-    assert sum(count_correct(run, images[part], labels[part]) for part in parts) == run["correct"]
+    found = count_correct(run, hwshift_data / "fashion_mnist")
+    assert found == (run["correct"], ACCURACY["test_images"])
 
 
 def test_accuracies_keep_their_promise():
@@ -112,23 +113,14 @@ def test_files_are_small_and_carry_their_licence():
         assert archive["classes"].tolist() == trained.trained_network("fashion-shiftnet").meta["classes"]
 
 
-def test_input_values_normalise():
+def test_images_are_normalised_as_the_network_says():
     network = trained.trained_network("fashion-shiftnet")
-    images = np.array([0, 255], np.uint8).repeat(28 * 28).reshape(2, 28, 28)
-    values = trained.input_values(network, images)
+    data, (pixels, labels) = load_for(network, "fashion-test"), trained.test_images()
     (mean,), (std,) = network.meta["mean"], network.meta["std"]
-    assert values.shape == (2, 1, 28, 28)
-    assert values[0, 0, 0, 0] == -mean / std
-    assert values[1, 0, 5, 7] == (1 - mean) / std
-    np.testing.assert_array_equal(trained.input_values(network, images[:, None]), values)
+    np.testing.assert_array_equal(data.images[:, 0], ((pixels / 255 - mean) / std).astype(np.float32))
+    np.testing.assert_array_equal(data.labels, labels)
 
 
 def test_errors_name_what_is_wrong():
     with pytest.raises(NetworkError, match="^a trained network is one of fashion-shiftnet, .*, not 'x'$"):
         trained.trained_network("x")
-    network = trained.trained_network("fashion-shiftnet")
-    message = r"^fashion-shiftnet: images of the shape \(1, 28, 28\) are needed, not \(1, 27, 28\)$"
-    with pytest.raises(NetworkError, match=message):
-        trained.input_values(network, np.zeros((3, 27, 28), np.uint8))
-    with pytest.raises(NetworkError, match="^csc-0: its meta does not tell mean and std of the input$"):
-        trained.input_values(csc_network(modules=1), np.zeros((3, 32, 32), np.uint8))
