@@ -5,6 +5,7 @@ name, a TOML file or an object; images as a `Dataset`, a path or None for seeded
 `hwshift.errors.HwshiftError` with one line that says what is wrong.
 """
 
+import math
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +18,7 @@ from hwshift.cost.tables import load_table
 from hwshift.data import Dataset, Images, load_for
 from hwshift.data.dataset import Statistic
 from hwshift.data.fit import Size
+from hwshift.errors import SimulationError, ToolError
 from hwshift.evaluation import Evaluation
 from hwshift.evaluation import evaluate as _evaluate
 from hwshift.generation import Design
@@ -32,6 +34,7 @@ from hwshift.sim.cycle.model import MemoryTiming
 from hwshift.sim.stalls import StallPattern
 from hwshift.simulation import SimulationReport, simulate_program
 from hwshift.simulation import simulate as _simulate
+from hwshift.tools import SIMULATORS
 from hwshift.verification import VerifyReport
 from hwshift.verification import verify as _verify
 
@@ -162,7 +165,7 @@ def evaluate(
         At most so many images.
     """
     network = _network(net)
-    images = _data(network, data, (limit or 100) if data is None else limit, seed)
+    images = _data(network, data, 100 if data is None and limit is None else limit, seed)
     return _evaluate(network, images, config=None if config is None else _config(config))
 
 
@@ -194,8 +197,9 @@ def simulate(
     clock_mhz : float
         Clock to convert cycles with.
     """
+    _check_clock(clock_mhz)
     network, accelerator = _bound(net, config, weights, shift)
-    memory = MemoryTiming(read_latency=latency, stalls=_stalls(stalls, seed))
+    memory = _memory(latency, stalls, seed)
     image = _codes(network, data, 1, seed).codes[0]
     return _simulate(network, accelerator, image, keep=keep, memory=memory, clock_mhz=clock_mhz)
 
@@ -261,6 +265,8 @@ def verify(
     VerifyReport
         Disagreement is reported (``ok``), not raised.
     """
+    if simulator not in (None, "auto", *SIMULATORS):
+        raise ToolError(f"must be None, auto, {', '.join(SIMULATORS)}, not {simulator!r}", where="simulator")
     network, accelerator = _bound(net, config, weights, shift)
     images = _codes(network, data, limit, seed).codes
     return _verify(network, accelerator, images, simulator=simulator, keep=keep, stalls=_stalls(stalls, seed))
@@ -297,10 +303,11 @@ def report(
     """
     from hwshift.reports.html import write_html, write_json  # with matplotlib
 
+    _check_clock(clock_mhz)
     table = load_table(costs)
     network, accelerator = _bound(net, config, weights, shift)
     program = _compile(network, accelerator, keep=keep)
-    memory = MemoryTiming(read_latency=latency)
+    memory = _memory(latency)
     simulation = simulate_program(program, network, memory=memory, clock_mhz=clock_mhz)
     counts = count_program(program)
     accuracy = None
@@ -335,5 +342,21 @@ def _codes(network: FixedNetwork, data: Data, limit: int, seed: int) -> Images:
     return Images.of(_data(network, data, limit, seed), network.act)
 
 
+def _memory(latency: int, stalls: float = 0.0, seed: int = 0) -> MemoryTiming:
+    if latency < 1:
+        raise SimulationError(f"1 is the least, not {latency}", where="latency")
+    return MemoryTiming(read_latency=latency, stalls=_stalls(stalls, seed))
+
+
 def _stalls(density: float, seed: int) -> StallPattern | None:
-    return StallPattern.random(density, seed) if density else None
+    if seed < 0:
+        raise SimulationError(f"0 is the least, not {seed}", where="seed")
+    try:
+        return StallPattern.random(density, seed) if density else None
+    except ValueError as error:
+        raise SimulationError(str(error)) from None
+
+
+def _check_clock(clock_mhz: float) -> None:
+    if not 0 < clock_mhz < math.inf:
+        raise SimulationError(f"must be positive and finite, not {clock_mhz!r}", where="clock_mhz")

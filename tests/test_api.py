@@ -11,7 +11,7 @@ import pytest
 import hwshift
 from hwshift import api
 from hwshift.config import PRESETS
-from hwshift.errors import DataError, NetworkError, QuantizeError
+from hwshift.errors import DataError, NetworkError, QuantizeError, SimulationError, ToolError
 from hwshift.golden.formats import Pow2Format, QFormat
 from hwshift.network.fixed import FixedNetwork
 from hwshift.network.quantize import quantize as quantize_directly
@@ -149,3 +149,26 @@ def test_every_function_is_public_and_documented():
 def test_examples():
     failed, tried = doctest.testmod(api, extraglobs={"hwshift": hwshift})
     assert (failed, tried > 0) == (0, True)
+
+
+@pytest.mark.parametrize(("function", "arguments", "error", "message"), [
+    ("simulate", {"latency": 0}, SimulationError, "latency: 1 is the least, not 0"),
+    ("simulate", {"stalls": 2}, SimulationError, "density of ar must be 0 or more and below 1, not 2"),
+    ("simulate", {"stalls": 0.5, "seed": -1}, SimulationError, "seed: 0 is the least, not -1"),
+    ("simulate", {"clock_mhz": 0}, SimulationError, "clock_mhz: must be positive and finite, not 0"),
+    ("report", {"out": "x", "clock_mhz": float("nan")}, SimulationError,
+     "clock_mhz: must be positive and finite, not nan"),
+    ("verify", {"simulator": "questa"}, ToolError,
+     "simulator: must be None, auto, icarus, verilator, not 'questa'"),
+    ("verify", {"limit": 0, "simulator": None}, DataError, "limit: at least 1 image is needed, not 0"),
+    ("evaluate", {"limit": 0}, DataError, "limit: at least 1 image is needed, not 0"),
+])  # fmt: skip
+def test_values_that_are_refused(network, function, arguments, error, message):
+    with pytest.raises(error, match=f"^{re.escape(message)}$"):
+        getattr(hwshift, function)(network, **arguments)
+
+
+def test_no_image_of_a_data_set_is_refused(network, images):
+    data = hwshift.load_images(network, images)
+    with pytest.raises(DataError, match="^limit: at least 1 image is needed, not 0$"):
+        data.first(0)

@@ -144,6 +144,17 @@ def test_the_bench_imports_cocotb_and_the_standard_library_only(design):
                 assert root in {"cocotb", *(file.stem for file in files), *sys.stdlib_module_names}, file.name
 
 
+def test_bench_without_cocotb_says_so(design):
+    path = os.defpath
+    if shutil.which("cocotb-config", path=path):
+        pytest.skip("cocotb is installed for the whole system")
+    done = subprocess.run(
+        ["make", "-C", design.folder / "tb"], env={"PATH": path}, capture_output=True, text=True
+    )
+    assert done.returncode != 0
+    assert "cocotb-config is not on the path: pip install" in done.stderr
+
+
 def test_bench_passes(copy, simulator):
     done = make(copy, simulator)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -59,7 +59,7 @@ def show_scores(scores: "tuple[Score, ...]", images: int, heading: str) -> None:
         "correct": "top-1 %",
         "correct5": "top-5 %",
         "agreeing": "as float %",
-        "sqnr_db": "output SQNR dB",
+        "sqnr_db": "SQNR dB",
     }
     rows = []
     for score in scores:

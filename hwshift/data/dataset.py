@@ -57,7 +57,8 @@ class Dataset:
         return len(self.images)
 
     def first(self, count: int | None) -> "Dataset":
-        """At most so many images, the first; all if None."""
+        """At most so many images, the first; all if None. Raises `DataError` for less than one."""
+        _check_limit(count)
         if count is None or count >= len(self):
             return self
         labels = None if self.labels is None else self.labels[:count]
@@ -135,8 +136,7 @@ def load_data(
         For a missing, damaged or empty source, an unknown format, or values that do not fit; names the file, the
         value and what is allowed.
     """
-    if limit is not None and limit < 1:
-        raise DataError(f"at least 1 image is needed, not {limit}", where="limit")
+    _check_limit(limit)
     names = None if names is None else tuple(map(str, names))
     if source is None:
         return _noise(shape, limit or 1, seed, names)
@@ -226,6 +226,11 @@ def to_codes(images: np.ndarray, act: QFormat) -> np.ndarray:
         For NaN or infinity.
     """
     return act.floor(images).astype(np.int32)
+
+
+def _check_limit(limit: int | None) -> None:
+    if limit is not None and limit < 1:
+        raise DataError(f"at least 1 image is needed, not {limit}", where="limit")
 
 
 def _noise(shape: tuple[int, int, int], count: int, seed: int, names: tuple[str, ...] | None) -> Dataset:

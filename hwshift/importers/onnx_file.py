@@ -79,10 +79,11 @@ def _add_input(model: ModelProto, builder: Builder, name: str) -> None:
     if len(inputs) != 1:
         raise NetworkError(f"it has {len(inputs)} inputs, one image is read", where=name)
     kind = inputs[0].type.tensor_type
-    shape = [dim.dim_param or dim.dim_value or "?" for dim in kind.shape.dim]
-    if len(shape) != 4 or not all(isinstance(size, int) and size > 0 for size in shape[1:]):
+    shape = [dim.dim_value for dim in kind.shape.dim]
+    if len(shape) != 4 or min(shape[1:]) < 1:
+        sizes = ", ".join(str(dim.dim_param or dim.dim_value or "?") for dim in kind.shape.dim)
         raise NetworkError(
-            f"its input must have the shape (batch, channels, height, width) with fixed sizes, not {shape}",
+            f"its input must have the shape (batch, channels, height, width) with fixed sizes, not ({sizes})",
             where=inputs[0].name,
         )
     if kind.elem_type not in (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16):

@@ -65,7 +65,6 @@ def test_table(files, capsys):
         "as",
         "float",
         "%",
-        "output",
         "SQNR",
         "dB",
         "arithmetic",

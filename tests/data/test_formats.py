@@ -382,3 +382,11 @@ def test_unknown_sources(tmp_path):
     fails("the part must be train or test, not 'all'", file, split="all")
     make.write_idx(tmp_path / "none-images-idx3", np.zeros((0, 6, 6)))
     fails("holds no images", tmp_path / "none-images-idx3")
+
+
+def test_an_archive_without_the_part_asked_for(tmp_path):
+    np.savez(tmp_path / "x.npz", images=np.zeros((1, 2, 2), np.uint8))
+    with pytest.raises(
+        DataError, match=r"has no array of images of the part 'train': \['images'\] are none of "
+    ):
+        open_source(tmp_path / "x.npz", (1, 2, 2), "train")

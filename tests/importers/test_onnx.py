@@ -233,3 +233,12 @@ def test_old_operator_set_is_refused():
     graph.add("Relu", "x")
     with pytest.raises(NetworkError, match="^g: its operator set is version 10, 11 and later are read$"):
         from_onnx(graph.model(opset=10))
+
+
+def test_input_without_fixed_sizes_is_told_with_its_names():
+    graph = Graph()
+    graph.shape = (1, 4, "rows", None)
+    graph.add("Relu", "x")
+    message = r"^x: its input must have the shape \(batch, .*\) with fixed sizes, not \(1, 4, rows, \?\)$"
+    with pytest.raises(NetworkError, match=message):
+        from_onnx(graph.model())
