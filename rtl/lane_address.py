@@ -10,7 +10,7 @@ from hwshift.rtl.instruction import layout_of
 
 __all__ = ["LaneAddress", "lane_pixels", "lane_region", "lane_step"]
 
-COORDINATE = signed(18)
+COORDINATE = signed(isa.COORDINATE_BITS)
 """A row or column of a source map, as far outside it as a step can reach."""
 
 

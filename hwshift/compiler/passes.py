@@ -11,6 +11,7 @@ from hwshift.errors import CompileError
 from hwshift.network.fixed import Activation
 from hwshift.program.isa import COMPUTE, Act
 from hwshift.program.ports import lanes_per_step
+from hwshift.program.ranges import reach_problem
 
 __all__ = ["Piece", "Source", "compute_fields", "descriptor_fields", "pieces_of"]
 
@@ -144,6 +145,9 @@ def compute_fields(
             raise CompileError(
                 f"its {name} is {value}, an instruction holds {item.low}..{item.high}", where=low.layer.name
             )
+    beyond = reach_problem(fields)
+    if beyond:
+        raise CompileError(beyond, where=low.layer.name)
     return fields
 
 

@@ -14,6 +14,7 @@ from functools import cached_property
 __all__ = [
     "BURST_BEATS",
     "COMPUTE",
+    "COORDINATE_BITS",
     "DESCRIPTORS",
     "DESCRIPTOR",
     "ACTIVATION",
@@ -42,6 +43,8 @@ MAGIC = 0x54485348  # "HSHT"
 INSTRUCTION_BYTES = 64
 DESCRIPTORS = 8
 BURST_BEATS = 64
+COORDINATE_BITS = 18
+"""Bits of a row or column of a source map, which may lie outside of it."""
 
 
 class Opcode(IntEnum):

@@ -1,6 +1,6 @@
 """Checks of single instructions: fields, addresses, table places, buffers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -9,10 +9,22 @@ from hwshift.errors import ProgramError
 from hwshift.program.footprint import Footprints
 from hwshift.program.image import Program, Region
 from hwshift.program.instruction import Instruction, encode
-from hwshift.program.isa import INSTRUCTION_BYTES, ISA_VERSION, MAGIC, TOKENS, Act, LoadKind, Opcode
+from hwshift.program.isa import (
+    COORDINATE_BITS,
+    INSTRUCTION_BYTES,
+    ISA_VERSION,
+    LANE_ENTRY,
+    MAGIC,
+    TOKENS,
+    Act,
+    LoadKind,
+    Opcode,
+)
 from hwshift.program.ports import lanes_per_step
 
-__all__ = ["frame_problems", "instruction_problems"]
+__all__ = ["frame_problems", "instruction_problems", "reach_problem"]
+
+_LAST_PIXEL = 0xFFFF  # of a row in the shift buffer
 
 _QUEUE = {Opcode.LOAD: "load", Opcode.COMPUTE: "compute", Opcode.STORE: "store"}
 
@@ -71,6 +83,21 @@ def instruction_problems(item: Instruction, program: Program, state: Footprints)
         yield from problems or _sources(item, config, state)
 
 
+def reach_problem(fields: Mapping[str, int] | Instruction) -> str | None:
+    """What is wrong with how far a COMPUTE walks: beyond the coordinates' bits it would meet the map again."""
+    last = {
+        "row": fields["y0"] + (fields["rows"] - 1) * fields["stride_y"],
+        "column": fields["x0"]
+        + (fields["steps"] - 1) * fields["x_step"]
+        + (fields["out_step"] - 1) * fields["stride_x"],
+    }
+    highest = (1 << COORDINATE_BITS) - 1 - LANE_ENTRY.by_name["dx"].high
+    for what, value in last.items():
+        if value > highest:
+            return f"it reaches source {what} {value}, the last it can count to is {highest}"
+    return None
+
+
 def _transfer(item: Instruction, config: AcceleratorConfig, region: Region) -> Iterator[str]:
     """Rows in memory."""
     beat = config.beat_bytes
@@ -91,6 +118,8 @@ def _map(item: Instruction, config: AcceleratorConfig, slots: int, beats: int) -
     if not (item["width"] and slots):
         yield "width and slots must be at least 1"
         return
+    if item["x0"] + item["width"] - 1 > _LAST_PIXEL:
+        yield f"a row reaches pixel {item['x0'] + item['width'] - 1}, the last is {_LAST_PIXEL}"
     last = (slots - 1) * item["pitch"] + (item["x0"] + item["width"] - 1) // config.sub_banks
     if last >= item["length"]:
         yield f"a row reaches word {last} of a buffer of {item['length']}"
@@ -155,6 +184,9 @@ def _compute(item: Instruction, config: AcceleratorConfig) -> Iterator[str]:
         yield f"{item['ktile_count']} weight tiles are used again for every chunk, the ring holds {config.weight_tiles}"
     if item["chunks"] > 1 and item["chunk_y"] != item["chunk_rows"] * item["stride_y"]:
         yield f"chunk_y must be chunk_rows * stride_y, not {item['chunk_y']}"
+    beyond = reach_problem(item)
+    if beyond:
+        yield beyond
     lanes = lanes_per_step(config.pixels, item["stride_x"])
     if item["out_step"] not in (1, 2, 4) or item["out_step"] > lanes:
         yield f"out_step must be a power of two of at most {lanes} pixels, not {item['out_step']}"
@@ -178,6 +210,8 @@ def _compute(item: Instruction, config: AcceleratorConfig) -> Iterator[str]:
 def _target(item: Instruction, config: AcceleratorConfig, prefix: str) -> Iterator[str]:
     yield from _buffer(item, config, prefix, ("offset", "row_step"))
     x = item["out_x0"] + (item["steps"] - 1) * item["out_step"] + item["last_pixels"] - 1
+    if x > _LAST_PIXEL:
+        yield f"a row reaches pixel {x}, the last is {_LAST_PIXEL}"
     slot = (item["group0"] + item["tiles"] - 1) // config.groups * item[f"{prefix}pitch"]
     if slot + x // config.sub_banks >= item[f"{prefix}length"]:
         yield f"a row reaches word {slot + x // config.sub_banks} of a buffer of {item[f'{prefix}length']}"

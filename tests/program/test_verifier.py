@@ -184,6 +184,7 @@ FAULTS = [
     (STORE, {}, {"width": 1}, "row_beats must be width * slots"),
     (STORE, {}, {"offset": 60000}, "offset must be below the length"),
     (STORE, {}, {"base": 60000}, "do not lie within feature_depth"),
+    (STORE, {}, {"x0": 65535}, "a row reaches pixel"),
     (STORE, {}, {"last_lanes": 1 << 31}, "last_lanes has bits beyond the 8 lanes"),
     (STORE, {}, {"push": 1}, "a store takes"),
     (STORE, {}, {"rows": 1 << 16}, "STORE.rows must lie in 0..65535, not 65536"),
@@ -216,6 +217,9 @@ FAULTS = [
     (COMPUTE, {}, {"act": 3}, "unknown activation"),
     (COMPUTE, {}, {"out_offset": 60000}, "out_offset must be below the length"),
     (COMPUTE, {}, {"out_x0": 60000}, "a row reaches word"),
+    (COMPUTE, {}, {"out_x0": 65535, "steps": 9}, "a row reaches pixel"),
+    (COMPUTE, {}, {"rows": 2000, "stride_y": 200}, "it reaches source row"),
+    (COMPUTE, {}, {"steps": 2000, "x_step": 200}, "it reaches source column"),
     (COMPUTE, {}, {"push": 8}, "a compute takes"),
 ]
 
