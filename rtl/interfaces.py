@@ -5,6 +5,7 @@ from amaranth.lib import data
 
 from hwshift.config import AcceleratorConfig
 from hwshift.golden.formats import Pow2Format
+from hwshift.program.isa import COORDINATE_BITS
 
 __all__ = [
     "acc_shape",
@@ -19,6 +20,8 @@ __all__ = [
     "write_request",
 ]
 
+COORDINATE = signed(COORDINATE_BITS)
+"""A row or column of a source map, as far outside it as a step can reach."""
 WORD = 16
 """Bits of a word address or offset in the shift buffer (see the instruction set)."""
 SUM = WORD + 1
@@ -61,8 +64,8 @@ def step_layout(config: AcceleratorConfig) -> data.StructLayout:
         {
             # reading: stages 1 to 5
             "lane_row": _index(config.lane_rows),
-            "y": signed(18),
-            "x": signed(18),
+            "y": COORDINATE,
+            "x": COORDINATE,
             "offset": SUM,
             "base": WORD,
             "length": WORD,

@@ -1,17 +1,15 @@
 """Where the pixels of one lane lie: range checks and port A addresses."""
 
-from amaranth import Module, Mux, Signal, Value, signed
+from amaranth import Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hwshift.config import AcceleratorConfig
 from hwshift.program import isa
 from hwshift.rtl.instruction import layout_of
+from hwshift.rtl.interfaces import COORDINATE
 
 __all__ = ["LaneAddress", "lane_pixels", "lane_region", "lane_step"]
-
-COORDINATE = signed(isa.COORDINATE_BITS)
-"""A row or column of a source map, as far outside it as a step can reach."""
 
 
 def _word_bits(config: AcceleratorConfig) -> int:

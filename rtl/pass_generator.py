@@ -1,6 +1,6 @@
 """Pass generator: COMPUTE instructions to passes, ahead of the sequencer."""
 
-from amaranth import Array, C, Module, Mux, Shape, Signal, signed
+from amaranth import Array, C, Module, Mux, Shape, Signal
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -8,7 +8,7 @@ from hwshift.config import AcceleratorConfig
 from hwshift.program import isa
 from hwshift.program.isa import Opcode, Token
 from hwshift.rtl.instruction import INSTRUCTION, layout_of
-from hwshift.rtl.interfaces import WORD, act_shape
+from hwshift.rtl.interfaces import COORDINATE, WORD, act_shape
 
 __all__ = ["PassGenerator", "bounds_layout", "ktile_write", "pass_layout", "wrap"]
 
@@ -61,7 +61,7 @@ def pass_layout(config: AcceleratorConfig) -> data.StructLayout:
             "length": WORD,
             "row_step": WORD,
             "lane_row": 12,
-            "y": signed(18),
+            "y": COORDINATE,
             "rows": 16,
             "first": 1,
             "last": 1,
@@ -155,7 +155,7 @@ class PassGenerator(wiring.Component):
         self._k, self._chunk, self._tile = Signal(16), Signal(16), Signal(16)
         self._base = Signal(16)  # first k-tile entry of the current output tile
         self._rows_left = Signal(16)
-        self._y = Signal(signed(18))
+        self._y = Signal(COORDINATE)
         self._out_slot, self._res_slot = Signal(WORD), Signal(WORD)
         self._group = Signal(4)
 

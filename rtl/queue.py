@@ -13,7 +13,22 @@ def _next(pointer: Signal, depth: int) -> Mux:
     return Mux(pointer == depth - 1, 0, pointer + 1)
 
 
-class Queue(wiring.Component):
+class _Fifo(wiring.Component):
+    """What both queues are from outside."""
+
+    def __init__(self, shape: ShapeLike, depth: int) -> None:
+        if not isinstance(depth, int) or depth < 2:
+            raise ValueError(f"depth must be an integer of 2 or more, not {depth!r}")
+        self._shape, self._depth = shape, depth
+        super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(shape))})
+
+    @property
+    def depth(self) -> int:
+        """Entries its memory holds."""
+        return self._depth
+
+
+class Queue(_Fifo):
     """A FIFO in registers or distributed RAM.
 
     Latency 1: an entry pushed in cycle t can be popped from t + 1 on. One push and one pop per cycle. A pop in
@@ -32,17 +47,6 @@ class Queue(wiring.Component):
     """
 
     latency = 1
-
-    def __init__(self, shape: ShapeLike, depth: int) -> None:
-        if not isinstance(depth, int) or depth < 2:
-            raise ValueError(f"depth must be an integer of 2 or more, not {depth!r}")
-        self._shape, self._depth = shape, depth
-        super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(shape))})
-
-    @property
-    def depth(self) -> int:
-        """Entries it holds."""
-        return self._depth
 
     def elaborate(self, _platform: object) -> Module:
         m = Module()
@@ -64,7 +68,7 @@ class Queue(wiring.Component):
         return m
 
 
-class BlockQueue(wiring.Component):
+class BlockQueue(_Fifo):
     """A FIFO in block RAM that reads ahead into the memory's output register.
 
     Latency 2: an entry pushed into an empty queue in cycle t can be popped from t + 2 on. One push and one pop
@@ -84,17 +88,6 @@ class BlockQueue(wiring.Component):
     """
 
     latency = 2
-
-    def __init__(self, shape: ShapeLike, depth: int) -> None:
-        if not isinstance(depth, int) or depth < 2:
-            raise ValueError(f"depth must be an integer of 2 or more, not {depth!r}")
-        self._shape, self._depth = shape, depth
-        super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(shape))})
-
-    @property
-    def depth(self) -> int:
-        """Entries the memory holds."""
-        return self._depth
 
     def elaborate(self, _platform: object) -> Module:
         m = Module()

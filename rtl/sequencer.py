@@ -1,6 +1,6 @@
 """Sequencer: passes to steps, at most one per cycle, and the cause of every cycle without one."""
 
-from amaranth import Cat, Module, Mux, Signal, signed
+from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -8,7 +8,7 @@ from hwshift.config import AcceleratorConfig
 from hwshift.program.counters import Cause
 from hwshift.program.isa import Token
 from hwshift.rtl.delay import delay
-from hwshift.rtl.interfaces import WORD, step_layout
+from hwshift.rtl.interfaces import COORDINATE, WORD, step_layout
 from hwshift.rtl.pass_generator import pass_layout, wrap
 from hwshift.timing import timing
 
@@ -138,9 +138,9 @@ class Sequencer(wiring.Component):
     def _walk_source(self, m: Module) -> None:
         """Row offset, y, x and accumulator index; a pass starts from its own fields."""
         current = self._current
-        offset, y = Signal(WORD), Signal(signed(18))
-        x, index = Signal(signed(18)), Signal(self.step.acc.shape())
-        moved_offset, moved_y, moved_x = Signal(WORD), Signal(signed(18)), Signal(signed(18))
+        offset, y = Signal(WORD), Signal(COORDINATE)
+        x, index = Signal(COORDINATE), Signal(self.step.acc.shape())
+        moved_offset, moved_y, moved_x = Signal(WORD), Signal(COORDINATE), Signal(COORDINATE)
         m.d.comb += [
             moved_offset.eq(Mux(self._first_step, current.offset, offset)),
             moved_y.eq(Mux(self._first_step, current.y, y)),

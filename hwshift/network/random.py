@@ -15,10 +15,10 @@ from hwshift.network.checks import Padding, Pair, Shape
 from hwshift.network.graph import Network, Node
 from hwshift.network.shifts import contiguous_shifts, modulo_shifts
 
-__all__ = ["csc_network", "mixed_network"]
+__all__ = ["NetworkBuilder", "csc_network", "mixed_network"]
 
 
-class _Builder:
+class NetworkBuilder:
     """Adds nodes and tracks each map's shape and mean square."""
 
     def __init__(self, seed: int, channels: int, height: int, width: int) -> None:
@@ -134,7 +134,7 @@ def csc_network(
     Network
         Nodes ``stem_conv``, ``stem_bn``, ``stem``, ``m0_conv1``, ..., ``m0``, ..., ``pool``, ``classifier``.
     """
-    build = _Builder(seed, in_channels, height, width)
+    build = NetworkBuilder(seed, in_channels, height, width)
     generate = {"modulo": modulo_shifts, "contiguous": contiguous_shifts}[shifts]
     build.conv("stem_conv", "input", channels, (3, 3))
     last = build.relu("stem", build.norm("stem_bn", "stem_conv"))
@@ -163,7 +163,7 @@ def mixed_network(seed: int = 0) -> Network:
     borders, a concatenation, a shuffle, a clamp, and a BatchNorm and a ReLU that stand alone. The input is
     3 x 18 x 17.
     """
-    build = _Builder(seed, 3, 18, 17)
+    build = NetworkBuilder(seed, 3, 18, 17)
     build.conv("stem", "input", 12, (3, 3), bias=True)
     build.relu("stem_relu", "stem")
     build.conv("grouped", "stem_relu", 12, (3, 3), groups=3, dilation=(2, 2))

@@ -13,7 +13,7 @@ from hwshift.network import ops
 from hwshift.network.bind import bind
 from hwshift.network.graph import Network
 from hwshift.network.quantize import quantize
-from hwshift.network.random import _Builder
+from hwshift.network.random import NetworkBuilder
 from hwshift.network.shifts import modulo_shifts
 from hwshift.program.expected import launch_of
 from hwshift.program.isa import LoadKind, Opcode
@@ -145,7 +145,7 @@ def _network(rng: np.random.Generator) -> Network:
     """A few layers on maps of a few pixels; a layer that does not fit its input is left out."""
     seed = int(rng.integers(1 << 30))
     size = (int(rng.integers(1, 6)), int(rng.integers(1, 9)), int(rng.integers(1, 13)))
-    build = _Builder(seed, *size)
+    build = NetworkBuilder(seed, *size)
     maps = ["input"]
     for index in range(int(rng.integers(3, 8))):
         source = maps[-1] if rng.random() < 0.7 else maps[rng.integers(len(maps))]
@@ -159,29 +159,29 @@ def _network(rng: np.random.Generator) -> Network:
     return build.network(f"drawn-{seed}")
 
 
-def _conv(build: _Builder, name: str, source: str, rng: np.random.Generator) -> str:
+def _conv(build: NetworkBuilder, name: str, source: str, rng: np.random.Generator) -> str:
     kernel = (int(rng.integers(1, 4)), int(rng.integers(1, 4)))
     stride, dilation = int(rng.choice([1, 1, 2, 3, 4])), int(rng.integers(1, 3))
     out = int(rng.integers(1, 13))
     return build.conv(name, source, out, kernel, stride=stride, dilation=(dilation, dilation), bias=True)
 
 
-def _pointwise(build: _Builder, name: str, source: str, rng: np.random.Generator) -> str:
+def _pointwise(build: NetworkBuilder, name: str, source: str, rng: np.random.Generator) -> str:
     return build.conv(name, source, int(rng.integers(1, 20)))
 
 
-def _depthwise(build: _Builder, name: str, source: str, rng: np.random.Generator) -> str:
+def _depthwise(build: NetworkBuilder, name: str, source: str, rng: np.random.Generator) -> str:
     channels = build.shapes[source][0]
     return build.conv(name, source, channels, (3, 1), groups=channels, stride=int(rng.integers(1, 3)))
 
 
-def _shifted(build: _Builder, name: str, source: str, rng: np.random.Generator) -> str:
+def _shifted(build: NetworkBuilder, name: str, source: str, rng: np.random.Generator) -> str:
     shift = ops.SpatialShift(modulo_shifts(build.shapes[source][0]), int(rng.integers(1, 3)))
     moved = build.add(f"{name}_shift", shift, source)
     return build.conv(name, moved, int(rng.integers(1, 13)), stride=int(rng.integers(1, 3)))
 
 
-def _residual(build: _Builder, name: str, source: str, rng: np.random.Generator) -> str:
+def _residual(build: NetworkBuilder, name: str, source: str, rng: np.random.Generator) -> str:
     last = build.conv(f"{name}_conv", source, build.shapes[source][0], (1, int(rng.choice([1, 3]))))
     after = [None, ops.ReLU(), ops.Clamp(-0.3, 1.0)]
     for part in ("first", "sum", "second"):
@@ -193,7 +193,7 @@ def _residual(build: _Builder, name: str, source: str, rng: np.random.Generator)
     return last
 
 
-def _pool(build: _Builder, name: str, source: str, rng: np.random.Generator) -> str:
+def _pool(build: NetworkBuilder, name: str, source: str, rng: np.random.Generator) -> str:
     stride = (int(rng.integers(1, 3)), int(rng.integers(1, 4)))
     if rng.random() < 0.5:
         return build.add(name, ops.MaxPool((2, 3), stride, (1, 1, 1, 1)), source)
@@ -201,12 +201,12 @@ def _pool(build: _Builder, name: str, source: str, rng: np.random.Generator) -> 
     return build.add(name, ops.AveragePool((2, 2), stride, (1, 1, 1, 1), include_border=border), source)
 
 
-def _joined(build: _Builder, name: str, source: str, rng: np.random.Generator) -> str:
+def _joined(build: NetworkBuilder, name: str, source: str, rng: np.random.Generator) -> str:
     others = [key for key, shape in build.shapes.items() if shape[1:] == build.shapes[source][1:]]
     return build.add(name, ops.Concat(), source, others[rng.integers(len(others))])
 
 
-def _linear(build: _Builder, name: str, source: str, rng: np.random.Generator) -> str:
+def _linear(build: NetworkBuilder, name: str, source: str, rng: np.random.Generator) -> str:
     return build.linear(name, source, int(rng.integers(1, 9)))
 
 
