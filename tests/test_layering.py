@@ -16,6 +16,7 @@ LAYERS = [
         "hwshift.config",
         "hwshift.timing",
         "hwshift.network",
+        "hwshift.exporters",
         "hwshift.importers",
         "hwshift.zoo",
         "hwshift.data",
