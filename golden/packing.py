@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwshift.golden.formats import Arithmetic, QFormat
-from hwshift.golden.vector import ROWS
+from hwshift.golden.blocks import ROWS
 from hwshift.network.checks import Shape
-from hwshift.network.fixed import Conv, FixedWeights
+from hwshift.network.fixed import Conv, FixedWeights, Pool
 
-__all__ = ["PackedWeights", "Terms", "is_direct", "pack_weights", "taps_of"]
+__all__ = ["PackedWeights", "Terms", "pack_average", "pack_weights", "taps_of"]
 
 _DIRECT = 4  # groups with fewer outputs than this are done channel by channel
 
@@ -64,6 +64,10 @@ class PackedWeights:
     ints : ndarray of int64 or None
         [factor, right, sign] in the same order, where exact integers need more than the 32 bits of ``reals``.
     exact : bool
+    direct : bool
+        Channel by channel.
+    shared : bool
+        All outputs have the same weights, which are there once.
     largest : float
         Largest sum of magnitudes of an output: integers in units of which every partial sum is one.
     weights, terms : int
@@ -74,6 +78,8 @@ class PackedWeights:
     reals: np.ndarray
     ints: np.ndarray | None
     exact: bool
+    direct: bool
+    shared: bool
     largest: float
     weights: int = -1
     terms: int = -1
@@ -81,11 +87,6 @@ class PackedWeights:
     def place(self, weights: int, terms: int) -> None:
         """Remember where they begin."""
         self.weights, self.terms = weights, terms
-
-
-def is_direct(op: Conv) -> bool:
-    """Whether groups have too few outputs for blocks, as in a depthwise convolution."""
-    return len(op.weights.values) // op.groups < _DIRECT
 
 
 def taps_of(conv: Conv) -> np.ndarray:
@@ -120,16 +121,29 @@ def pack_weights(op: Conv, source: Shape, target: Shape, arithmetic: Arithmetic)
         taps[group, k, 1:] = 0  # a tap that reads nothing but zeros needs no margin
         factor[group, :, k] = real[group, :, k] = 0
     exact = arithmetic.exact
-    order = _rows if is_direct(op) else _blocks
-    narrow = exact and not is_direct(op) and np.abs(factor).max(initial=0) < 1 << 31
+    direct = len(op.weights.values) // op.groups < _DIRECT
+    order = _rows if direct else _blocks
+    narrow = exact and not direct and np.abs(factor).max(initial=0) < 1 << 31
     largest = np.maximum(np.abs(real), np.abs(factor)) if isinstance(arithmetic.weights, QFormat) else np.abs(real)
     return PackedWeights(
         taps,
         order([real] if exact else [real, sign]),
         None if narrow else order([factor, right, sign]),
         exact,
+        direct,
+        False,
         float(largest.sum(axis=2).max()),
     )
+
+
+def pack_average(op: Pool, channels: int, guard: int) -> PackedWeights:
+    """The sum of a pool's windows as taps of weight 1, on the grid with ``guard`` more bits."""
+    dy, dx = (axis.ravel() - op.padding[i] for i, axis in enumerate(np.indices(op.kernel)))
+    taps = np.empty((channels, dy.size, 3), np.int64)
+    taps[..., 0], taps[..., 1], taps[..., 2] = np.arange(channels)[:, None], dy, dx
+    weight = np.full(dy.size, 1 << guard, np.int64)
+    terms = np.concatenate([weight, np.zeros_like(weight), np.ones_like(weight)])
+    return PackedWeights(taps, weight.astype(np.float64), terms, True, True, True, float(weight.sum()))
 
 
 def _never_inside(taps: np.ndarray, stride: tuple[int, int], source: Shape, target: Shape) -> np.ndarray:

@@ -10,14 +10,16 @@ from functools import cached_property
 
 import numpy as np
 
+from hwshift.golden.engine import read_map
 from hwshift.golden.epilogue import activation_range
 from hwshift.golden.formats import Arithmetic, QFormat
 from hwshift.golden.layout import Geometry, Region
-from hwshift.golden.packing import PackedWeights, is_direct, pack_weights, taps_of
+from hwshift.golden.packing import PackedWeights, pack_average, pack_weights
+from hwshift.golden.rows import FULL, PLAIN
 from hwshift.golden.scale import GATE_SHIFT, average_scale
 from hwshift.golden.sigmoid import SIGMOID_ENTRIES, sigmoid_table
 from hwshift.golden.steps import CONVOLVE, COPY, DIRECT, NORM, POOL, SCALE, SHIFT, STEP, SUM, UPSAMPLE
-from hwshift.golden.vector import COLUMNS, ROWS
+from hwshift.golden.blocks import COLUMNS, ROWS
 from hwshift.network import fixed
 from hwshift.network.layer_formats import LayerFormats, layer_formats
 
@@ -26,8 +28,10 @@ __all__ = ["Plan", "Recipe", "View"]
 _CUT = 24  # bits below which a scale works on the lower part of a float64 accumulator
 _PANEL_BYTES = 1 << 18  # packed pixels that stay in a core's cache
 _PANELS = 8
+_WINDOW = 64  # positions of an average that is done tap by tap
 _PARTS = 8  # per thread, so that no thread waits long
 _WORTH = 1 << 18  # multiplications that are worth a part of their own
+_PRODUCT, _FINISH, _SCATTER, _PACK, _GATHER = 1, 20, 40, 5, 25  # what a pixel costs, in products
 
 
 class Tables:
@@ -59,11 +63,10 @@ class View:
     geometry: Geometry
     maps: tuple[int, ...]
 
-    def read(self, memory: np.ndarray) -> np.ndarray:
-        """The map: ndarray of int32, shape (images, channels, height, width)."""
+    def read(self, memory: np.ndarray, out: np.ndarray) -> None:
+        """Copy the map into ``out``: ndarray of int32, shape (images, channels, height, width)."""
         g = self.geometry
-        values = memory[self.planes[:, None] + g.positions()[None]]
-        return values.reshape(len(self.planes), g.images, g.height, g.width).swapaxes(0, 1)
+        read_map(memory, self.planes, g.first, g.image_step, g.pitch, out)
 
 
 class Recipe:
@@ -83,10 +86,15 @@ class Recipe:
         weights, terms = Tables(np.float64), Tables(np.int64)
         self.packed: dict[str, PackedWeights] = {}
         for layer in network.layers:
+            source = None if not layer.inputs else self.shapes[layer.inputs[0]]
             if isinstance(layer.op, fixed.Conv):
-                packed = pack_weights(layer.op, self.shapes[layer.inputs[0]], layer.shape, arithmetic)
-                packed.place(weights.add(packed.reals), -1 if packed.ints is None else terms.add(packed.ints))
-                self.packed[layer.name] = packed
+                packed = pack_weights(layer.op, source, layer.shape, arithmetic)
+            elif isinstance(layer.op, fixed.Pool) and _is_direct_average(layer.op, source):
+                packed = pack_average(layer.op, source[0], arithmetic.guard)
+            else:
+                continue
+            packed.place(weights.add(packed.reals), -1 if packed.ints is None else terms.add(packed.ints))
+            self.packed[layer.name] = packed
         self.weights, self.terms = weights.array(), terms.array()
 
     @cached_property
@@ -104,7 +112,7 @@ class Recipe:
         for layer in self.network.layers:
             size = layer.shape[1:]
             found.setdefault(size, (0, 0))
-            if isinstance(layer.op, fixed.Conv):
+            if layer.name in self.packed:
                 source = self.shapes[layer.inputs[0]][1:]
                 taps = self.packed[layer.name].taps
                 reach = [
@@ -229,7 +237,7 @@ class Plan:
             case fixed.Input():
                 step["kind"] = COPY
             case fixed.Conv():
-                self._convolution(step, layer, layer.op)
+                self._taps(step, layer, layer.op)
             case fixed.Pool():
                 self._pool(step, layer, layer.op)
             case fixed.Sum():
@@ -237,7 +245,7 @@ class Plan:
             case fixed.ChannelScale():
                 self._gates(step, layer)
             case fixed.InstanceNorm():
-                step |= {"kind": NORM, "up": self.recipe.arithmetic.guard}
+                step |= {"kind": NORM, "up": self.recipe.arithmetic.guard, "largest": math.inf}
             case fixed.Shift():
                 step |= {"kind": SHIFT, "offsets": self._ints.add(layer.op.offsets)}
             case fixed.Upsample():
@@ -249,33 +257,41 @@ class Plan:
     def _reads(self, step: dict, layer: fixed.FixedLayer) -> None:
         source = self.views[layer.inputs[0]]
         g = source.geometry
+        maps = list(dict.fromkeys(number for name in layer.inputs for number in self.views[name].maps))
         step |= {
-            "source": self._ints.add(source.planes), "sources": self._ints.add(list(source.maps)),
-            "source_count": len(source.maps),
+            "source": self._ints.add(source.planes), "sources": self._ints.add(maps), "source_count": len(maps),
             "in_height": g.height, "in_width": g.width, "in_first": g.first, "in_pitch": g.pitch,
             "in_step": g.image_step,
         }  # fmt: skip
 
-    def _convolution(self, step: dict, layer: fixed.FixedLayer, op: fixed.Conv) -> None:
+    def _taps(self, step: dict, layer: fixed.FixedLayer, op: fixed.Conv | fixed.Pool) -> None:
+        """A sum over taps: convolution, or average over a small window."""
         packed = self.recipe.packed[layer.name]
         source, target = self.views[layer.inputs[0]], self.views[layer.name].geometry
-        g = source.geometry
-        taps = packed.taps
+        g, taps = source.geometry, packed.taps
+        groups, count = taps.shape[:2]
         step |= {
-            "kind": DIRECT if is_direct(op) else CONVOLVE, "groups": op.groups,
-            "per_group": layer.shape[0] // op.groups, "taps": taps.shape[1],
+            "kind": DIRECT if packed.direct else CONVOLVE, "groups": groups, "per_group": layer.shape[0] // groups,
+            "taps": count,
             "tap_at": self._ints.add(source.planes[taps[..., 0]] + taps[..., 1] * g.pitch + taps[..., 2]),
             "weights": packed.weights, "terms": packed.terms, "exact": packed.exact, "largest": packed.largest,
+            "weights_step": packed.reals.size // layer.shape[0] if packed.direct and not packed.shared else 0,
+            "terms_step": 3 * count if packed.direct and not packed.shared else 0,
         }  # fmt: skip
         self._positions(step, g, target, op.stride, step["per_group"])
         if step["kind"] == CONVOLVE:
             self._parts(step)
 
-    def _positions(self, step: dict, source: Geometry, target: Geometry, stride: tuple[int, int], outputs: int) -> None:
+    def _positions(
+        self, step: dict, source: Geometry, target: Geometry, stride: tuple[int, int], outputs: int
+    ) -> None:
         """Gaps are computed too where that costs less than to look every position up."""
-        same = source == target and stride == (1, 1)
-        work = outputs / (2 * COLUMNS / 3)
-        linear = same and target.count * (work + 0.4) <= target.pixels * (work + 1.5)
+        linear = False
+        if source == target and stride == (1, 1):
+            product = outputs * (step["taps"] * _PRODUCT + _FINISH)
+            in_gaps = -(-target.count // COLUMNS) * (product + step["taps"] * _PACK)
+            looked_up = -(-target.pixels // COLUMNS) * (product + outputs * _SCATTER + step["taps"] * _GATHER)
+            linear = in_gaps <= looked_up
         step |= {"linear": int(linear), "count": target.count if linear else target.pixels}
         if linear:
             step["mask"] = self._reals.add(_padded(target.inside))
@@ -299,25 +315,29 @@ class Plan:
         step |= {"panels": panels, "splits": splits, "parts": step["groups"] * -(-whole // panels) * splits}
 
     def _pool(self, step: dict, layer: fixed.FixedLayer, op: fixed.Pool) -> None:
-        fmt = self.recipe.formats[layer.name].inputs[0]
+        if layer.name in self.recipe.packed:
+            self._taps(step, layer, op)
+            return
+        fmt, guard = self.recipe.formats[layer.name].inputs[0], self.recipe.arithmetic.guard
         step |= {
             "kind": POOL, "kernel_y": op.kernel[0], "kernel_x": op.kernel[1], "stride_y": op.stride[0],
             "stride_x": op.stride[1], "top": op.padding[0], "left": op.padding[1],
-            "maximum": int(op.kind == "max"), "outside": fmt.min if op.kind == "max" else 0,
-            "up": self.recipe.arithmetic.guard,
+            "maximum": int(op.kind == "max"), "outside": fmt.min if op.kind == "max" else 0, "up": guard,
+            "largest": math.ldexp(1 if op.kind == "max" else op.kernel[0] * op.kernel[1], guard),
         }  # fmt: skip
 
     def _sum(self, step: dict, layer: fixed.FixedLayer) -> None:
         formats, guard = self.recipe.formats[layer.name], self.recipe.arithmetic.guard
         ups = [guard + formats.fraction - fmt.n for fmt in formats.inputs]
-        step |= {"kind": SUM, "up": ups[0]}
+        step |= {"kind": SUM, "up": ups[0], "largest": sum(math.ldexp(1, up) for up in ups)}
         if len(layer.inputs) > 1:
             step |= {"second": self._ints.add(self.views[layer.inputs[1]].planes), "second_up": ups[1]}
 
     def _gates(self, step: dict, layer: fixed.FixedLayer) -> None:
         gate = self.views[layer.inputs[1]]
         step |= {
-            "kind": SCALE, "up": self.recipe.arithmetic.guard, "second": self._ints.add(gate.planes),
+            "kind": SCALE, "up": self.recipe.arithmetic.guard,
+            "largest": math.ldexp(1, self.recipe.arithmetic.guard), "second": self._ints.add(gate.planes),
             "gate_first": gate.geometry.first, "gate_step": gate.geometry.image_step,
             "gate_up": GATE_SHIFT - self.recipe.formats[layer.name].inputs[1].n,
         }  # fmt: skip
@@ -346,7 +366,7 @@ class Plan:
         beyond = self.recipe.arithmetic.guard + formats.excess
         m, t = epilogue.m.astype(np.float64), (epilogue.s + beyond).astype(np.float64)
         if step["kind"] == SCALE:
-            t[:] = GATE_SHIFT + beyond
+            m[:], t[:] = 0, GATE_SHIFT + beyond  # the gates are m
         if isinstance(layer.op, fixed.Pool) and layer.op.kind == "avg":
             counts = pool_counts(self.recipe.shapes[layer.inputs[0]][1:], layer.op)
             sizes, index = np.unique(counts, return_inverse=True)
@@ -354,10 +374,10 @@ class Plan:
             pairs = np.array([average_scale(int(size), digits) for size in sizes]) + [0, beyond]
             m[:], t[:] = pairs[0]
             if len(sizes) > 1:
-                step["pixel_scales"] = self._ints.add(pairs[index])
+                step |= {"pixel_scales": self._ints.add(pairs[index]), "largest": math.inf}
         k = np.minimum(t, _CUT)
         values = [m, 2.0**k, 2.0**-k, 2.0 ** (k - t), epilogue.b, t]
-        step |= {"parameters": self._reals.add(np.stack(values, axis=1)), "scaled": int((m != 1).any())}
+        step |= {"parameters": self._reals.add(np.stack(values, axis=1)), "scale": FULL if (m != 1).any() else PLAIN}
 
 
 def pool_counts(extent: tuple[int, int], pool: fixed.Pool) -> np.ndarray:
@@ -376,6 +396,13 @@ def pool_counts(extent: tuple[int, int], pool: fixed.Pool) -> np.ndarray:
             first, last = np.clip(first, 0, extent[axis]), np.clip(last, 0, extent[axis])
         inside.append(last - first)
     return np.outer(*inside).ravel().astype(np.int64)
+
+
+def _is_direct_average(op: fixed.Pool, source: tuple[int, int, int]) -> bool:
+    """Whether a pool is an average with one divisor over a window of few enough positions to list them."""
+    if op.kind == "max" or op.kernel[0] * op.kernel[1] > _WINDOW:
+        return False
+    return len(np.unique(pool_counts(source[1:], op))) == 1
 
 
 def _renamed(op: fixed.Concat | fixed.Shuffle | fixed.Slice, inputs: list[np.ndarray]) -> np.ndarray:

@@ -72,7 +72,8 @@ class _Context:
         recipe = self.plan.recipe
         layer, formats = recipe.network.layer(name), recipe.formats[name]
         assert isinstance(layer.op, InstanceNorm)
-        source = np.ascontiguousarray(self.plan.views[layer.inputs[0]].read(self.memory))
+        source = np.empty((self.plan.images, *recipe.shapes[layer.inputs[0]]), np.int32)
+        self.plan.views[layer.inputs[0]].read(self.memory, source)
         guard, digits = recipe.arithmetic.guard, recipe.arithmetic.scale_digits
         m, s, b = norm_scales(source, layer.op, formats.inputs[0], formats.output, guard, digits)
         self.scales[:, : m.shape[1]] = np.stack([m, s + guard + formats.excess, b], axis=2)
@@ -106,7 +107,7 @@ class Runner:
         name = self.recipe.network.output.name
 
         def use(context: _Context, first: int, count: int) -> None:
-            out[first : first + count] = context.plan.views[name].read(context.memory)
+            context.plan.views[name].read(context.memory, out[first : first + count])
 
         self._blocks(x, threads, False, use)
 
@@ -117,7 +118,7 @@ class Runner:
 
         def use(context: _Context, first: int, count: int) -> None:
             for name, data in maps.items():
-                data[first : first + count] = context.plan.views[name].read(context.memory)
+                context.plan.views[name].read(context.memory, data[first : first + count])
             with self._lock:
                 for name, number in zip(context.plan.names, context.saturated.sum(axis=0).tolist(), strict=True):
                     if name in saturated:

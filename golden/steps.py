@@ -47,6 +47,7 @@ _INTS = {
     "taps": "of a group",
     "tap_at": "ints: (groups, taps) arena index of what a tap reads for position 0",
     "weights": "reals: CONVOLVE (groups, blocks, [factor, sign], taps, ROWS); DIRECT (outputs, [factor, sign], taps)",
+    "weights_step": "DIRECT: from one output's weights to the next's", "terms_step": "the same for its terms",
     "terms": "ints: the same order, [factor, right, sign]: what integers need beyond exact 32-bit weights",
     "exact": "terms lose nothing",
     "linear": "source and target have one geometry: position p reads p + constant",
@@ -67,7 +68,7 @@ _INTS = {
     "offsets": "ints: (dy, dx) per channel of a spatial shift",
     # epilogue
     "parameters": "reals: (channels, PARAMETERS)",
-    "scaled": "any m is not 1",
+    "scale": "how sums are scaled, unless in integers: PLAIN or FULL",
     "pixel_scales": "ints: (m, t) per output pixel of an image, for averages that leave out the border",
     "table": "ints: the first activation as a table of a sigmoid",
     "residual_table": "ints: the second",
@@ -77,7 +78,7 @@ _REALS = {
     "floor": "the range of the first activation", "ceiling": "",
     "residual_floor": "of the second", "residual_ceiling": "",
     "residual_factor": "power of two that aligns the residual",
-    "largest": "largest sum of |weights| of an output: times the largest |input| it bounds every sum",
+    "largest": "times the largest |input| it bounds every sum: largest sum of |weights| of an output",
     "table_scale": "codes of the output to entries of the table",
 }  # fmt: skip
 

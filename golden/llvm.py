@@ -1,0 +1,152 @@
+"""Pieces of LLVM code that the vector kernels are made of, and the counters that threads share."""
+
+from typing import Any
+
+import llvmlite.binding
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+__all__ = [
+    "FLOATS",
+    "I32",
+    "I64",
+    "INTEGERS",
+    "LANES",
+    "Loop",
+    "VECTORS",
+    "address",
+    "call",
+    "fetch_add",
+    "gather",
+    "load",
+    "read_shared",
+    "spread",
+    "store",
+    "zeros",
+]
+
+LANES = 8 if llvmlite.binding.get_host_cpu_features().get("avx512f") else 4
+"""Values of 64 bits in a vector register."""
+VECTORS = 3
+"""Vectors in a row of pixels."""
+
+I32, I64 = ir.IntType(32), ir.IntType(64)
+FLOATS, INTEGERS = ir.VectorType(ir.DoubleType(), LANES), ir.VectorType(I64, LANES)
+
+
+class Loop:
+    """A loop that counts from 0 and keeps values in registers; the builder is left in its body.
+
+    Parameters
+    ----------
+    builder : IRBuilder
+    count : Value
+    initial : list of Value
+        What the kept values start as.
+
+    Members
+    -------
+    index : Value
+    values : list of Value
+    """
+
+    def __init__(self, builder: ir.IRBuilder, count: ir.Value, initial: list[ir.Value]) -> None:
+        self.builder = builder
+        entry = builder.block
+        self._head, body, self._done = (builder.append_basic_block(f"loop.{x}") for x in ("head", "body", "done"))
+        builder.branch(self._head)
+        builder.position_at_end(self._head)
+        self.index = builder.phi(I64)
+        self.index.add_incoming(I64(0), entry)
+        self.values = [builder.phi(value.type) for value in initial]
+        for phi, value in zip(self.values, initial, strict=True):
+            phi.add_incoming(value, entry)
+        builder.cbranch(builder.icmp_signed("<", self.index, count), body, self._done)
+        builder.position_at_end(body)
+
+    def close(self, updated: list[ir.Value]) -> None:
+        """End the body with the new values; the builder goes on behind the loop, where `values` are the last."""
+        builder = self.builder
+        for phi, value in zip(self.values, updated, strict=True):
+            phi.add_incoming(value, builder.block)
+        self.index.add_incoming(builder.add(self.index, I64(1)), builder.block)
+        builder.branch(self._head)
+        builder.position_at_end(self._done)
+
+
+def zeros(vector: ir.VectorType) -> ir.Value:
+    """A vector of zeros."""
+    return ir.Constant(vector, [0] * LANES)
+
+
+def address(context: Any, builder: ir.IRBuilder, signature: Any, args: Any, i: int, at: ir.Value) -> ir.Value:
+    """Pointer to element ``at`` of argument ``i``, a one-dimensional array."""
+    data = context.make_array(signature.args[i])(context, builder, args[i]).data
+    return builder.gep(data, [at])
+
+
+def spread(builder: ir.IRBuilder, scalar: ir.Value) -> ir.Value:
+    """A vector whose elements are all ``scalar``."""
+    vector = ir.VectorType(scalar.type, LANES)
+    empty = ir.Constant(vector, ir.Undefined)
+    one = builder.insert_element(empty, scalar, I32(0))
+    return builder.shuffle_vector(one, empty, ir.Constant(ir.VectorType(I32, LANES), [0] * LANES))
+
+
+def call(builder: ir.IRBuilder, name: str, *values: ir.Value) -> ir.Value:
+    """An LLVM intrinsic on float vectors."""
+    kind = ir.FunctionType(FLOATS, [FLOATS] * len(values))
+    function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.{name}.v{LANES}f64")
+    return builder.call(function, values)
+
+
+def load(builder: ir.IRBuilder, base: ir.Value, at: ir.Value | int) -> ir.Value:
+    """The vector of LANES elements that begins ``at`` elements behind ``base``."""
+    where, vector = _vector(builder, base, at)
+    value = builder.load(where)
+    value.align = 4 if vector.element == I32 else 8
+    return value
+
+
+def gather(builder: ir.IRBuilder, base: ir.Value, where: ir.Value, v: int) -> ir.Value:
+    """Vector ``v`` of a row of int32: element c is ``base[where[c]]``."""
+    codes = ir.Constant(ir.VectorType(I32, LANES), ir.Undefined)
+    for lane in range(LANES):
+        index = builder.load(builder.gep(where, [I64(v * LANES + lane)]))
+        codes = builder.insert_element(codes, builder.load(builder.gep(base, [index])), I32(lane))
+    return codes
+
+
+def store(builder: ir.IRBuilder, value: ir.Value, base: ir.Value, at: ir.Value | int) -> None:
+    """Write a vector ``at`` elements behind ``base``."""
+    where, vector = _vector(builder, base, at)
+    builder.store(value, where).align = 4 if vector.element == I32 else 8
+
+
+def _vector(builder: ir.IRBuilder, base: ir.Value, at: ir.Value | int) -> tuple[ir.Value, ir.VectorType]:
+    vector = ir.VectorType(base.type.pointee, LANES)
+    element = builder.gep(base, [I64(at) if isinstance(at, int) else at])
+    return builder.bitcast(element, vector.as_pointer()), vector
+
+
+@intrinsic
+def fetch_add(context, counters, index, amount):  # noqa: ARG001
+    """``counters[index] += amount`` as one step for all threads; returns the value before."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        where = address(context, builder, signature, args, 0, args[1])
+        return builder.atomic_rmw("add", where, args[2], "seq_cst")
+
+    return types.int64(counters, types.int64, types.int64), code
+
+
+@intrinsic
+def read_shared(context, counters, index):  # noqa: ARG001
+    """``counters[index]`` as the other threads left it; what they wrote before is visible afterwards."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.load_atomic(address(context, builder, signature, args, 0, args[1]), "seq_cst", 8)
+
+    return types.int64(counters, types.int64), code
