@@ -49,6 +49,7 @@ ROWS = 8 if LANES == 8 else 4
 COLUMNS = VECTORS * LANES
 """Pixels of a block: with ROWS it fills the registers, sums, one column of pixels and one weight."""
 
+
 def _block(vector: ir.VectorType, pixel: Callable, weight: Callable, term: Callable) -> Callable:
     """Code of ``sums[r, c] = sum over k of term(panel[k, c], weights[k, r])``.
 
@@ -74,11 +75,11 @@ def _block(vector: ir.VectorType, pixel: Callable, weight: Callable, term: Calla
     return code
 
 
-def _as_it_is(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:  # noqa: ARG001
+def _as_it_is(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
     return value
 
 
-def _one_weight(builder: ir.IRBuilder, where: ir.Value, taps: ir.Value) -> ir.Value:  # noqa: ARG001
+def _one_weight(builder: ir.IRBuilder, where: ir.Value, taps: ir.Value) -> ir.Value:
     return spread(builder, builder.load(where))
 
 
@@ -100,7 +101,7 @@ def _narrow(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
     return builder.sext(builder.trunc(value, ir.VectorType(I32, LANES)), INTEGERS)
 
 
-def _integer_weight(builder: ir.IRBuilder, where: ir.Value, taps: ir.Value) -> ir.Value:  # noqa: ARG001
+def _integer_weight(builder: ir.IRBuilder, where: ir.Value, taps: ir.Value) -> ir.Value:
     code = builder.fptosi(builder.load(where), I64)
     return spread(builder, builder.sext(builder.trunc(code, I32), I64))
 
@@ -110,14 +111,14 @@ def _integer(builder: ir.IRBuilder, pixel: ir.Value, weight: ir.Value, total: ir
 
 
 @intrinsic
-def product_block(context, weights, w_at, panel, p_at, sums, s_at, taps):  # noqa: ARG001
+def product_block(context, weights, w_at, panel, p_at, sums, s_at, taps):
     """``sums[r, c] = sum over k of panel[k, c] * weights[k, r]`` in float64."""
     signature = types.void(weights, w_at, panel, p_at, sums, s_at, taps)
     return signature, _block(FLOATS, _as_it_is, _one_weight, _fused)
 
 
 @intrinsic
-def term_block(context, weights, w_at, panel, p_at, sums, s_at, taps):  # noqa: ARG001
+def term_block(context, weights, w_at, panel, p_at, sums, s_at, taps):
     """``sums[r, c] = sum over k of sign[k, r] * floor(panel[k, c] * factor[k, r])`` in float64.
 
     ``weights``: the factors, then the signs, each of shape (taps, ROWS).
@@ -127,7 +128,7 @@ def term_block(context, weights, w_at, panel, p_at, sums, s_at, taps):  # noqa: 
 
 
 @intrinsic
-def integer_block(context, weights, w_at, panel, p_at, sums, s_at, taps):  # noqa: ARG001
+def integer_block(context, weights, w_at, panel, p_at, sums, s_at, taps):
     """As `product_block` with panel and sums of int64; pixels and weights (still float64) of 32 bits."""
     signature = types.void(weights, w_at, panel, p_at, sums, s_at, taps)
     return signature, _block(INTEGERS, _narrow, _integer_weight, _integer)
@@ -154,7 +155,7 @@ def _direct(read: Callable) -> Callable:
 
 
 @intrinsic
-def direct_block(context, weights, w_at, taps, t_at, memory, place, sums, s_at, count):  # noqa: ARG001
+def direct_block(context, weights, w_at, taps, t_at, memory, place, sums, s_at, count):
     """``sums[c] = sum over k of memory[taps[k] + place + c] * weights[k]`` in float64, for one row of COLUMNS.
 
     ``memory`` is an array of int32.
@@ -164,20 +165,20 @@ def direct_block(context, weights, w_at, taps, t_at, memory, place, sums, s_at, 
 
 
 @intrinsic
-def scattered_block(context, weights, w_at, taps, t_at, memory, place, sums, s_at, count, where, x_at):  # noqa: ARG001
+def scattered_block(context, weights, w_at, taps, t_at, memory, place, sums, s_at, count, where, x_at):
     """As `direct_block` with ``memory[taps[k] + place + where[c]]``."""
     signature = types.void(weights, w_at, taps, t_at, memory, place, sums, s_at, count, where, x_at)
     return signature, _direct(gather)
 
 
 @intrinsic
-def pack_panel(context, packed, p_at, memory, place, taps, t_at, count):  # noqa: ARG001
+def pack_panel(context, packed, p_at, memory, place, taps, t_at, count):
     """``packed[k, c] = memory[taps[k] + place + c]`` for ``count`` taps: int32 as float64 or int64."""
     return types.void(packed, p_at, memory, place, taps, t_at, count), _pack(packed.dtype)
 
 
 @intrinsic
-def gather_panel(context, packed, p_at, memory, place, taps, t_at, count, where, w_at):  # noqa: ARG001
+def gather_panel(context, packed, p_at, memory, place, taps, t_at, count, where, w_at):
     """``packed[k, c] = memory[taps[k] + place + where[c]]``, otherwise as `pack_panel`."""
     return types.void(packed, p_at, memory, place, taps, t_at, count, where, w_at), _pack(packed.dtype)
 

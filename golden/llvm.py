@@ -55,7 +55,9 @@ class Loop:
     def __init__(self, builder: ir.IRBuilder, count: ir.Value, initial: list[ir.Value]) -> None:
         self.builder = builder
         entry = builder.block
-        self._head, body, self._done = (builder.append_basic_block(f"loop.{x}") for x in ("head", "body", "done"))
+        self._head, body, self._done = (
+            builder.append_basic_block(f"loop.{x}") for x in ("head", "body", "done")
+        )
         builder.branch(self._head)
         builder.position_at_end(self._head)
         self.index = builder.phi(I64)
@@ -132,7 +134,7 @@ def _vector(builder: ir.IRBuilder, base: ir.Value, at: ir.Value | int) -> tuple[
 
 
 @intrinsic
-def fetch_add(context, counters, index, amount):  # noqa: ARG001
+def fetch_add(context, counters, index, amount):
     """``counters[index] += amount`` as one step for all threads; returns the value before."""
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -143,7 +145,7 @@ def fetch_add(context, counters, index, amount):  # noqa: ARG001
 
 
 @intrinsic
-def read_shared(context, counters, index):  # noqa: ARG001
+def read_shared(context, counters, index):
     """``counters[index]`` as the other threads left it; what they wrote before is visible afterwards."""
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:

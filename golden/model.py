@@ -44,7 +44,9 @@ class Trace(Mapping[str, np.ndarray]):
         return self.maps[next(reversed(self.maps))]
 
 
-def run(network: FixedNetwork, arithmetic: Arithmetic, x: np.ndarray, *, threads: int | None = None) -> np.ndarray:
+def run(
+    network: FixedNetwork, arithmetic: Arithmetic, x: np.ndarray, *, threads: int | None = None
+) -> np.ndarray:
     """The network's output.
 
     Memory is bounded by the input, the output and a few images' maps, however many images there are.
@@ -82,7 +84,9 @@ def run(network: FixedNetwork, arithmetic: Arithmetic, x: np.ndarray, *, threads
     return out[0] if np.ndim(x) == 3 else out
 
 
-def trace(network: FixedNetwork, arithmetic: Arithmetic, x: np.ndarray, *, threads: int | None = None) -> Trace:
+def trace(
+    network: FixedNetwork, arithmetic: Arithmetic, x: np.ndarray, *, threads: int | None = None
+) -> Trace:
     """Every layer's map and saturation count; parameters and errors as in `run`."""
     runner = runner_of(network, arithmetic)
     batch = _as_batch(runner, np.asarray(x))

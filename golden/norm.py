@@ -1,44 +1,18 @@
-"""Scales that depend on the image: the gates of squeeze-and-excite and instance normalisation."""
+"""Scales and biases of an instance normalisation, from the image itself."""
 
 import math
 
 import numpy as np
-from numba import njit
 
-from hwshift.errors import QuantizeError
+from hwshift.golden.compiled import kernel
 from hwshift.golden.formats import QFormat
-from hwshift.golden.scale import MAX_GATE, gate_mantissa, scale_from_float
+from hwshift.golden.scale import scale_from_float
 from hwshift.network.fixed import InstanceNorm
 
-__all__ = ["affine", "gate_mantissas", "moments_kernel", "norm_scales", "statistics"]
+__all__ = ["affine", "moments_kernel", "norm_scales", "statistics"]
 
 
-def gate_mantissas(gate: np.ndarray, fmt: QFormat) -> np.ndarray:
-    """A gate's codes as mantissas: brought to 16 fraction bits, left exactly, right by floor.
-
-    Parameters
-    ----------
-    gate : ndarray of int32, shape (images, channels, 1, 1)
-    fmt : QFormat
-
-    Returns
-    -------
-    ndarray of int64, shape (images, channels)
-
-    Raises
-    ------
-    QuantizeError
-        If one is 2 or more in magnitude, which binding a network excludes.
-    """
-    codes = gate.reshape(gate.shape[:2]).astype(np.int64)
-    m = gate_mantissa(codes, fmt.n)
-    if np.abs(m).max() > MAX_GATE:
-        worst = fmt.to_float(codes.flat[np.abs(m).argmax()])
-        raise QuantizeError(f"gates must be smaller than 2, not {worst}; bind the network first")
-    return m
-
-
-@njit(cache=True, nogil=True)
+@kernel
 def moments_kernel(x, sums):
     """Per image and channel: the sum, and the sum of squares as upper and lower parts (``upper * 2**32 + lower``)."""
     images, channels, height, width = x.shape

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwshift.golden.formats import Arithmetic, QFormat
 from hwshift.golden.blocks import ROWS
+from hwshift.golden.formats import Arithmetic, QFormat
 from hwshift.network.checks import Shape
 from hwshift.network.fixed import Conv, FixedWeights, Pool
 
@@ -124,7 +124,9 @@ def pack_weights(op: Conv, source: Shape, target: Shape, arithmetic: Arithmetic)
     direct = len(op.weights.values) // op.groups < _DIRECT
     order = _rows if direct else _blocks
     narrow = exact and not direct and np.abs(factor).max(initial=0) < 1 << 31
-    largest = np.maximum(np.abs(real), np.abs(factor)) if isinstance(arithmetic.weights, QFormat) else np.abs(real)
+    largest = (
+        np.maximum(np.abs(real), np.abs(factor)) if isinstance(arithmetic.weights, QFormat) else np.abs(real)
+    )
     return PackedWeights(
         taps,
         order([real] if exact else [real, sign]),

@@ -10,16 +10,16 @@ from functools import cached_property
 
 import numpy as np
 
-from hwshift.golden.engine import read_map
+from hwshift.golden.blocks import COLUMNS, ROWS
+from hwshift.golden.channels import read_map
 from hwshift.golden.epilogue import activation_range
-from hwshift.golden.formats import Arithmetic, QFormat
+from hwshift.golden.formats import Arithmetic
 from hwshift.golden.layout import Geometry, Region
 from hwshift.golden.packing import PackedWeights, pack_average, pack_weights
 from hwshift.golden.rows import FULL, PLAIN
 from hwshift.golden.scale import GATE_SHIFT, average_scale
 from hwshift.golden.sigmoid import SIGMOID_ENTRIES, sigmoid_table
 from hwshift.golden.steps import CONVOLVE, COPY, DIRECT, NORM, POOL, SCALE, SHIFT, STEP, SUM, UPSAMPLE
-from hwshift.golden.blocks import COLUMNS, ROWS
 from hwshift.network import fixed
 from hwshift.network.layer_formats import LayerFormats, layer_formats
 
@@ -115,10 +115,9 @@ class Recipe:
             if layer.name in self.packed:
                 source = self.shapes[layer.inputs[0]][1:]
                 taps = self.packed[layer.name].taps
-                reach = [
-                    max(0, -int(taps[..., 1 + i].min()), (size[i] - 1) * layer.op.stride[i] + int(taps[..., 1 + i].max()) - source[i] + 1)
-                    for i in (0, 1)
-                ]  # fmt: skip
+                low, high = taps[..., 1:].min(axis=(0, 1)), taps[..., 1:].max(axis=(0, 1))
+                last = [(size[i] - 1) * layer.op.stride[i] + high[i] - source[i] + 1 for i in (0, 1)]
+                reach = np.maximum(0, np.maximum(-low, last))
                 found[source] = tuple(np.maximum(found[source], reach).tolist())
         return found
 
@@ -146,8 +145,12 @@ class Plan:
         Sizes of a thread's scratch.
     views : dict of str to View
         Where each layer's map is; those of a plan without ``keep`` are overwritten, but for the output.
+    maps : int
+        That are written; peaks have a place for each, and behind them one for the gates of each of `gates`.
     names : list of str
         Layer of each step.
+    gates : list of str
+        Layers that scale channels.
     """
 
     def __init__(self, recipe: Recipe, images: int, threads: int, keep: bool) -> None:
@@ -161,8 +164,11 @@ class Plan:
         self.maps = 0
         self._place(keep)
         self.names: list[str] = []
+        self.gates: list[str] = []
         steps = [self._step(layer) for layer in recipe.network.layers if layer.name in self._writers]
-        self.steps = np.array([tuple(step[name] for name in STEP.names) for step in steps], STEP).view(np.recarray)
+        self.steps = np.array([tuple(step[name] for name in STEP.names) for step in steps], STEP).view(
+            np.recarray
+        )
         self.ints, self.reals = self._ints.array(), self._reals.array()
 
     # ... where maps lie
@@ -338,9 +344,11 @@ class Plan:
         step |= {
             "kind": SCALE, "up": self.recipe.arithmetic.guard,
             "largest": math.ldexp(1, self.recipe.arithmetic.guard), "second": self._ints.add(gate.planes),
-            "gate_first": gate.geometry.first, "gate_step": gate.geometry.image_step,
+            "gate_map": self.maps + len(self.gates), "gate_first": gate.geometry.first,
+            "gate_step": gate.geometry.image_step,
             "gate_up": GATE_SHIFT - self.recipe.formats[layer.name].inputs[1].n,
         }  # fmt: skip
+        self.gates.append(layer.name)
 
     def _epilogue(self, step: dict, layer: fixed.FixedLayer, epilogue: fixed.Epilogue) -> None:
         formats = self.recipe.formats[layer.name]
@@ -377,7 +385,10 @@ class Plan:
                 step |= {"pixel_scales": self._ints.add(pairs[index]), "largest": math.inf}
         k = np.minimum(t, _CUT)
         values = [m, 2.0**k, 2.0**-k, 2.0 ** (k - t), epilogue.b, t]
-        step |= {"parameters": self._reals.add(np.stack(values, axis=1)), "scale": FULL if (m != 1).any() else PLAIN}
+        step |= {
+            "parameters": self._reals.add(np.stack(values, axis=1)),
+            "scale": FULL if (m != 1).any() else PLAIN,
+        }
 
 
 def pool_counts(extent: tuple[int, int], pool: fixed.Pool) -> np.ndarray:

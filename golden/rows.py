@@ -84,7 +84,7 @@ def _code(body: Callable[[_Row], None]) -> Callable:
 
 
 @intrinsic
-def pack_row(context, packed, p_at, memory, place):  # noqa: ARG001
+def pack_row(context, packed, p_at, memory, place):
     """``packed[c] = memory[place + c]``: int32 as float64."""
 
     def body(row: _Row) -> None:
@@ -94,7 +94,7 @@ def pack_row(context, packed, p_at, memory, place):  # noqa: ARG001
 
 
 @intrinsic
-def gather_row(context, packed, p_at, memory, place, where, w_at):  # noqa: ARG001
+def gather_row(context, packed, p_at, memory, place, where, w_at):
     """``packed[c] = memory[place + where[c]]``: int32 as float64."""
 
     def body(row: _Row) -> None:
@@ -142,7 +142,7 @@ def _settled(
     return y, call(builder, "fma", flags, mask, over), bigger
 
 
-def _as_it_is(builder: ir.IRBuilder, y: ir.Value, parameter: Callable[[int], ir.Value]) -> ir.Value:  # noqa: ARG001
+def _as_it_is(builder: ir.IRBuilder, y: ir.Value, parameter: Callable[[int], ir.Value]) -> ir.Value:
     return y
 
 
@@ -153,7 +153,7 @@ _SCALES = {AS_IT_IS: _as_it_is, PLAIN: _plain_scale, FULL: _full_scale}
 def finish_rows(
     context, sums, s_at, parameters, p_at, added, a_at, mask, m_at, totals, t_at, memory, targets, g_at, place, rows,
     low, high, floor, ceiling, factor, residual_floor, residual_ceiling, scale, residual, to_memory,
-):  # noqa: ARG001  # fmt: skip
+):  # fmt: skip
     """A whole epilogue without tables: scale, saturation, activation, residual, saturation, activation.
 
     ``sums`` and ``added`` (the residual) have shape (rows, COLUMNS), ``parameters`` (rows, PARAMETERS). What saturates
@@ -164,7 +164,9 @@ def finish_rows(
 
     def code(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
         done = builder.append_basic_block("finish.done")
-        mode = builder.add(args[22], builder.mul(I64(3), builder.add(args[23], builder.mul(I64(2), args[24]))))
+        mode = builder.add(
+            args[22], builder.mul(I64(3), builder.add(args[23], builder.mul(I64(2), args[24])))
+        )
         switch = builder.switch(mode, done)
         for kind, (added, written) in product(_SCALES, product((0, 1), (0, 1))):
             block = builder.append_basic_block("finish.mode")
@@ -182,7 +184,13 @@ def finish_rows(
 
 
 def _finish(
-    context: Any, builder: ir.IRBuilder, signature: Any, args: Any, scale: Callable, residual: bool, to_memory: bool
+    context: Any,
+    builder: ir.IRBuilder,
+    signature: Any,
+    args: Any,
+    scale: Callable,
+    residual: bool,
+    to_memory: bool,
 ) -> None:
     """One mode of `finish_rows`; the totals stay in registers over the rows."""
     sums, parameters, added, mask, totals = (
@@ -226,7 +234,7 @@ def _finish(
 
 
 @intrinsic
-def clip_row(context, y, y_at, flags, f_at, low, high, floor, ceiling):  # noqa: ARG001
+def clip_row(context, y, y_at, flags, f_at, low, high, floor, ceiling):
     """Saturate to low..high, flag 1.0 what that changes and 0.0 the rest, then clip to floor..ceiling within."""
 
     def body(row: _Row) -> None:
@@ -238,7 +246,7 @@ def clip_row(context, y, y_at, flags, f_at, low, high, floor, ceiling):  # noqa:
 
 
 @intrinsic
-def add_row(context, y, y_at, flags, f_at, added, a_at, factor, low, high, floor, ceiling):  # noqa: ARG001
+def add_row(context, y, y_at, flags, f_at, added, a_at, factor, low, high, floor, ceiling):
     """``y += floor(added * factor)``, then as `clip_row`; flags that are set stay set."""
 
     def body(row: _Row) -> None:
@@ -252,7 +260,7 @@ def add_row(context, y, y_at, flags, f_at, added, a_at, factor, low, high, floor
 
 
 @intrinsic
-def scale_row(context, y, y_at, parameters, p_at):  # noqa: ARG001
+def scale_row(context, y, y_at, parameters, p_at):
     """``y = floor(y * m / 2**t) + b`` for ``|y| < 2**53``; parameters of a channel as in a step."""
 
     def body(row: _Row) -> None:
@@ -262,8 +270,8 @@ def scale_row(context, y, y_at, parameters, p_at):  # noqa: ARG001
 
 
 @intrinsic
-def settle_row(context, y, y_at, flags, f_at, mask, m_at, totals, t_at):  # noqa: ARG001
-    """``y *= mask``; add the flags to ``totals[:LANES]``, keep the magnitudes' maxima in ``totals[LANES : 2 * LANES]``."""
+def settle_row(context, y, y_at, flags, f_at, mask, m_at, totals, t_at):
+    """``y *= mask``; add the flags to ``totals[:LANES]``, keep magnitudes' maxima in ``totals[LANES : 2 * LANES]``."""
 
     def body(row: _Row) -> None:
         builder, base = row.builder, row.base(6)

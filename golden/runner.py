@@ -8,10 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from hwshift.golden.engine import execute, scratch_size
+from hwshift.errors import QuantizeError
+from hwshift.golden.engine import execute
+from hwshift.golden.finish import scratch_size
 from hwshift.golden.formats import Arithmetic
 from hwshift.golden.norm import norm_scales
 from hwshift.golden.plan import Plan, Recipe
+from hwshift.golden.scale import GATE_SHIFT, MAX_GATE
 from hwshift.golden.steps import CONVOLVE, NORM
 from hwshift.golden.validate import check
 from hwshift.network.fixed import FixedNetwork, InstanceNorm
@@ -48,11 +51,22 @@ class _Context:
 
     def run(self, x: np.ndarray) -> None:
         """Compute the plan's images, ``x`` of shape (images, channels, pixels)."""
-        peaks = np.zeros((self.plan.threads, self.plan.maps))
+        peaks = np.zeros((self.plan.threads, self.plan.maps + len(self.plan.gates)))
         for begin, end in self.segments:
             if begin:
                 self._normalise(self.plan.names[begin])
             self._together(begin, end, x, peaks)
+        self._check_gates(peaks.max(axis=0)[self.plan.maps :])
+
+    def _check_gates(self, peaks: np.ndarray) -> None:
+        """Binding proves that gates fit a mantissa; an unbound network is refused when one does not."""
+        for name, largest in zip(self.plan.gates, peaks.tolist(), strict=True):
+            if largest > MAX_GATE:
+                value = largest / (1 << GATE_SHIFT)
+                raise QuantizeError(
+                    f"gates must be smaller than 2 in magnitude, not {value}; bind the network first",
+                    where=name,
+                )
 
     def _together(self, begin: int, end: int, x: np.ndarray, peaks: np.ndarray) -> None:
         plan, recipe = self.plan, self.plan.recipe
@@ -120,7 +134,9 @@ class Runner:
             for name, data in maps.items():
                 context.plan.views[name].read(context.memory, data[first : first + count])
             with self._lock:
-                for name, number in zip(context.plan.names, context.saturated.sum(axis=0).tolist(), strict=True):
+                for name, number in zip(
+                    context.plan.names, context.saturated.sum(axis=0).tolist(), strict=True
+                ):
                     if name in saturated:
                         saturated[name] += number
             context.saturated[:] = 0
@@ -183,7 +199,7 @@ class Runner:
         return max(1, min(most, _BLOCK_IMAGES, _BLOCK_BYTES // max(1, bytes_each // 4)))
 
 
-_KEPT = 8
+_KEPT = 32
 _RUNNERS: OrderedDict[tuple[int, Arithmetic], Runner] = OrderedDict()
 _RUNNERS_LOCK = threading.Lock()
 

@@ -64,6 +64,7 @@ _INTS = {
     "up": "left shift of the accumulator: guard bits, and what aligns the first operand",
     "second_up": "the same for the second operand",
     "gate_first": "position of the first image's gate", "gate_step": "to the next image's",
+    "gate_map": "where the gates' own peak goes",
     "gate_up": "left shift that gives a gate 16 fraction bits; negative: right",
     "offsets": "ints: (dy, dx) per channel of a spatial shift",
     # epilogue

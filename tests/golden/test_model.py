@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwshift.errors import NetworkError, QuantizeError
-from hwshift.golden import model
+from hwshift.golden import model, runner
 from hwshift.golden.formats import Arithmetic, Pow2Format
 from hwshift.network.fixed import Concat, Conv, Epilogue, FixedLayer, Pool, Shift, Shuffle, Sum
 
@@ -249,16 +249,27 @@ def test_every_layout_gives_the_same_bits(builder):
         check_against_oracle(net, ARITHMETICS[0], layout)
 
 
-def test_batches_in_parts(monkeypatch):
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("images", [1, 2, 5, 40])
+def test_any_batch_on_any_threads(images, threads, monkeypatch):
+    """Alone, together on one image, each on blocks of its own, and blocks that are not full."""
+    monkeypatch.setattr(runner, "_WORTH_THREADS", 0)
     arithmetic = ARITHMETICS[0]
     rng = np.random.default_rng(4)
     net = residual(rng, arithmetic)
-    x = codes(rng, arithmetic.act, (5, 5, 3, 3))
-    whole = model.trace(net, arithmetic, x)
-    monkeypatch.setattr(model, "_CHUNK_BYTES", 2 * 8 * 5 * 3 * 3)
-    parts = model.trace(net, arithmetic, x)
-    assert model.compare(whole, parts) is None
-    assert whole.saturated == parts.saturated
+    x = codes(rng, arithmetic.act, (images, 5, 3, 3))
+    found = model.trace(net, arithmetic, x, threads=threads)
+    expected = [oracle.trace(net, arithmetic, image) for image in x]
+    assert found["out"].tolist() == [maps["out"].tolist() for maps, _ in expected]
+    assert found.saturated == {"out": sum(saturated["out"] for _, saturated in expected)}
+    np.testing.assert_array_equal(model.run(net, arithmetic, x, threads=threads), found["out"])
+
+
+def test_no_threads_are_refused():
+    net = dense(np.random.default_rng(6), ARITHMETICS[0])
+    with pytest.raises(ValueError) as caught:
+        model.run(net, ARITHMETICS[0], np.zeros((5, 4, 5), int), threads=0)
+    assert str(caught.value) == "threads must be at least 1, not 0"
 
 
 def test_run_keeps_what_is_read_later():
@@ -325,7 +336,7 @@ def test_run_keeps_what_is_read_later():
 def test_refused_inputs(x, error, message, monkeypatch):
     """Before anything is computed."""
     net = dense(np.random.default_rng(6), ARITHMETICS[0])
-    monkeypatch.setattr(model, "_compute", lambda *_: pytest.fail("a kernel ran"))
+    monkeypatch.setattr(runner, "execute", lambda *_: pytest.fail("a kernel ran"))
     for function in (model.run, model.trace):
         with pytest.raises(error) as caught:
             function(net, ARITHMETICS[0], x)

@@ -5,9 +5,7 @@ from decimal import Decimal, localcontext
 from fractions import Fraction
 
 import numpy as np
-import pytest
 
-from hwshift.errors import QuantizeError
 from hwshift.golden import norm
 from hwshift.golden.formats import QFormat
 from hwshift.network.fixed import InstanceNorm
@@ -74,13 +72,3 @@ def test_scales_by_hand():
     m, s, _ = norm.norm_scales(x, op, QFormat(8, 8), QFormat(8, 4), 55)
     assert (m.item(), s.item()) == (3, 3)
     assert math.isclose(m.item() / 2 ** s.item(), 1 / 3, rel_tol=0.2)
-
-
-def test_gates():
-    gate = np.array([[-3, 5], [1 << 17, -1]], np.int32).reshape(2, 2, 1, 1)
-    assert norm.gate_mantissas(gate, QFormat(15, 17)).tolist() == [[-2, 2], [1 << 16, -1]]
-    assert norm.gate_mantissas(gate[:1], QFormat(8, 8)).tolist() == [[-3 << 8, 5 << 8]]
-    with pytest.raises(
-        QuantizeError, match=r"^gates must be smaller than 2, not 512\.0; bind the network first$"
-    ):
-        norm.gate_mantissas(gate, QFormat(8, 8))

@@ -355,8 +355,8 @@ def test_random_networks(a, mixed):
 @pytest.mark.parametrize(
     ("bits", "message"),
     [
-        (QFormat(3, 13), "out: gates must be smaller than 2, not 2.0; bind the network first"),
-        (QFormat(20, 12), "out: gates must be smaller than 2, not -2.0; bind the network first"),
+        (QFormat(3, 13), "out: gates must be smaller than 2 in magnitude, not 2.0; bind the network first"),
+        (QFormat(20, 12), "out: gates must be smaller than 2 in magnitude, not 2.0; bind the network first"),
     ],
 )
 def test_unproved_gates_are_refused(bits, message):

@@ -1,0 +1,131 @@
+"""Sums over taps: convolutions in blocks of output channels, or channel by channel, and averages."""
+
+import numpy as np
+
+from hwshift.golden.blocks import (
+    COLUMNS,
+    ROWS,
+    direct_block,
+    gather_panel,
+    integer_block,
+    pack_panel,
+    product_block,
+    scattered_block,
+    term_block,
+)
+from hwshift.golden.compiled import kernel
+from hwshift.golden.finish import PANELS, clear_totals, finish, scale_integers, totals
+from hwshift.golden.steps import PARAMETERS
+
+__all__ = ["convolve", "direct"]
+
+
+@kernel
+def convolve(step, part, fits, ints, reals, weights, terms, memory, floats, wide, peaks):
+    """Some positions of one group, for all its outputs or a share of them."""
+    tile = step.panels * COLUMNS
+    tiles = (step.count + tile - 1) // tile
+    split, rest = part % step.splits, part // step.splits
+    group, begin = rest // tiles, rest % tiles * tile
+    count = min(tile, step.count - begin)
+    panels = (count + COLUMNS - 1) // COLUMNS
+    taps = step.tap_at + group * step.taps
+    for panel in range(panels):
+        at, first = PANELS + panel * step.taps * COLUMNS, begin + panel * COLUMNS
+        if fits and step.linear:
+            pack_panel(floats, at, memory, step.first + first, ints, taps, step.taps)
+        elif fits:
+            gather_panel(floats, at, memory, 0, ints, taps, step.taps, ints, step.read_at + first)
+        elif step.linear:
+            pack_panel(wide, at, memory, step.first + first, ints, taps, step.taps)
+        else:
+            gather_panel(wide, at, memory, 0, ints, taps, step.taps, ints, step.read_at + first)
+    clear_totals(floats)
+    blocks = (step.per_group + ROWS - 1) // ROWS
+    one = step.taps * ROWS
+    for block in range(blocks * split // step.splits, blocks * (split + 1) // step.splits):
+        number = group * blocks + block
+        at_weights = step.weights + number * one * (1 if step.exact else 2)
+        channel = group * step.per_group + block * ROWS
+        rows = min(ROWS, step.per_group - block * ROWS)
+        for panel in range(panels):
+            at = PANELS + panel * step.taps * COLUMNS
+            if fits and step.exact:
+                product_block(weights, at_weights, floats, at, floats, 0, step.taps)
+            elif fits:
+                term_block(weights, at_weights, floats, at, floats, 0, step.taps)
+            elif step.terms < 0:
+                integer_block(weights, at_weights, wide, at, wide, 0, step.taps)
+            else:
+                _integer_terms(step, terms, step.terms + 3 * number * one, wide, at)
+            first = begin + panel * COLUMNS
+            place = step.first + first if step.linear else first
+            count = min(COLUMNS, step.count - first)
+            mode = step.scale if fits else scale_integers(step, channel, rows, reals, floats, wide)
+            own = step.parameters + channel * PARAMETERS
+            finish(
+                step, channel, rows, place, step.linear, count, step.mask + first, mode, reals, own, floats, ints,
+                reals, memory,
+            )  # fmt: skip
+    return totals(step, floats, peaks)
+
+
+@kernel
+def _integer_terms(step, terms, first, wide, at):
+    """``sums[r, c] = sum over k of sign * ((panel[k, c] * factor) >> right)`` in int64."""
+    size = step.taps * ROWS
+    wide[: ROWS * COLUMNS] = 0
+    for k in range(step.taps):
+        x = wide[at + k * COLUMNS : at + (k + 1) * COLUMNS]
+        for r in range(ROWS):
+            item = first + k * ROWS + r
+            factor, right, sign = terms[item], terms[item + size], terms[item + 2 * size]
+            sums = wide[r * COLUMNS : (r + 1) * COLUMNS]
+            for j in range(COLUMNS):
+                sums[j] += sign * ((x[j] * factor) >> right)
+
+
+@kernel
+def direct(step, part, fits, ints, reals, weights, terms, memory, floats, wide, peaks):
+    """One output channel of a convolution with few outputs per group, tap by tap."""
+    taps = step.tap_at + part // step.per_group * step.taps
+    own = step.weights + part * step.weights_step
+    sums, exact_sums = floats[:COLUMNS], wide[:COLUMNS]
+    clear_totals(floats)
+    for first in range(0, step.count, COLUMNS):
+        if fits and step.exact and step.linear:
+            direct_block(weights, own, ints, taps, memory, step.first + first, floats, 0, step.taps)
+        elif fits and step.exact:
+            scattered_block(
+                weights, own, ints, taps, memory, 0, floats, 0, step.taps, ints, step.read_at + first
+            )
+        else:
+            _direct_terms(step, part, fits, ints, weights, terms, memory, first, taps, own, sums, exact_sums)
+        mode = step.scale if fits else scale_integers(step, part, 1, reals, floats, wide)
+        place = step.first + first if step.linear else first
+        count = min(COLUMNS, step.count - first)
+        finish(
+            step, part, 1, place, step.linear, count, step.mask + first, mode, reals,
+            step.parameters + part * PARAMETERS, floats, ints, reals, memory,
+        )  # fmt: skip
+    return totals(step, floats, peaks)
+
+
+@kernel
+def _direct_terms(step, part, fits, ints, weights, terms, memory, first, taps, own, sums, exact_sums):
+    sums[:] = 0
+    exact_sums[:] = 0
+    for k in range(step.taps):
+        tap = ints[taps + k]
+        item = step.terms + part * step.terms_step + k
+        factor, right, sign = terms[item], terms[item + step.taps], terms[item + 2 * step.taps]
+        scale = weights[own + k]
+        for j in range(COLUMNS):
+            at = step.first + first + j if step.linear else ints[step.read_at + first + j]
+            x = memory[tap + at]
+            if not fits:
+                exact_sums[j] += sign * ((np.int64(x) * factor) >> right)
+            elif step.exact:
+                sums[j] += x * scale
+            else:
+                sums[j] += sign * np.floor(x * scale)

@@ -1,0 +1,52 @@
+"""Compiled functions, cached on disk under a fingerprint of their whole package.
+
+numba looks at the file of a cached function only: after an edit to a helper in another file it would go on giving the
+old results. Here every file of the package counts.
+"""
+
+import hashlib
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from numba import config, njit
+
+from hwshift.cache import cache_dir
+
+__all__ = ["kernel_decorator"]
+
+
+def kernel_decorator(folder: Path, **options: Any) -> Callable[[Callable], Callable]:
+    """``njit`` with a cache of its own for the sources in ``folder`` as they are now.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the package whose functions are compiled.
+    options
+        Of ``numba.njit``; the cache is on, and the interpreter's lock is released.
+    """
+
+    def decorate(function: Callable) -> Callable:
+        own = config.CACHE_DIR
+        config.CACHE_DIR = str(_base() / _fingerprint(folder))
+        try:
+            return njit(cache=True, nogil=True, **options)(function)
+        finally:
+            config.CACHE_DIR = own
+
+    return decorate
+
+
+def _base() -> Path:
+    """``$NUMBA_CACHE_DIR`` where it is set, else a folder of hwshift's own."""
+    return Path(config.CACHE_DIR) if config.CACHE_DIR else cache_dir() / "kernels"
+
+
+@cache
+def _fingerprint(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.py")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
