@@ -6,30 +6,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hwshift.errors import NetworkError, QuantizeError
-from hwshift.golden.convolution import convolve
 from hwshift.golden.difference import Difference, compare
-from hwshift.golden.epilogue import activation_range, apply_epilogue
-from hwshift.golden.formats import MAX_SHIFT, Arithmetic, QFormat
-from hwshift.golden.maps import pool_counts, pool_max, pool_sum, shift_map, sum_maps
-from hwshift.golden.scale import average_scale
-from hwshift.golden.validate import check
-from hwshift.network.fixed import (
-    Activation,
-    Concat,
-    Conv,
-    Epilogue,
-    FixedLayer,
-    FixedNetwork,
-    Input,
-    Pool,
-    Shift,
-    Shuffle,
-    Sum,
-)
+from hwshift.golden.formats import Arithmetic
+from hwshift.golden.runner import Runner, runner_of
+from hwshift.network.fixed import FixedNetwork
 
 __all__ = ["Difference", "Trace", "compare", "run", "trace"]
-
-_CHUNK_BYTES = 64 << 20  # accumulators held at once; larger batches are cut
 
 
 @dataclass(frozen=True)
@@ -62,16 +44,21 @@ class Trace(Mapping[str, np.ndarray]):
         return self.maps[next(reversed(self.maps))]
 
 
-def run(network: FixedNetwork, arithmetic: Arithmetic, x: np.ndarray) -> np.ndarray:
+def run(network: FixedNetwork, arithmetic: Arithmetic, x: np.ndarray, *, threads: int | None = None) -> np.ndarray:
     """The network's output.
+
+    Memory is bounded by the input, the output and a few images' maps, however many images there are.
 
     Parameters
     ----------
     network : FixedNetwork
-        Bound to ``arithmetic``: weights of the array's kind, scales with few enough digits, no overflow.
+        Bound to ``arithmetic``: weights of the array's kind, scales with few enough digits, no overflow. What it
+        holds is not to be written to afterwards: its packed weights are kept.
     arithmetic : Arithmetic
     x : ndarray of integers, shape (images, channels, height, width) or (channels, height, width)
-        Codes in the activation format.
+        Codes in the input layer's format.
+    threads : int or None
+        None: one for each core. The result does not depend on it.
 
     Returns
     -------
@@ -82,127 +69,43 @@ def run(network: FixedNetwork, arithmetic: Arithmetic, x: np.ndarray) -> np.ndar
     NetworkError
         For a malformed network, or an x of the wrong shape.
     QuantizeError
-        For a network that is not bound to ``arithmetic``, or codes outside the activation format.
+        For a network that is not bound to ``arithmetic``, or codes outside the input's format.
     TypeError
         If x does not hold integers.
+    ValueError
+        For less than one thread.
     """
-    return _execute(network, arithmetic, x, keep=False).output
+    runner = runner_of(network, arithmetic)
+    batch = _as_batch(runner, np.asarray(x))
+    out = np.empty((len(batch), *network.output.shape), np.int32)
+    runner.run(batch, out, threads)
+    return out[0] if np.ndim(x) == 3 else out
 
 
-def trace(network: FixedNetwork, arithmetic: Arithmetic, x: np.ndarray) -> Trace:
+def trace(network: FixedNetwork, arithmetic: Arithmetic, x: np.ndarray, *, threads: int | None = None) -> Trace:
     """Every layer's map and saturation count; parameters and errors as in `run`."""
-    return _execute(network, arithmetic, x, keep=True)
+    runner = runner_of(network, arithmetic)
+    batch = _as_batch(runner, np.asarray(x))
+    maps = {layer.name: np.empty((len(batch), *layer.shape), np.int32) for layer in network.layers}
+    saturated = runner.trace(batch, maps, threads)
+    return Trace({name: data[0] for name, data in maps.items()} if np.ndim(x) == 3 else maps, saturated)
 
 
-def _execute(network: FixedNetwork, arithmetic: Arithmetic, x: np.ndarray, keep: bool) -> Trace:
-    check(network, arithmetic)
-    batch = _as_batch(network, arithmetic, np.asarray(x))
-    last_use = {name: layer.name for layer in network.layers for name in (*layer.inputs, layer.residual)}
-    maps: dict[str, np.ndarray] = {}
-    saturated: dict[str, int] = {}
-    for layer in network.layers:
-        if isinstance(layer.op, Input):
-            maps[layer.name] = batch
-            continue
-        inputs = [maps[name] for name in layer.inputs]
-        if layer.epilogue is None:
-            maps[layer.name] = _move(layer, inputs)
-        else:
-            residual = None if layer.residual is None else maps[layer.residual]
-            maps[layer.name], saturated[layer.name] = _compute(layer, inputs, residual, arithmetic)
-        if not keep:
-            for name in [name for name in maps if last_use.get(name) == layer.name]:
-                del maps[name]
-    if np.ndim(x) == 3:
-        maps = {name: data[0] for name, data in maps.items()}
-    return Trace(maps, saturated)
-
-
-def _as_batch(network: FixedNetwork, arithmetic: Arithmetic, x: np.ndarray) -> np.ndarray:
+def _as_batch(runner: Runner, x: np.ndarray) -> np.ndarray:
     """The checked input as contiguous int32 with four axes."""
+    source = runner.recipe.network.input
     if x.dtype.kind not in "iu":
         raise TypeError(f"x must hold integers, not {x.dtype}")
-    shape = tuple(network.input.shape)
+    shape = tuple(source.shape)
     if x.ndim not in (3, 4) or x.shape[-3:] != shape or len(x) == 0:
         raise NetworkError(
             f"the input must have shape {shape} or (images, {str(shape)[1:]}, not {x.shape}",
-            where=network.input.name,
+            where=source.name,
         )
-    act = arithmetic.act
+    act = runner.recipe.formats[source.name].output
     if x.min() < act.min or x.max() > act.max:
         raise QuantizeError(
             f"input codes must fit {act} ({act.min}..{act.max}), not {x.min()}..{x.max()}",
-            where=network.input.name,
+            where=source.name,
         )
     return np.ascontiguousarray(x.reshape(-1, *shape), np.int32)
-
-
-def _move(layer: FixedLayer, inputs: list[np.ndarray]) -> np.ndarray:
-    """Shift, Concat and Shuffle."""
-    op = layer.op
-    if isinstance(op, Shift):
-        return shift_map(inputs[0], op.offsets)
-    if isinstance(op, Concat):
-        return np.concatenate(inputs, axis=1)
-    assert isinstance(op, Shuffle)
-    return np.ascontiguousarray(inputs[0][:, op.order])
-
-
-def _compute(
-    layer: FixedLayer, inputs: list[np.ndarray], residual: np.ndarray | None, arithmetic: Arithmetic
-) -> tuple[np.ndarray, int]:
-    """A layer with an epilogue, in parts of the batch; returns the map and the number of saturated values."""
-    epilogue, act = layer.epilogue, arithmetic.act
-    assert epilogue is not None
-    windows = (_window(epilogue.activation, act), _window(epilogue.residual_activation, act))
-    m, s = _scales(layer, epilogue, inputs[0], arithmetic)
-    b = np.ascontiguousarray(epilogue.b, np.int64)
-    images = len(inputs[0])
-    out = np.empty((images, *layer.shape), np.int32)
-    part = max(1, _CHUNK_BYTES // (8 * int(np.prod(layer.shape))))
-    saturated = 0
-    for first in range(0, images, part):
-        rows = slice(first, first + part)
-        acc = _accumulate(layer, [data[rows] for data in inputs], arithmetic)
-        added = None if residual is None else residual[rows].reshape(acc.shape)
-        values, count = apply_epilogue(acc, m, s, b, arithmetic.guard, act, windows, added)
-        out[rows] = values.reshape(-1, *layer.shape)
-        saturated += count
-    return out, saturated
-
-
-def _accumulate(layer: FixedLayer, inputs: list[np.ndarray], arithmetic: Arithmetic) -> np.ndarray:
-    """Accumulators, int64, shape (images, channels, pixels)."""
-    op = layer.op
-    if isinstance(op, Conv):
-        return convolve(inputs[0], op, arithmetic)
-    if isinstance(op, Sum):
-        return sum_maps(inputs, arithmetic.guard)
-    assert isinstance(op, Pool)
-    if op.kind == "avg":
-        return pool_sum(inputs[0], op, arithmetic.guard)
-    return pool_max(inputs[0], op, arithmetic.guard, arithmetic.act.min)
-
-
-def _window(activation: Activation, act: QFormat) -> tuple[int, int]:
-    return activation_range(activation.kind, activation.lo, activation.hi, act)
-
-
-def _scales(
-    layer: FixedLayer, epilogue: Epilogue, x: np.ndarray, arithmetic: Arithmetic
-) -> tuple[np.ndarray, np.ndarray]:
-    """m and s as int64 of shape (channels, 1), or (channels, pixels) for an average that excludes borders."""
-    op = layer.op
-    if not (isinstance(op, Pool) and op.kind == "avg"):
-        m, s = np.ascontiguousarray([epilogue.m, epilogue.s], np.int64)
-        return m[:, None], s[:, None]
-    sizes, index = np.unique(pool_counts(x.shape[2:], op), return_inverse=True)
-    scales = np.array([average_scale(int(size), arithmetic.scale_digits) for size in sizes], np.int64)
-    if arithmetic.guard + scales[:, 1].max() > MAX_SHIFT:
-        raise QuantizeError(
-            f"an average of {sizes.max()} values does not fit {arithmetic.guard} guard bits", where=layer.name
-        )
-    per_pixel = scales[index] if len(sizes) > 1 else scales
-    shape = (layer.shape[0], len(per_pixel))
-    m, s = (np.ascontiguousarray(np.broadcast_to(per_pixel[:, i], shape)) for i in range(2))
-    return m, s

@@ -1,0 +1,84 @@
+"""The record of one step of a plan: what the compiled engine reads instead of a layer.
+
+Numbers are indices into the plan's tables ``ints`` (int64) and ``reals`` (float64), or -1 where a step has no
+such table.
+"""
+
+import numpy as np
+
+__all__ = [
+    "CONVOLVE",
+    "COPY",
+    "DIRECT",
+    "NORM",
+    "PARAMETERS",
+    "POOL",
+    "SCALE",
+    "SHIFT",
+    "STEP",
+    "SUM",
+    "UPSAMPLE",
+]
+
+COPY, CONVOLVE, DIRECT, POOL, SUM, SCALE, NORM, SHIFT, UPSAMPLE = range(9)
+"""Kinds of step: input into planes; convolution in blocks, or channel by channel; and the rest by rows."""
+
+PARAMETERS = 6
+"""Reals of an output channel: m, 2**k, 2**-k, 2**-(t-k), b, t; with t the shift of the scale, k = min(t, 24)."""
+
+_INTS = {
+    "kind": "one of the constants above",
+    "parts": "pieces that threads take one by one",
+    # maps
+    "channels": "of the output",
+    "source": "ints: planes that are read",
+    "second": "ints: planes of the second operand: addend, or gates of a scale",
+    "target": "ints: planes that are written",
+    "residual": "ints: planes of the residual",
+    "sources": "ints: numbers of the maps that are read, for their peaks",
+    "source_count": "how many",
+    "map": "number of the map that is written",
+    # geometries of source and target
+    "in_height": "", "in_width": "", "in_first": "", "in_pitch": "", "in_step": "",
+    "height": "", "width": "", "first": "", "pitch": "", "step": "", "images": "",
+    # convolutions
+    "groups": "",
+    "per_group": "output channels of a group",
+    "taps": "of a group",
+    "tap_at": "ints: (groups, taps) arena index of what a tap reads for position 0",
+    "weights": "reals: CONVOLVE (groups, blocks, [factor, sign], taps, ROWS); DIRECT (outputs, [factor, sign], taps)",
+    "terms": "ints: the same order, [factor, right, sign]: what integers need beyond exact 32-bit weights",
+    "exact": "terms lose nothing",
+    "linear": "source and target have one geometry: position p reads p + constant",
+    "count": "positions to compute, from `first` on if linear",
+    "read_at": "ints: source position of each, unless linear",
+    "write_at": "ints: target position of each, unless linear",
+    "mask": "reals: 1.0 for each position that is a pixel",
+    "panels": "panels of COLUMNS positions a part packs",
+    "splits": "parts that share the output channels of the same positions",
+    # pools, sums, upsampling
+    "kernel_y": "", "kernel_x": "", "stride_y": "", "stride_x": "", "top": "", "left": "",
+    "maximum": "1 for a maximum, 0 for a sum",
+    "outside": "what a pool reads outside the map",
+    "up": "left shift of the accumulator: guard bits, and what aligns the first operand",
+    "second_up": "the same for the second operand",
+    "gate_first": "position of the first image's gate", "gate_step": "to the next image's",
+    "gate_up": "left shift that gives a gate 16 fraction bits; negative: right",
+    "offsets": "ints: (dy, dx) per channel of a spatial shift",
+    # epilogue
+    "parameters": "reals: (channels, PARAMETERS)",
+    "scaled": "any m is not 1",
+    "pixel_scales": "ints: (m, t) per output pixel of an image, for averages that leave out the border",
+    "table": "ints: the first activation as a table of a sigmoid",
+    "residual_table": "ints: the second",
+}  # fmt: skip
+_REALS = {
+    "low": "the format's range", "high": "",
+    "floor": "the range of the first activation", "ceiling": "",
+    "residual_floor": "of the second", "residual_ceiling": "",
+    "residual_factor": "power of two that aligns the residual",
+    "largest": "largest sum of |weights| of an output: times the largest |input| it bounds every sum",
+    "table_scale": "codes of the output to entries of the table",
+}  # fmt: skip
+
+STEP = np.dtype([(name, np.int64) for name in _INTS] + [(name, np.float64) for name in _REALS])
