@@ -113,6 +113,7 @@ def quantize(
     limit: int | None = 256,
     percentile: float = 100.0,
     margin: float = 1.25,
+    per_layer: bool = False,
     free_zero_code: bool = False,
     ps: str | Path | Mapping[str, np.ndarray] | None = None,
 ) -> FixedNetwork:
@@ -130,15 +131,15 @@ def quantize(
         ``"-15..0"`` or ``"Q16.16"``; None: these (``"-14..0"`` with `ps`). A number of bits: chosen for the weights.
     percentile, margin : float
         Share of each layer's values, in percent, that a chosen format holds, and a factor for other images' values.
-    free_zero_code : bool
-        Round the negative smallest power away in layers that need zero too: ``shift_add`` arrays take only one.
+    per_layer, free_zero_code : bool
+        Choose m and n for each layer, which `compile` refuses; round -2**p_min away in layers that need zero too.
     ps : path, mapping of str to ndarray, or None
         DeepShift-PS parameters (`hwshift.quantization.apply_ps`) to take the weights from.
     """
     network = _network(net)
     images = None if data is None else _data(network, data, limit, 0)
     rounded, told = quantize_named(
-        network, weights, act, weight_format, ps, percentile, margin, free_zero_code, images
+        network, weights, act, weight_format, ps, percentile, margin, per_layer, free_zero_code, images
     )
     for line in told.warnings:
         warn(line, SaturationWarning, stacklevel=2)

@@ -9,7 +9,7 @@ from hwshift.cli._options import DataOptions, bar, data_options
 from hwshift.cli._scores import cell, layer_cells, layer_titles, show_errors, show_scores, small
 
 if TYPE_CHECKING:
-    from hwshift.quantization import Calibration, Rounding
+    from hwshift.quantization import Rounding
 
 __all__ = ["command"]
 
@@ -99,6 +99,8 @@ def command(
         raise NetworkError("a network file must end in .hwnet", where=out)
     if act.isdecimal() and data.source is None:
         raise click.UsageError(f"--act {act} chooses m and n from images: name them with --data")
+    if per_layer and not act.isdecimal():
+        raise click.UsageError("--per-layer chooses formats: give a number of bits for --act")
     kind: Literal["pow2", "fixed"] = "pow2" if weights == "pow2" else "fixed"
     network = load_network(net)
     images = None if data.source is None else data.load(network)
@@ -111,6 +113,7 @@ def command(
             ps=ps,
             percentile=percentile,
             margin=margin,
+            per_layer=per_layer,
             free_zero_code=free_zero_code,
             data=images,
             advance=advance,
@@ -125,7 +128,7 @@ def command(
 
 
 def _show(report: "Rounding", out: str, per_layer: bool) -> None:
-    _show_weights(report, per_layer)
+    _show_weights(report)
     if report.images:
         _show_values(report, per_layer)
         click.echo()
@@ -134,9 +137,9 @@ def _show(report: "Rounding", out: str, per_layer: bool) -> None:
     click.echo(f"written: {out}")
 
 
-def _show_weights(report: "Rounding", per_layer: bool) -> None:
+def _show_weights(report: "Rounding") -> None:
     moved = any(layer.moved for layer in report.layers)
-    suits = per_layer and any(layer.weight_format for layer in report.layers)
+    suits = any(layer.weight_format for layer in report.layers)
     rows = []
     for layer in report.layers:
         if layer.weights:
@@ -153,24 +156,28 @@ def _show_weights(report: "Rounding", per_layer: bool) -> None:
         "too\nlarge",
         "too\nsmall",
     ]
-    titles += ["for\nzero"] * moved + ["would suit"] * suits
+    titles += ["for\nzero"] * moved + ["alone"] * suits
     click.echo(f"{report.network}: weights {report.weight_format}, maps {report.act}")
     common.print_table(rows, titles)
 
 
 def _show_values(report: "Rounding", per_layer: bool) -> None:
     ranges = report.calibration
-    suits = {layer.name: layer.format for layer in ranges.layers} if ranges and per_layer else {}
+    formats = {layer.name: layer.format for layer in ranges.layers} if ranges else {}
     rows = []
     for layer in report.layers:
         assert layer.output is not None
         row = [layer.name, layer.kind, *layer_cells(layer.output, compared=True)]
-        rows.append(row + ([suits[layer.name]] if suits else []))
+        rows.append(row + ([formats[layer.name]] if formats else []))
     titles = ["layer", "operation", *layer_titles(compared=True)]
-    heading = f"\nValues on images, in {report.act}{'' if ranges is None else _choice(ranges)}"
-    common.print_table(rows, titles + ["would suit"] * bool(suits), heading=heading)
+    heading = f"\nValues on images, in {_choice(report, per_layer)}"
+    common.print_table(rows, titles + ["format" if per_layer else "alone"] * bool(formats), heading=heading)
 
 
-def _choice(ranges: "Calibration") -> str:
+def _choice(report: "Rounding", per_layer: bool) -> str:
+    ranges = report.calibration
+    if ranges is None:
+        return report.act
     share = "the largest" if ranges.percentile == 100 else f"{ranges.percentile:g} %"
-    return f" (chosen for {share} of each layer's values, times {ranges.margin:g})"
+    name = f"{ranges.bits} bits" if per_layer else report.act
+    return f"{name} (chosen for {share} of each layer's values, times {ranges.margin:g})"

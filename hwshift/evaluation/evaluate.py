@@ -122,10 +122,10 @@ def evaluate(
         if item.name in problems:
             scores.append(Score(item.name, item.detail, problem=problems[item.name]))
             continue
-        network_of = models[item.name].network
-        scores.append(tallies.pop(0).score(item.name, item.detail, 2.0**-network_of.act.n))
+        model = models[item.name]
+        scores.append(tallies.pop(0).score(item.name, item.detail, model.lsb))
         if layers:
-            counted[item.name] = layer_tallies.pop(0).scores(network_of, work.kinds)
+            counted[item.name] = layer_tallies.pop(0).scores(model.network, work.kinds)
     labelled = data.labels is not None
     return Evaluation(network.name, data.origin, len(data), labelled, classes, tuple(scores), counted)
 

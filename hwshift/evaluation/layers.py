@@ -14,6 +14,7 @@ from hwshift.network.fixed import FixedNetwork
 from hwshift.network.float_model import evaluate_all
 from hwshift.network.fuse import Chain
 from hwshift.network.graph import Network
+from hwshift.network.layer_formats import layer_formats
 
 __all__ = ["LayerScore", "LayerTally", "float_maps", "headroom_bits", "layer_kinds", "tally_layers"]
 
@@ -97,11 +98,12 @@ class LayerTally:
     def scores(self, network: FixedNetwork, kinds: Mapping[str, str]) -> tuple[LayerScore, ...]:
         """One score per layer of the network that was counted."""
         out = []
+        formats = layer_formats(network)
         for i, layer in enumerate(network.layers):
             values = self.images * math.prod(layer.shape)
             signal, noise, error = self.sums[i].tolist()
             largest, worst = self.peaks[i].tolist()
-            act = network.act
+            act = formats[layer.name].output
             out.append(
                 LayerScore(
                     layer.name,
@@ -140,12 +142,12 @@ def tally_layers(
     expected : mapping of str to ndarray of float, or None
         The float network's maps, one for each layer's name.
     """
-    count, act = len(network.layers), network.act
+    count, formats = len(network.layers), layer_formats(network)
     saturated = np.zeros(count, np.int64)
     sums, peaks = np.zeros((count, 3)), np.zeros((count, 2))
     for i, layer in enumerate(network.layers):
         saturated[i] = found.saturated.get(layer.name, 0)
-        own = np.asarray(act.to_float(found[layer.name]))
+        own = np.asarray(formats[layer.name].output.to_float(found[layer.name]))
         if expected is None:
             peaks[i, 0] = np.abs(own).max()
             continue
@@ -153,6 +155,7 @@ def tally_layers(
         difference = np.abs(own - wanted)
         sums[i] = (wanted**2).sum(), (difference**2).sum(), difference.sum()
         peaks[i] = np.abs(wanted).max(), difference.max()
+    act = formats[network.input.name].output
     grid = np.floor(np.ldexp(images.astype(np.float64), act.n))
     saturated[0] = np.count_nonzero((grid < act.min) | (grid > act.max))
     return LayerTally(len(images), saturated, sums, peaks, expected is not None)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -16,6 +17,7 @@ from hwshift.golden.model import Trace
 from hwshift.network.bind import bind
 from hwshift.network.fixed import Conv, FixedNetwork
 from hwshift.network.graph import Network
+from hwshift.network.layer_formats import LayerFormats, layer_formats
 from hwshift.network.quantize import quantize
 from hwshift.resolve import prepare
 
@@ -71,23 +73,32 @@ class FixedModel:
     arithmetic: Arithmetic
 
     def outputs(self, images: np.ndarray) -> np.ndarray:
-        """float64 outputs, shape (images, channels, height, width)."""
-        return self._floats(run(self.network, self.arithmetic, self.codes(images)))
+        """float64 outputs, shape (images, channels, height, width); on one thread."""
+        return self._floats(run(self.network, self.arithmetic, self.codes(images), threads=1))
 
     def trace(self, images: np.ndarray) -> Trace:
-        """Every layer's codes and saturation counts."""
-        return trace(self.network, self.arithmetic, self.codes(images))
+        """Every layer's codes and saturation counts; on one thread."""
+        return trace(self.network, self.arithmetic, self.codes(images), threads=1)
 
     def codes(self, images: np.ndarray) -> np.ndarray:
-        """The images in the format of the maps."""
-        return to_codes(images, self.arithmetic.act)
+        """The images in the format of the input."""
+        return to_codes(images, self._formats[self.network.input.name].output)
 
     def output_of(self, found: Trace) -> np.ndarray:
         """The outputs in a trace, as `outputs` gives them."""
         return self._floats(found.output)
 
+    @property
+    def lsb(self) -> float:
+        """Value of the outputs' last bit."""
+        return 2.0 ** -self._formats[self.network.output.name].output.n
+
     def _floats(self, codes: np.ndarray) -> np.ndarray:
-        return np.asarray(self.arithmetic.act.to_float(codes))
+        return np.asarray(self._formats[self.network.output.name].output.to_float(codes))
+
+    @cached_property
+    def _formats(self) -> dict[str, LayerFormats]:
+        return layer_formats(self.network)
 
 
 @dataclass(frozen=True, eq=False)

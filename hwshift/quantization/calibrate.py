@@ -19,6 +19,9 @@ from hwshift.quantization.formats import fixed_format
 
 __all__ = ["Calibration", "LayerRange", "calibrate"]
 
+_KEEPING = (
+    ops.SpatialShift | ops.Concat | ops.ChannelShuffle | ops.ChannelSlice | ops.UpsampleNearest | ops.MaxPool
+)
 _KEYS = 1 << 15  # of a magnitude's float32: 8 bits of exponent and 7 of mantissa
 
 
@@ -35,7 +38,8 @@ class LayerRange:
         The magnitude that a format should hold: of the percentile times the margin, but no less than the largest
         bias, which cannot saturate.
     format : str
-        The finest format of as many bits that holds it: a suggestion for this layer alone.
+        The finest format of as many bits that holds it, and the reach of the layers that need the same one: those
+        that only move data and maxima keep the format of what they read.
     """
 
     name: str
@@ -124,18 +128,35 @@ def calibrate(
     watched = {chain.name: _nodes(source, chain) for chain in chains}
     ranges = _measure(source, sorted({name for names in watched.values() for name in names}), data,
                       percentile, advance)  # fmt: skip
-    layers = []
+    reaches: dict[str, float] = {}
     for chain in chains:
-        own = [ranges[name] for name in watched[chain.name]]
-        reach = max(max(item.magnitude(percentile) for item in own) * margin, _largest_bias(chain))
+        magnitude = max(ranges[name].magnitude(percentile) for name in watched[chain.name])
+        reaches[chain.name] = max(magnitude * margin, _largest_bias(chain))
         try:
-            fmt = fixed_format(reach, bits)
+            fixed_format(reaches[chain.name], bits)
         except QuantizeError as error:
             raise QuantizeError(error.message, where=chain.name) from None
-        low, high = min(item.low for item in own), max(item.high for item in own)
-        layers.append(LayerRange(chain.name, low, high, reach, str(fmt)))
-    act = fixed_format(max(layer.reach for layer in layers), bits)
+    layers = []
+    for name, group in _groups(chains).items():
+        low, high = (
+            min(ranges[item].low for item in watched[name]),
+            max(ranges[item].high for item in watched[name]),
+        )
+        fmt = fixed_format(max(reaches[other] for other in group), bits)
+        layers.append(LayerRange(name, low, high, reaches[name], str(fmt)))
+    act = fixed_format(max(reaches.values()), bits)
     return Calibration(act, bits, percentile, margin, len(data), data.origin, tuple(layers))
+
+
+def _groups(chains: Sequence[Chain]) -> dict[str, set[str]]:
+    """For each layer those that have to have its format, itself among them."""
+    groups: dict[str, set[str]] = {}
+    for chain in chains:
+        groups[chain.name] = {chain.name}
+        if isinstance(chain.root.op, _KEEPING):
+            joined = set().union(groups[chain.name], *(groups[name] for name in chain.inputs))
+            groups |= dict.fromkeys(joined, joined)
+    return groups
 
 
 @dataclass(frozen=True, eq=False)

@@ -125,7 +125,9 @@ class Rounding:
                              f"{self.weight_format} and become its largest")  # fmt: skip
             if layer.output is not None and layer.output.saturated:
                 saturated, values = layer.output.saturated, layer.output.values
-                lines.append(f"{layer.name}: {saturated:,} of {values:,} values saturate in {self.act}")
+                lines.append(
+                    f"{layer.name}: {saturated:,} of {values:,} values saturate in {layer.output.format}"
+                )
             if layer.conflict:
                 lines.append(f"{layer.name}: its weights hold 0 and the negative smallest power, which share a code: "
                              "free the zero code for a shift_add array")  # fmt: skip
@@ -162,6 +164,7 @@ def quantize_network(
     weight_format: Pow2Format | QFormat | int | None = None,
     percentile: float = 100.0,
     margin: float = 1.25,
+    per_layer: bool = False,
     free_zero_code: bool = False,
     data: Dataset | None = None,
     advance: Advance | None = None,
@@ -179,6 +182,8 @@ def quantize_network(
         powers of two that end at it.
     percentile, margin : float
         Of `calibrate`.
+    per_layer : bool
+        Give each layer's map its own m and n of as many bits, for studies in the golden model: `compile` refuses them.
     free_zero_code : bool
         Round ``-2**p_min`` away in layers that need zero too, which shift_add arrays refuse otherwise.
     data : Dataset or None
@@ -201,7 +206,7 @@ def quantize_network(
     own: Mapping[str, str] = {}
     if isinstance(weight_format, int):
         weight_format, own = chosen_format(chains, weights, weight_format)
-    calibration = None
+    calibration, formats = None, None
     if isinstance(act, int):
         if data is None:
             raise QuantizeError(
@@ -211,7 +216,14 @@ def quantize_network(
             network, data, bits=act, weights=weights, percentile=percentile, margin=margin, advance=advance
         )
         act = calibration.act
-    rounded = quantize(network, act=act, weights=weights, weight_format=weight_format)
+        formats = (
+            {layer.name: QFormat.parse(layer.format) for layer in calibration.layers} if per_layer else None
+        )
+    elif per_layer:
+        raise QuantizeError(
+            f"formats per layer are chosen for a number of bits, not {act}", where=network.name
+        )
+    rounded = quantize(network, act=act, weights=weights, weight_format=weight_format, formats=formats)
     moved: Mapping[str, int] = {}
     if free_zero_code:
         floats = {chain.name: values for chain in chains if (values := weights_of(chain)) is not None}
@@ -299,7 +311,7 @@ def _on_images(
     kind = "pow2" if arithmetic.pe == "shift_add" else "fixed"
     scores = (
         totals[1].score("float", "float64"),
-        totals[2].score(kind, describe(arithmetic), 2.0**-rounded.act.n),
+        totals[2].score(kind, describe(arithmetic), model.lsb),
     )
     layers_ = tuple(
         replace(layer, output=output) for layer, output in zip(result.layers, outputs, strict=True)

@@ -9,6 +9,7 @@ from hwshift.cli import main
 from hwshift.golden.formats import Pow2Format, QFormat
 from hwshift.network import ops
 from hwshift.network.graph import Network, Node
+from hwshift.network.layer_formats import layer_formats
 from hwshift.network.serialize import load, save
 
 
@@ -100,20 +101,46 @@ def test_chosen_formats(net, tmp_path, capsys):
     np.save(tmp_path / "x.npy", np.full((3, 2, 1, 1), 2, np.float32))
     out_file = tmp_path / "o.hwnet"
     arguments = ["--weights", "fixed", "--act", "8", "--weight-format", "8", "--data", tmp_path / "x.npy"]
-    code, out, err = run(capsys, "quantize", net, *arguments, "--out", out_file, "--per-layer")
+    code, out, err = run(capsys, "quantize", net, *arguments, "--out", out_file)
     assert (code, err) == (0, "")
     lines = out.splitlines()
     assert lines[0] == "two: weights Q3.5, maps Q4.4"
     assert lines[3].split()[-1] == "Q3.5"
     assert lines[5] == "Values on images, in Q4.4 (chosen for the largest of each layer's values, times 1.25)"
-    assert [line.split()[-1] for line in lines[8:10]] == ["Q3.5", "Q4.4"]
+    assert [line.split()[-1] for line in (lines[7], *lines[8:10])] == ["alone", "Q3.5", "Q4.4"]
     assert max(map(len, lines[:-1])) <= 100
     rounded = load(out_file)
     assert (rounded.act, rounded.layer("classifier").op.weights.fmt) == (QFormat(4, 4), QFormat(3, 5))
-    choice = ["--percentile", "50", "--margin", "2"]
+    choice = [
+        "--percentile",
+        "50",
+        "--margin",
+        "2",
+    ]  # half of the outputs are 2.5: twice that is 5 and a step
     out = run(capsys, "quantize", net, *arguments, *choice, "--out", out_file)[1]
-    assert "(chosen for 50 % of each layer's values, times 2)" in out and "would suit" not in out
-    assert load(out_file).act == QFormat(5, 3) or load(out_file).act == QFormat(4, 4)
+    assert "in Q4.4 (chosen for 50 % of each layer's values, times 2)" in out
+    assert load(out_file).act == QFormat(4, 4)
+
+
+def test_formats_per_layer(net, tmp_path, capsys):
+    """They are saved, and the golden model takes them; compile does not."""
+    np.save(tmp_path / "x.npy", np.full((3, 2, 1, 1), 2, np.float32))
+    out_file = tmp_path / "o.hwnet"
+    arguments = ["--weights", "fixed", "--act", "8", "--data", tmp_path / "x.npy", "--per-layer"]
+    code, out, err = run(capsys, "quantize", net, *arguments, "--out", out_file)
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[5].startswith("Values on images, in 8 bits (chosen for the largest")
+    assert [line.split()[-1] for line in lines[7:10]] == ["format", "Q3.5", "Q4.4"]
+    formats = layer_formats(load(out_file))
+    assert [formats[name].output for name in ("input", "classifier")] == [QFormat(3, 5), QFormat(4, 4)]
+    code, out, _ = run(capsys, "evaluate", out_file, "--data", tmp_path / "x.npy", "--layers", "--json")
+    layers = json.loads(out)["layers"]["fixed"]
+    assert code == 0 and [layer["format"] for layer in layers] == ["Q3.5", "Q4.4"]
+    assert [layer["largest"] for layer in layers] == [2.0, 5.0]
+    assert run(capsys, "compile", out_file, "--config", "4x4-mac", "--out", tmp_path / "p.hwprog")[0] != 0
+    code, _, err = run(capsys, "quantize", net, "--weights", "fixed", "--per-layer", "--out", out_file)
+    assert code == 2 and "--per-layer chooses formats: give a number of bits for --act" in err
 
 
 def test_bits_need_images(net, capsys):

@@ -11,9 +11,10 @@ from hwshift.golden.formats import QFormat
 from hwshift.network import ops
 from hwshift.network.float_model import evaluate_all
 from hwshift.network.graph import Network, Node
+from hwshift.network.layer_formats import layer_formats
 from hwshift.network.quantize import float_layers
 from hwshift.network.random import csc_network
-from hwshift.quantization import calibrate
+from hwshift.quantization import calibrate, quantize_network
 
 
 def images(*values):
@@ -39,6 +40,31 @@ def test_by_hand():
         ("input", -2.0, 1.0, 2.0, "Q3.5"), ("relu", -3.0, 6.0, 6.0, "Q4.4")
     ]  # fmt: skip
     assert (found.act, found.bits, found.images, found.origin) == (QFormat(4, 4), 8, 2, "made here")
+
+
+def test_layers_that_need_one_format():
+    """x and 10x are concatenated, moved and pooled: all have the format of 10x; the convolution after has its own."""
+    nodes = (
+        Node("input", ops.Input(1, 2, 2)),
+        Node("large", ops.Conv2d(np.full((1, 1, 1, 1), 10.0)), ("input",)),
+        Node("both", ops.Concat(), ("input", "large")),
+        Node("shift", ops.SpatialShift(np.array([[0, 1], [1, 0]])), ("both",)),
+        Node("pool", ops.MaxPool((2, 2), (2, 2)), ("shift",)),
+        Node("small", ops.Conv2d(np.full((1, 2, 1, 1), 0.125)), ("pool",)),
+    )
+    data = Dataset(np.ones((1, 1, 2, 2), np.float32), None, None, "made here")
+    network = Network("n", nodes, "small")
+    found = calibrate(network, data, bits=8, margin=1)
+    reaches = {layer.name: (layer.reach, layer.format) for layer in found.layers}
+    assert reaches == {
+        "input": (1.0, "Q5.3"), "large": (10.0, "Q5.3"), "both": (10.0, "Q5.3"), "shift": (10.0, "Q5.3"),
+        "pool": (10.0, "Q5.3"), "small": (1.375, "Q2.6"),
+    }  # fmt: skip
+    rounded, report = quantize_network(network, act=8, per_layer=True, margin=1, weights="fixed", data=data)
+    assert layer_formats(rounded)["small"].output == QFormat(2, 6)
+    assert [layer.output.format for layer in report.layers] == ["Q5.3"] * 5 + ["Q2.6"]
+    assert report.layers[-1].output.sqnr_db == math.inf  # 1.375 is on both grids
+    assert report.layers[-1].output.lsb == report.scores[1].lsb == 2.0**-6
 
 
 def test_margin_and_bias():
