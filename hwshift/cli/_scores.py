@@ -1,7 +1,7 @@
 """Tables of scores, of errors and of layers: what evaluating and quantizing print."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -11,8 +11,18 @@ from hwshift.cli import _common as common
 if TYPE_CHECKING:
     from hwshift.evaluation import LayerScore, Score
 
-__all__ = ["cell", "layer_cells", "layer_titles", "show_errors", "show_layers", "show_scores", "small"]
+__all__ = [
+    "cell",
+    "layer_cells",
+    "layer_titles",
+    "show_errors",
+    "show_layers",
+    "show_ratios",
+    "show_scores",
+    "small",
+]
 
+_MOST_COLUMNS = 7
 _TITLES = {"correct": "top-1 %", "correct5": "top-5 %", "agreeing": "as float", "sqnr_db": "SQNR dB"}
 
 
@@ -62,6 +72,20 @@ def show_layers(layers: "Sequence[LayerScore]", heading: str) -> None:
     compared = layers[0].sqnr_db is not None
     rows = [(layer.name, layer.kind, *layer_cells(layer, compared)) for layer in layers]
     common.print_table(rows, ("layer", "operation", *layer_titles(compared)), heading=heading)
+
+
+def show_ratios(layers: "Mapping[str, Sequence[LayerScore]]") -> None:
+    """A table of layers with the signal to noise ratio in each of some arithmetics, beside each other."""
+    columns = {name: rows for name, rows in layers.items() if rows[0].sqnr_db is not None}
+    if not 2 <= len(columns) <= _MOST_COLUMNS:
+        return
+    first = next(iter(columns.values()))
+    rows = []
+    for i, layer in enumerate(first):
+        rows.append((layer.name, layer.kind, *(cell(column[i].sqnr_db) for column in columns.values())))
+    titles = [_above(name.replace(" ", "\n"), 7) for name in columns]
+    heading = "\nSQNR of the layers against float, dB"
+    common.print_table(rows, ("layer", "operation", *titles), heading=heading)
 
 
 def layer_titles(compared: bool) -> tuple[str, ...]:

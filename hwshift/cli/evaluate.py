@@ -6,7 +6,7 @@ import click
 
 from hwshift.cli import _common as common
 from hwshift.cli._options import DataOptions, bar, data_options
-from hwshift.cli._scores import show_errors, show_layers, show_scores
+from hwshift.cli._scores import show_errors, show_layers, show_ratios, show_scores
 
 if TYPE_CHECKING:
     from hwshift.evaluation import Evaluation
@@ -94,6 +94,7 @@ def _words(text: str | None) -> list[str]:
 def _show(result: "Evaluation") -> None:
     show_scores(result.scores, result.images, f"{result.network}: {result.images:,} images ({result.origin})")
     show_errors(result.scores)
+    show_ratios(result.layers)
     details = {score.model: score.detail for score in result.scores}
     for name, layers in result.layers.items():
         show_layers(layers, f"\nLayers of {name} ({details[name]})")

@@ -140,23 +140,15 @@ def _show(report: "Rounding", out: str, per_layer: bool) -> None:
 def _show_weights(report: "Rounding") -> None:
     moved = any(layer.moved for layer in report.layers)
     suits = any(layer.weight_format for layer in report.layers)
+    powers = report.weight_format.startswith("pow2")
     rows = []
     for layer in report.layers:
         if layer.weights:
             row: list[object] = [layer.name, layer.kind, layer.weights, small(layer.low), small(layer.high)]
-            row += [cell(layer.weight_sqnr_db), layer.clamped, layer.raised]
+            row += [cell(layer.weight_sqnr_db), *([layer.clamped, layer.raised] if powers else [])]
             rows.append(row + [layer.moved] * moved + [layer.weight_format] * suits)
-    titles = [
-        "layer",
-        "operation",
-        "weights",
-        "  smallest",
-        "   largest",
-        "SQNR dB",
-        "too\nlarge",
-        "too\nsmall",
-    ]
-    titles += ["for\nzero"] * moved + ["alone"] * suits
+    titles = ["layer", "operation", "weights", "  smallest", "   largest", "SQNR dB"]
+    titles += (["too\nlarge", "too\nsmall"] if powers else []) + ["for\nzero"] * moved + ["alone"] * suits
     click.echo(f"{report.network}: weights {report.weight_format}, maps {report.act}")
     common.print_table(rows, titles)
 

@@ -135,6 +135,19 @@ def test_the_layers(files, capsys):
     assert run(capsys, "evaluate", net, "--layers", "--quiet")[:2] == (0, "")
 
 
+def test_ratios_of_layers_beside_each_other(files, capsys):
+    """The input's, of 1 in 6: exact in Q4.4 and 20 log10(128) = 42.1 dB in Q1.7, where it saturates."""
+    net, images = files
+    arguments = ("evaluate", net, "--data", images, "--layers", "--weight-formats", "-15..0")
+    lines = run(capsys, *arguments, "--formats", "Q4.4,Q1.7")[1].splitlines()
+    start = lines.index("SQNR of the layers against float, dB")
+    assert [line.split() for line in lines[start + 1 : start + 4]] == [
+        ["pow2", "pow2"], ["layer", "operation", "Q4.4", "Q1.7"], ["input", "input", "exact", "42.1"]
+    ]  # fmt: skip
+    many = run(capsys, *arguments, "--formats", ",".join(f"Q4.{n}" for n in range(4, 12)))[1]
+    assert "SQNR of the layers" not in many and many.count("Layers of pow2") == 8
+
+
 def test_layers_of_a_quantized_network(files, capsys, tmp_path):
     rounded = tmp_path / "rounded.hwnet"
     assert run(capsys, "quantize", files[0], "--weights", "pow2", "--out", rounded)[0] == 0

@@ -87,13 +87,13 @@ def test_the_table_with_images(net, tmp_path, capsys):
     )
     lines = [line.split() for line in out.splitlines()]
     assert code == 0
-    assert lines[3] == ["classifier", "linear", "4", "-3", "1", "exact", "0", "0"]
-    assert " ".join(lines[5]) == "Values on images, in Q16.16"
-    assert lines[8] == ["input", "input", "1", "15.0", "exact", "0", "0", "0.00"]
-    assert lines[9] == ["classifier", "linear", "2.5", "13.7", "exact", "0", "0", "0.00"]
-    assert lines[11][:2] == ["3", "images"]
-    assert [line[0] for line in lines[12:15]] == ["model", "float", "fixed"]
-    assert lines[19] == ["fixed", "0", "0", "0", "0", "1.53e-05"] and lines[20][0] == "written:"
+    assert lines[2] == ["classifier", "linear", "4", "-3", "1", "exact"]
+    assert " ".join(lines[4]) == "Values on images, in Q16.16"
+    assert lines[7] == ["input", "input", "1", "15.0", "exact", "0", "0", "0.00"]
+    assert lines[8] == ["classifier", "linear", "2.5", "13.7", "exact", "0", "0", "0.00"]
+    assert lines[10][:2] == ["3", "images"]
+    assert [line[0] for line in lines[11:14]] == ["model", "float", "fixed"]
+    assert lines[18] == ["fixed", "0", "0", "0", "0", "1.53e-05"] and lines[19][0] == "written:"
 
 
 def test_chosen_formats(net, tmp_path, capsys):
@@ -105,9 +105,9 @@ def test_chosen_formats(net, tmp_path, capsys):
     assert (code, err) == (0, "")
     lines = out.splitlines()
     assert lines[0] == "two: weights Q3.5, maps Q4.4"
-    assert lines[3].split()[-1] == "Q3.5"
-    assert lines[5] == "Values on images, in Q4.4 (chosen for the largest of each layer's values, times 1.25)"
-    assert [line.split()[-1] for line in (lines[7], *lines[8:10])] == ["alone", "Q3.5", "Q4.4"]
+    assert lines[2].split()[-1] == "Q3.5"
+    assert lines[4] == "Values on images, in Q4.4 (chosen for the largest of each layer's values, times 1.25)"
+    assert [line.split()[-1] for line in (lines[6], *lines[7:9])] == ["alone", "Q3.5", "Q4.4"]
     assert max(map(len, lines[:-1])) <= 100
     rounded = load(out_file)
     assert (rounded.act, rounded.layer("classifier").op.weights.fmt) == (QFormat(4, 4), QFormat(3, 5))
@@ -130,8 +130,8 @@ def test_formats_per_layer(net, tmp_path, capsys):
     code, out, err = run(capsys, "quantize", net, *arguments, "--out", out_file)
     assert (code, err) == (0, "")
     lines = out.splitlines()
-    assert lines[5].startswith("Values on images, in 8 bits (chosen for the largest")
-    assert [line.split()[-1] for line in lines[7:10]] == ["format", "Q3.5", "Q4.4"]
+    assert lines[4].startswith("Values on images, in 8 bits (chosen for the largest")
+    assert [line.split()[-1] for line in lines[6:9]] == ["format", "Q3.5", "Q4.4"]
     formats = layer_formats(load(out_file))
     assert [formats[name].output for name in ("input", "classifier")] == [QFormat(3, 5), QFormat(4, 4)]
     code, out, _ = run(capsys, "evaluate", out_file, "--data", tmp_path / "x.npy", "--layers", "--json")
