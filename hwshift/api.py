@@ -6,8 +6,12 @@ name, a TOML file or an object; images as a `Dataset`, a path or None for seeded
 """
 
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
+from warnings import warn
+
+import numpy as np
 
 from hwshift.compiler import compile as _compile
 from hwshift.compiler.shift_mode import ShiftMode, with_shifts
@@ -19,7 +23,7 @@ from hwshift.data import Dataset, Images, load_for
 from hwshift.data.dataset import Statistic
 from hwshift.data.fit import Size
 from hwshift.errors import SimulationError, ToolError
-from hwshift.evaluation import Evaluation
+from hwshift.evaluation import Evaluation, parse_formats
 from hwshift.evaluation import evaluate as _evaluate
 from hwshift.generation import Design
 from hwshift.generation import generate as _generate
@@ -27,7 +31,7 @@ from hwshift.golden.formats import Pow2Format, QFormat
 from hwshift.network.fixed import FixedNetwork
 from hwshift.network.graph import Network
 from hwshift.program.image import Program
-from hwshift.quantization import parse_weight_format, quantize_network
+from hwshift.quantization import SaturationWarning, quantize_named
 from hwshift.reports.report import Report, build_report
 from hwshift.resolve import WeightKind, load_network, prepare
 from hwshift.sim.cycle.model import MemoryTiming
@@ -103,25 +107,43 @@ def quantize(
     net: Net,
     *,
     weights: WeightKind = "pow2",
-    act: str | QFormat = "Q16.16",
-    weight_format: str | Pow2Format | QFormat | None = None,
+    act: str | int | QFormat = "Q16.16",
+    weight_format: str | int | Pow2Format | QFormat | None = None,
+    data: Data = None,
+    limit: int | None = 256,
+    percentile: float = 100.0,
+    margin: float = 1.25,
+    per_layer: bool = False,
+    free_zero_code: bool = False,
+    ps: str | Path | Mapping[str, np.ndarray] | None = None,
 ) -> FixedNetwork:
     """Round a float network to fixed point.
+
+    A layer whose weights or, on `data`, values saturate gives a `hwshift.quantization.SaturationWarning`.
 
     Parameters
     ----------
     net : name, path or network
     weights : "pow2" or "fixed"
-        Signed powers of two, or fixed point.
-    act : str or QFormat
-        Of maps and biases.
-    weight_format : str, Pow2Format, QFormat or None
-        ``"-15..0"`` or ``"Q16.16"``; None: these.
+    act : str, QFormat or int
+        Of maps and biases. A number of bits: chosen from the values on `data` (at most `limit` images).
+    weight_format : str, Pow2Format, QFormat, int or None
+        ``"-15..0"`` or ``"Q16.16"``; None: these (``"-14..0"`` with `ps`). A number of bits: chosen for the weights.
+    percentile, margin : float
+        Share of each layer's values, in percent, that a chosen format holds, and a factor for other images' values.
+    per_layer, free_zero_code : bool
+        Choose m and n for each layer, which `compile` refuses; round -2**p_min away in layers that need zero too.
+    ps : path, mapping of str to ndarray, or None
+        DeepShift-PS parameters (`hwshift.quantization.apply_ps`) to take the weights from.
     """
-    if isinstance(weight_format, str):
-        weight_format = parse_weight_format(weight_format, weights)
-    form = QFormat.parse(act) if isinstance(act, str) else act
-    return quantize_network(_network(net), weights=weights, act=form, weight_format=weight_format)[0]
+    network = _network(net)
+    images = None if data is None else _data(network, data, limit, 0)
+    rounded, told = quantize_named(
+        network, weights, act, weight_format, ps, percentile, margin, per_layer, free_zero_code, images
+    )
+    for line in told.warnings:
+        warn(line, SaturationWarning, stacklevel=2)
+    return rounded
 
 
 def compile(  # noqa: A001
@@ -150,9 +172,18 @@ def compile(  # noqa: A001
 
 
 def evaluate(
-    net: Net, data: Data = None, *, config: Config | None = None, limit: int | None = None, seed: int = 0
+    net: Net,
+    data: Data = None,
+    *,
+    config: Config | None = None,
+    formats: Sequence[str] = (),
+    weight_formats: Sequence[str] = (),
+    guards: Sequence[str | int] = (),
+    layers: bool = False,
+    limit: int | None = None,
+    seed: int = 0,
 ) -> Evaluation:
-    """Accuracy on images, or agreement with the float network, in each arithmetic that applies.
+    """Accuracy on images, agreement with the float network and errors against it, in each arithmetic asked for.
 
     Parameters
     ----------
@@ -161,12 +192,19 @@ def evaluate(
         None: 100 images of seeded noise, or `limit`.
     config : preset, TOML file, AcceleratorConfig or None
         Evaluate what this accelerator computes; None: fixed and pow2 weights in exact arithmetic.
+    formats, weight_formats, guards : sequence of str
+        Every combination is evaluated: of maps (``"Q8.8"``), of fixed weights (``"Q4.12"``) and powers of two
+        (``"-15..0"``), of guard bits (``0``, ``"exact"``). Empty: Q16.16, Q16.16 and -15..0, exact.
+    layers : bool
+        Also compare the values of every layer: `Evaluation.layers`.
     limit : int or None
         At most so many images.
     """
     network = _network(net)
     images = _data(network, data, 100 if data is None and limit is None else limit, seed)
-    return _evaluate(network, images, config=None if config is None else _config(config))
+    chosen = parse_formats(formats, weight_formats, [str(guard) for guard in guards])
+    accelerator = None if config is None else _config(config)
+    return _evaluate(network, images, config=accelerator, formats=chosen, layers=layers)
 
 
 def simulate(

@@ -4,6 +4,7 @@ import doctest
 import inspect
 import json
 import re
+import warnings
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from hwshift.network.fixed import FixedNetwork
 from hwshift.network.quantize import quantize as quantize_directly
 from hwshift.network.random import csc_network
 from hwshift.network.serialize import save
+from hwshift.quantization import SaturationWarning, calibrate
 from hwshift.simulation import simulate_program
 
 
@@ -99,6 +101,50 @@ def test_quantize(network, arguments, weights, act):
     )
     with pytest.raises(QuantizeError, match=r"^csc-2: it is quantized already: name a float network$"):
         hwshift.quantize(rounded)
+
+
+def test_quantize_with_formats_chosen_for_images(network, images):
+    """As the calibration says, for the same images."""
+    data = hwshift.load_images(network, images)
+    rounded = hwshift.quantize(network, weights="fixed", act=16, weight_format=8, data=images, margin=1.5)
+    expected = calibrate(network, data, bits=16, weights="fixed", margin=1.5)
+    assert rounded.act == expected.act and rounded.act.bits == 16
+    assert rounded.layer("stem").op.weights.fmt.bits == 8
+    with pytest.raises(QuantizeError, match="^csc-2: images are needed to choose a format of 16 bits from$"):
+        hwshift.quantize(network, act=16)
+
+
+def test_quantize_warns_where_values_saturate(network, images):
+    data = hwshift.load_images(network, images, std=0.1)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        hwshift.quantize(network, act="Q1.7", data=data)
+    # nothing but 1 and more saturates: pixels / 255 / 0.1 are 0 to 10
+    count = int((data.images >= 1).sum())
+    assert str(told[0].message) == f"input: {count:,} of 1,152 values saturate in Q1.7"
+    assert all(item.category is SaturationWarning and item.filename == __file__ for item in told)
+
+
+def test_quantize_takes_deepshift_parameters(network):
+    shape = network.node("stem_conv").op.weight.shape
+    ps = {"stem_conv.shift": np.full(shape, -2.5), "stem_conv.sign": np.full(shape, -0.6)}
+    weights = hwshift.quantize(network, ps=ps).layer("stem").op.weights
+    assert weights.fmt == Pow2Format(-14, 0)
+    assert (weights.values == -1).all() and (weights.powers == -2).all()
+
+
+def test_evaluate_in_several_formats(network):
+    result = hwshift.evaluate(
+        network,
+        limit=5,
+        formats=["Q8.8", "Q4.12"],
+        weight_formats=["Q4.12"],
+        guards=[0, "exact"],
+        layers=True,
+    )
+    names = ["fixed Q8.8 G=0", "fixed Q8.8 exact", "fixed Q4.12 G=0", "fixed Q4.12 exact"]
+    assert [item.model for item in result.scores] == ["float", *names] and list(result.layers) == names
+    assert [layer.format for layer in result.layers[names[0]]] == ["Q8.8"] * len(result.layers[names[0]])
 
 
 def test_evaluate_without_images(network):

@@ -6,14 +6,15 @@ import click
 
 from hwshift.cli import _common as common
 from hwshift.cli._options import DataOptions, bar, data_options
+from hwshift.cli._scores import show_errors, show_layers, show_ratios, show_scores
 
 if TYPE_CHECKING:
-    from hwshift.evaluation import Evaluation, Score
+    from hwshift.evaluation import Evaluation
 
-__all__ = ["command", "show_scores"]
+__all__ = ["command"]
 
 
-@click.command("evaluate", short_help="Measure accuracy on images, in float and in fixed point.")
+@click.command("evaluate", short_help="Measure accuracy and errors on images, in float and in fixed point.")
 @common.network_argument
 @click.option(
     "--config",
@@ -21,70 +22,79 @@ __all__ = ["command", "show_scores"]
     help="A preset such as 8x8 or 16x16-mac, or a TOML file: what this accelerator computes. "
     "Default: fixed and pow2 weights, in exact arithmetic.",
 )
+@click.option("--formats", metavar="Qm.n,..", help="Formats of the maps, e.g. Q16.16,Q8.8; default: Q16.16.")
+@click.option(
+    "--weight-formats",
+    metavar="FORMAT,..",
+    help="Formats of the weights: Qm.n for fixed ones, MIN..MAX for powers of two; default: Q16.16,-15..0.",
+)
+@click.option(
+    "--guards",
+    metavar="G,..",
+    help="Guard bits of the accumulators, or exact, e.g. 0,8,exact; default: exact.",
+)
+@click.option("--layers", is_flag=True, help="Also compare the values of every layer.")
 @data_options(limit=None, noise=100)
 @common.seed_option
 @common.json_option
 @common.quiet_option
-def command(net: str, config: str | None, data: DataOptions, seed: int, as_json: bool, quiet: bool) -> None:
+def command(
+    net: str,
+    config: str | None,
+    formats: str | None,
+    weight_formats: str | None,
+    guards: str | None,
+    layers: bool,
+    data: DataOptions,
+    seed: int,
+    as_json: bool,
+    quiet: bool,
+) -> None:
     """Measure a network's accuracy on images, in float and in fixed point.
 
     NET is a network file (.hwnet, .onnx) or the name of a built-in network. A float network is evaluated as it is,
     with fixed-point weights and with powers of two; a quantized network as it is. Without labels only the agreement
-    with the float network is told. The fixed-point results are the accelerator's, bit for bit.
+    with the float network and the errors are told. The fixed-point results are the accelerator's, bit for bit.
+
+    Every combination of --formats, --weight-formats and --guards is one row. SQNR is the ratio of signal to
+    quantization noise, LSB the last bit of the maps.
     """
     from hwshift.config import load_config
-    from hwshift.evaluation import evaluate
+    from hwshift.evaluation import evaluate, parse_formats
     from hwshift.resolve import load_network
 
+    chosen = parse_formats(_words(formats), _words(weight_formats), _words(guards))
+    if config is not None and chosen.given:
+        raise click.UsageError("--config has formats and guard bits of its own: name either")
     network = load_network(net)
     accelerator = None if config is None else load_config(config)
     images = data.load(network, seed)
     with bar(quiet) as advance:
-        result = evaluate(network, images, config=accelerator, advance=advance)
+        result = evaluate(network, images, config=accelerator, formats=chosen, layers=layers, advance=advance)
     if as_json:
         common.print_json(result.as_dict())
     elif not quiet:
         _show(result)
 
 
+def _words(text: str | None) -> list[str]:
+    """Parts of an option, at commas that are not within brackets."""
+    if text is None:
+        return []
+    parts, depth = [""], 0
+    for letter in text:
+        depth += (letter == "[") - (letter == "]")
+        if letter == "," and not depth:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return parts
+
+
 def _show(result: "Evaluation") -> None:
     show_scores(result.scores, result.images, f"{result.network}: {result.images:,} images ({result.origin})")
-
-
-def show_scores(scores: "tuple[Score, ...]", images: int, heading: str) -> None:
-    """A table of scores, without the columns that no model has; then why models cannot run."""
-    fields = ("correct", "correct5", "agreeing", "sqnr_db")
-    used = [name for name in fields if any(getattr(score, name) is not None for score in scores)]
-    titles = {
-        "correct": "top-1 %",
-        "correct5": "top-5 %",
-        "agreeing": "as float %",
-        "sqnr_db": "SQNR dB",
-    }
-    rows = []
-    for score in scores:
-        cells = []
-        for name in used:
-            value = getattr(score, name)
-            cells.append(cell(value) if name == "sqnr_db" else _percent(value, images))
-        rows.append((score.model, *cells, "cannot run" if score.problem else score.detail))
-    click.echo(heading)
-    common.print_table(rows, ("model", *(titles[name] for name in used), "arithmetic"))
-    if not used and not all(score.problem for score in scores):
-        click.echo(
-            "Nothing to compare with: give labelled images, or the float network in the place of this one."
-        )
-    for score in scores:
-        if score.problem:
-            click.echo(f"{score.model}: {score.problem}")
-
-
-def cell(value: float | None) -> str:
-    """A ratio in dB for a table."""
-    if value is None:
-        return "      -"
-    return "  exact" if value == float("inf") else f"{value:7.1f}"
-
-
-def _percent(count: int | None, images: int) -> str:
-    return "     -" if count is None else f"{100 * count / images:6.2f}"
+    show_errors(result.scores)
+    show_ratios(result.layers)
+    details = {score.model: score.detail for score in result.scores}
+    for name, layers in result.layers.items():
+        show_layers(layers, f"\nLayers of {name} ({details[name]})")

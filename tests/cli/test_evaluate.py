@@ -56,20 +56,9 @@ def test_table(files, capsys):
     code, out, _ = run(capsys, "evaluate", net, "--data", images)
     lines = out.splitlines()
     assert code == 0 and lines[0] == f"spots: 8 images ({images}, array images)"
-    assert lines[1].split() == [
-        "model",
-        "top-1",
-        "%",
-        "top-5",
-        "%",
-        "as",
-        "float",
-        "%",
-        "SQNR",
-        "dB",
-        "arithmetic",
-    ]
-    assert lines[2].split() == ["float", "75.00", "100.00", "-", "-", "float32"]
+    titles = "model top-1 % top-5 % as float SQNR dB array, weights x maps, guard"
+    assert lines[1].split() == titles.split()
+    assert lines[2].split() == ["float", "75.00", "100.00", "-", "-", "float64"]
     assert lines[3].split()[:4] == ["fixed", "75.00", "100.00", "100.00"]
     assert run(capsys, "evaluate", net, "--data", images, "--quiet")[1] == ""
 
@@ -88,7 +77,7 @@ def test_a_configuration_and_a_quantized_network(files, capsys, tmp_path):
 def test_noise_is_called_noise(files, capsys):
     code, out, _ = run(capsys, "evaluate", files[0], "--seed", "5")
     assert code == 0 and out.splitlines()[0] == "spots: 100 images (seeded noise, seed 5)"
-    assert "top-1" not in out and "as float %" in out
+    assert "top-1" not in out and "as float" in out and "Errors of the outputs" in out
     _, out, _ = run(capsys, "evaluate", files[0], "--images", "3", "--json")
     assert json.loads(out)["images"] == 3
 
@@ -101,7 +90,85 @@ def test_what_cannot_run_is_told(capsys, tmp_path):
     save(Network("large", nodes, "classifier"), tmp_path / "large.hwnet")
     code, out, _ = run(capsys, "evaluate", tmp_path / "large.hwnet")
     assert code == 0 and "cannot run" in out
-    assert out.splitlines()[-1].startswith("fixed: classifier: weight: value 50000.0 is outside Q16.16")
+    assert "\nfixed: classifier: weight: value 50000.0 is outside Q16.16" in out
+
+
+def test_every_combination_is_a_row(files, capsys):
+    net, images = files
+    arguments = ("evaluate", net, "--data", images, "--formats", "Q16.16,Q4.4", "--guards", "0,exact")
+    code, out, err = run(capsys, *arguments, "--weight-formats", "Q2.6,pow2[-15,0],-3..0")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    names = [line[: line.index("  ")] for line in lines[3:15]]
+    assert names == [f"{weights} {act} {guard}" for weights in ("fixed", "pow2[-15,0]", "pow2[-3,0]")
+                     for act in ("Q16.16", "Q4.4") for guard in ("G=0", "exact")]  # fmt: skip
+    assert lines[16] == "Errors of the outputs against float"
+    assert max(map(len, lines[1:])) <= 100
+
+
+def test_the_errors(files, capsys):
+    """Bright pixels are 1: weights 0.85 and 0.1 become 0.875 and 0.125 in Q2.4, 1 and 1/8 as powers."""
+    net, images = files
+    arguments = ("evaluate", net, "--data", images, "--formats", "Q4.4", "--weight-formats", "Q2.4,-15..0")
+    lines = run(capsys, *arguments)[1].splitlines()
+    start = lines.index("Errors of the outputs against float")
+    assert [line.split() for line in lines[start + 3 :]] == [
+        ["fixed", "0.025", "0.025", "0.4", "0.4", "0.0625"],
+        ["pow2", "0.15", "0.0458", "2.4", "0.733", "0.0625"],  # (0.15 + 5 * 0.025) / 6
+    ]
+
+
+def test_the_layers(files, capsys):
+    net, images = files
+    code, out, err = run(capsys, "evaluate", net, "--data", images, "--formats", "Q1.7", "--layers")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    start = lines.index("Layers of pow2 (shift_add pow2[-15,0] x Q1.7, exact)")
+    # one bright pixel of six is 1, which saturates; 0.85 becomes 127/128 in the format and as a power
+    assert lines[start + 3].split() == ["input", "input", "1", "0.0", "42.1", "1", "8", "16.67"]
+    assert lines[start + 4].split()[:4] == ["classifier", "linear", "0.85", "0.2"]
+    assert lines[start + 4].split()[5:] == ["18.2", "0", "0.00"]  # 127/128 - 0.85 in units of 1/128
+    assert max(map(len, lines[1:])) <= 100
+    result = json.loads(run(capsys, "evaluate", net, "--data", images, "--layers", "--json")[1])
+    assert list(result["layers"]) == ["fixed", "pow2"]
+    assert result["layers"]["pow2"][1]["saturated"] == 0
+    assert run(capsys, "evaluate", net, "--layers", "--quiet")[:2] == (0, "")
+
+
+def test_ratios_of_layers_beside_each_other(files, capsys):
+    """The input's, of 1 in 6: exact in Q4.4 and 20 log10(128) = 42.1 dB in Q1.7, where it saturates."""
+    net, images = files
+    arguments = ("evaluate", net, "--data", images, "--layers", "--weight-formats", "-15..0")
+    lines = run(capsys, *arguments, "--formats", "Q4.4,Q1.7")[1].splitlines()
+    start = lines.index("SQNR of the layers against float, dB")
+    assert [line.split() for line in lines[start + 1 : start + 4]] == [
+        ["pow2", "pow2"], ["layer", "operation", "Q4.4", "Q1.7"], ["input", "input", "exact", "42.1"]
+    ]  # fmt: skip
+    many = run(capsys, *arguments, "--formats", ",".join(f"Q4.{n}" for n in range(4, 12)))[1]
+    assert "SQNR of the layers" not in many and many.count("Layers of pow2") == 8
+
+
+def test_layers_of_a_quantized_network(files, capsys, tmp_path):
+    rounded = tmp_path / "rounded.hwnet"
+    assert run(capsys, "quantize", files[0], "--weights", "pow2", "--out", rounded)[0] == 0
+    code, out, _ = run(capsys, "evaluate", rounded, "--data", files[1], "--layers")
+    assert code == 0 and "SQNR" not in out
+    assert out.splitlines()[-1].split() == ["classifier", "conv", "1", "15.0", "0", "0.00"]
+
+
+@pytest.mark.parametrize(("arguments", "code", "text"), [
+    (["--formats", "8"], 3, "a format is written Qm.n, for example Q16.16, not '8'"),
+    (["--guards", "16", "--weight-formats", "-15..0"], 3, "guard must lie in 0..15 for pow2[-15,0], not 16"),
+    (["--guards", "few"], 3, "guard bits are a number or exact, not 'few'"),
+    (["--weight-formats", "Q2.6,"], 3, "a weight format is written Qm.n, or -15..0 for powers of two, not ''"),
+])  # fmt: skip
+def test_formats_that_cannot_be(files, capsys, arguments, code, text):
+    assert run(capsys, "evaluate", files[0], *arguments) == (code, "", f"hwshift: error: {text}\n")
+
+
+def test_formats_beside_a_configuration(files, capsys):
+    code, _, err = run(capsys, "evaluate", files[0], "--config", "8x8", "--formats", "Q8.8")
+    assert code == 2 and "--config has formats and guard bits of its own: name either" in err
 
 
 @pytest.mark.parametrize("name", ["absent.npz", "broken.npz", "labels.npz", "empty"])

@@ -1,23 +1,23 @@
 """Tests of what is told about rounding: figures by hand, and on images against the golden model."""
 
+import json
 import math
-import re
 
 import numpy as np
 import pytest
 
 from hwshift.data import Dataset, load_data, to_codes
-from hwshift.errors import ConfigError, DataError, QuantizeError
+from hwshift.errors import DataError, QuantizeError
 from hwshift.evaluation import own_arithmetic
 from hwshift.golden import trace
-from hwshift.golden.formats import Pow2Format, QFormat
+from hwshift.golden.formats import QFormat
 from hwshift.network import ops
 from hwshift.network.bind import bind
 from hwshift.network.float_model import evaluate_all
 from hwshift.network.graph import Network, Node
 from hwshift.network.quantize import quantize
 from hwshift.network.random import csc_network, mixed_network
-from hwshift.quantization import parse_weight_format, quantize_network
+from hwshift.quantization import quantize_network
 
 
 def linear(weight, bias=None):
@@ -81,8 +81,11 @@ def test_every_layer_on_images(network, kind):
         value = wanted[layer.name].ravel()
         noise = found[layer.name].ravel() / 65536 - value
         expected = 10 * math.log10((value**2).sum() / (noise**2).sum())
-        assert layer.output_sqnr_db == pytest.approx(expected, rel=1e-6)
-        assert (layer.values, layer.saturated) == (value.size, 0)
+        assert layer.output.sqnr_db == pytest.approx(expected, rel=1e-6)
+        assert (layer.output.name, layer.output.kind) == (layer.name, layer.kind)
+        assert (layer.output.values, layer.output.saturated) == (value.size, 0)
+        assert layer.output.largest == pytest.approx(np.abs(value).max(), rel=1e-6)
+        assert layer.output.max_error == pytest.approx(np.abs(noise).max(), rel=1e-6)
     assert [item.model for item in report.scores] == ["float", kind]
     assert report.scores[1].agreeing == sum(wanted[network.output].reshape(5, -1).argmax(1)
                                             == found.output.reshape(5, -1).argmax(1))  # fmt: skip
@@ -93,8 +96,9 @@ def test_saturation_is_counted_and_warned_of():
     values = np.array([[5.0, 0.0], [-4.5, 0.0], [1.0, 1.0], [3.0, 2.0]], np.float32).reshape(4, 2, 1, 1)
     data = Dataset(values, np.array([0, 0, 0, 0]), None, "made here")
     _, report = quantize_network(linear(np.ones((1, 2))), act=QFormat(3, 5), data=data)
-    assert [layer.saturated for layer in report.layers] == [2, 1]
-    assert [layer.values for layer in report.layers] == [8, 4]
+    assert [layer.output.saturated for layer in report.layers] == [2, 1]
+    assert [layer.output.values for layer in report.layers] == [8, 4]
+    assert report.layers[0].output.headroom_bits == pytest.approx(2 - math.log2(5))
     assert report.warnings == [
         "input: 2 of 8 values saturate in Q3.5",
         "classifier: 1 of 4 values saturate in Q3.5",
@@ -118,16 +122,41 @@ def test_errors():
         quantize_network(network, data=Dataset(images, np.array([10]), None, "here"))
 
 
-@pytest.mark.parametrize(("text", "kind", "expected"), [
-    ("Q2.14", "fixed", QFormat(2, 14)), ("-7..0", "pow2", Pow2Format(-7, 0)), ("-6,1", "pow2", Pow2Format(-6, 1)),
-    ("pow2[-15,0]", "pow2", Pow2Format()), (" -15 .. 0 ", "pow2", Pow2Format()),
-])  # fmt: skip
-def test_weight_formats(text, kind, expected):
-    assert parse_weight_format(text, kind) == expected
+def test_bits_in_the_place_of_formats():
+    """The largest weight is 3, the largest value 3 * 2 + 1 = 7, which 1.25 times is 8.75."""
+    network = linear(np.array([[3.0, 0.5]]))
+    images = Dataset(np.array([2.0, 2.0], np.float32).reshape(1, 2, 1, 1), None, None, "made here")
+    rounded, report = quantize_network(network, weights="fixed", act=8, weight_format=8, data=images)
+    assert (rounded.act, rounded.layer("classifier").op.weights.fmt) == (QFormat(5, 3), QFormat(3, 5))
+    assert (report.act, report.weight_format, report.calibration.act) == ("Q5.3", "Q3.5", QFormat(5, 3))
+    assert report.layers[1].weight_format == "Q3.5"
+    tighter, _ = quantize_network(network, weights="fixed", act=8, margin=1, data=images)
+    assert tighter.act == QFormat(4, 4)
+    powers, report = quantize_network(network, weight_format=4)
+    assert (report.weight_format, report.calibration) == ("pow2[-5,2]", None)
+    assert powers.layer("classifier").op.weights.powers.tolist() == [[[[2]], [[-1]]]]
+    with pytest.raises(QuantizeError, match="^linear: images are needed to choose a format of 8 bits from$"):
+        quantize_network(network, act=8)
 
 
-@pytest.mark.parametrize("text", ["Q16.16", "-15", "a..b", "", "-15..0..1"])
-def test_other_weight_formats(text):
-    expected = f"powers of two are written -15..0 (smallest..largest), not {text!r}"
-    with pytest.raises(ConfigError, match=f"^{re.escape(expected)}$"):
-        parse_weight_format(text, "pow2")
+def test_zero_and_the_smallest_power():
+    network = linear(np.array([[0.0, -(2.0**-15), 1.0]]))
+    _, report = quantize_network(network)
+    assert report.layers[1].conflict
+    text = "its weights hold 0 and the negative smallest power, which share a code: free the zero code for"
+    assert report.warnings == [f"classifier: {text} a shift_add array"]
+    rounded, report = quantize_network(network, free_zero_code=True)
+    assert (report.layers[1].conflict, report.layers[1].moved, report.warnings) == (False, 1, [])
+    assert rounded.layer("classifier").op.weights.values.ravel().tolist() == [0, 0, 1]
+
+
+def test_dict_is_plain():
+    images = Dataset(np.ones((2, 2, 1, 1), np.float32), np.array([0, 1]), None, "made here")
+    _, report = quantize_network(linear(np.array([[3.0, 0.5], [0, 1]])), act=12, weight_format=5, data=images)
+    entry = json.loads(json.dumps(report.as_dict(), allow_nan=False))
+    assert entry["layers"][1]["output"]["saturated"] == 0 and entry["layers"][0]["output"]["sqnr_db"] is None
+    assert entry["calibration"]["act"] == entry["act"] == "Q4.8"
+    assert entry["calibration"]["layers"][1] == {
+        "name": "classifier", "low": 1.0, "high": 3.5, "reach": 4.375, "format": "Q4.8"
+    }  # fmt: skip
+    assert entry["scores"][0]["top1"] == 0.5

@@ -9,13 +9,13 @@ import pytest
 
 from hwshift.config import PRESETS
 from hwshift.data import Dataset, load_data
-from hwshift.errors import DataError, QuantizeError
-from hwshift.evaluation import Score, batch_size, evaluate, in_batches, own_arithmetic, score, sqnr_db
+from hwshift.errors import ConfigError, DataError, QuantizeError
+from hwshift.evaluation import Formats, evaluate, own_arithmetic, parse_formats
 from hwshift.golden.formats import Pow2Format, QFormat
 from hwshift.network import ops
 from hwshift.network.graph import Network, Node
 from hwshift.network.quantize import quantize
-from hwshift.network.random import csc_network, mixed_network
+from hwshift.network.random import csc_network
 
 RNG = np.random.default_rng(7)
 WEIGHT = RNG.uniform(-1, 1, (6, 8))
@@ -42,8 +42,8 @@ def nearest_power(w):
     return math.copysign(1, w) * 2.0**p
 
 
-def outputs(kind):
-    """Output codes in Q16.16 as DESIGN defines them, in Python integers; floats for kind ``float``."""
+def outputs(kind, n=16, guard=None):
+    """Output codes in Qm.n as DESIGN defines them, in Python integers; floats for kind ``float``."""
     rows = []
     for image in IMAGES.reshape(len(IMAGES), -1).tolist():
         row = []
@@ -51,12 +51,15 @@ def outputs(kind):
             if kind == "float":
                 row.append(sum(w * x for w, x in zip(weights, image, strict=True)) + bias)
                 continue
-            rounded = [Fraction(nearest_power(w)) if kind == "pow2" else Fraction(round(w * 65536), 65536)
-                       for w in weights]  # fmt: skip
-            codes = [math.floor(x * 65536) for x in image]
-            row.append(
-                math.floor(sum(w * x for w, x in zip(rounded, codes, strict=True))) + round(bias * 65536)
-            )
+            codes = [math.floor(x * 2**n) for x in image]
+            if kind == "pow2":
+                g = 15 if guard is None else guard
+                powers = [(int(math.copysign(1, w)), -int(math.log2(abs(nearest_power(w))))) for w in weights]
+                terms = [sign * ((x << g) >> q) for (sign, q), x in zip(powers, codes, strict=True)]
+            else:
+                g = 16 if guard is None else guard
+                terms = [x * round(w * 65536) >> 16 - g for w, x in zip(weights, codes, strict=True)]
+            row.append((sum(terms) >> g) + round(bias * 2**n))
         rows.append(row)
     return rows
 
@@ -86,6 +89,75 @@ def test_accuracies_are_those_of_plain_integers():
     assert 0 < result.scores[2].agreeing < 90  # powers of two do change something
 
 
+@pytest.mark.parametrize("guard", [None, 0, 3])
+@pytest.mark.parametrize("n", [8, 4])
+def test_formats_and_guard_bits_are_those_of_plain_integers(n, guard):
+    """Accuracy, agreement and errors in each of them."""
+    asked = Formats((QFormat(), QFormat(8, n)), guards=(guard, 5))
+    result = evaluate(linear(), data(), formats=asked)
+    name = "exact" if guard is None else f"G={guard}"
+    scores = {item.model: item for item in result.scores}
+    assert list(scores) == ["float", *(f"{kind} {act} {g}" for kind in ("fixed", "pow2")
+                                       for act in ("Q16.16", f"Q8.{n}") for g in (name, "G=5"))]  # fmt: skip
+    floats = np.array(outputs("float"))
+    for kind in ("fixed", "pow2"):
+        rows = outputs(kind, n, guard)
+        item = scores[f"{kind} Q8.{n} {name}"]
+        assert (item.correct, item.correct5) == (top(rows, 1), top(rows, 5))
+        error = np.abs(np.array(rows) / 2**n - floats)
+        assert item.lsb == 2.0**-n
+        assert (item.max_error, item.mean_error) == pytest.approx((error.max(), error.mean()), rel=1e-12)
+        entry = next(entry for entry in result.as_dict()["scores"] if entry["model"] == item.model)
+        assert entry["max_error_lsb"] == pytest.approx(error.max() * 2**n, rel=1e-12)
+        assert entry["mean_error_lsb"] == pytest.approx(error.mean() * 2**n, rel=1e-12)
+        assert item.sqnr_db == pytest.approx(10 * math.log10((floats**2).sum() / (error**2).sum()), abs=1e-9)
+
+
+def test_weight_formats():
+    weights = parse_formats([], ["Q2.6", "Q16.16", "-15..0", "pow2[-3,0]"], [])
+    result = evaluate(linear(), data(), formats=weights)
+    expected = ["float", "fixed[Q2.6]", "fixed[Q16.16]", "pow2[-15,0]", "pow2[-3,0]"]
+    assert [item.model for item in result.scores] == expected
+    ratios = [item.sqnr_db for item in result.scores[1:]]
+    assert ratios[0] < ratios[1] and ratios[2] > ratios[3]  # smaller powers are raised to 1/8
+    assert result.scores[1].detail == "mac Q2.6 x Q16.16, exact"
+    assert result.scores[4].detail == "shift_add pow2[-3,0] x Q16.16, exact"
+
+
+def test_guard_bits_of_a_quantized_network():
+    result = evaluate(quantize(linear()), data(), formats=parse_formats([], [], ["0", "exact"]))
+    assert [item.model for item in result.scores] == ["pow2 G=0", "pow2 exact"]
+    assert [item.correct for item in result.scores] == [top(outputs("pow2", guard=g), 1) for g in (0, None)]
+    message = r"^linear: it is quantized \(maps Q16.16\): for other formats name the float network$"
+    with pytest.raises(QuantizeError, match=message):
+        evaluate(quantize(linear()), data(), formats=parse_formats(["Q8.8"], [], []))
+
+
+def test_an_arithmetic_that_cannot_be_is_told_and_the_rest_evaluated():
+    result = evaluate(linear(), data(), formats=parse_formats([], [], ["16"]))
+    assert result.scores[1].correct == top(outputs("fixed"), 1)
+    assert result.scores[2].problem == "guard must lie in 0..15 for pow2[-15,0], not 16"
+    assert result.scores[2].detail == "shift_add pow2[-15,0] x Q16.16, G = 16"
+    wide = evaluate(linear(), data(), formats=parse_formats(["Q8.8"], ["-31..0"], []))
+    assert wide.scores[1].problem is None  # 56 bits are too few for the exact accumulator
+
+
+def test_formats_beside_a_configuration():
+    message = "^8x8: it has formats and guard bits of its own: name either$"
+    with pytest.raises(ConfigError, match=message):
+        evaluate(linear(), data(), config=PRESETS["8x8"], formats=parse_formats(["Q8.8"], [], []))
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    ((["8.8.8"], [], []), "a format is written Qm.n, for example Q16.16, not '8.8.8'"),
+    (([], ["8"], []), "a weight format is written Qm.n, or -15..0 for powers of two, not '8'"),
+    (([], [], ["-1"]), "guard bits are a number or exact, not '-1'"),
+])  # fmt: skip
+def test_formats_that_are_none(arguments, message):
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        parse_formats(*arguments)
+
+
 def test_a_configuration_takes_the_place_of_both_kinds():
     network = csc_network(8, 8, 8, modules=1)
     images = load_data(None, shape=(3, 8, 8), limit=12)
@@ -96,7 +168,7 @@ def test_a_configuration_takes_the_place_of_both_kinds():
         alone = evaluate(quantize(network, weights=kind), images, config=PRESETS[name])
         assert [item.model for item in alone.scores] == [name]
         assert alone.scores[0].agreeing is None
-    assert "scales of 4 digits" in evaluate(network, images, config=PRESETS["8x8"]).scores[1].detail
+    assert "4-digit scales" in evaluate(network, images, config=PRESETS["8x8"]).scores[1].detail
 
 
 def test_a_quantized_network_is_evaluated_as_it_is():
@@ -151,15 +223,9 @@ def test_what_does_not_fit_is_told_and_the_rest_evaluated():
         evaluate(linear(weight), data(), config=PRESETS["8x8-mac"])
 
 
-def test_ranks_among_equals():
-    tied = np.zeros((3, 6, 1, 1))
-    assert score("x", "", tied, np.array([0, 4, 5]), None, 6) == Score("x", "", 1, 2)
-
-
-def test_ratios():
-    assert sqnr_db(100, 1) == 20 and sqnr_db(1, 0) == math.inf and sqnr_db(0, 1) == -math.inf
+def test_without_a_float_network_there_is_no_ratio():
     exact = evaluate(quantize(linear()), data(None)).scores[0]
-    assert exact.sqnr_db is None
+    assert exact.sqnr_db is exact.max_error is exact.mean_error is None
 
 
 def test_own_arithmetic():
@@ -171,17 +237,6 @@ def test_own_arithmetic():
     assert (fixed.pe, str(fixed.weights), str(fixed.act), fixed.exact) == ("mac", "Q4.12", "Q8.8", True)
     relu = Network("r", (Node("input", ops.Input(1, 2, 2)), Node("relu", ops.ReLU(), ("input",))), "relu")
     assert own_arithmetic(quantize(relu)).pe == "mac"
-
-
-def test_progress_and_batches():
-    told = []
-    parts = in_batches(lambda x: x.sum(), np.arange(10.0), 4, "adding", lambda *what: told.append(what))
-    assert sorted(parts) == [(0, 6.0), (4, 22.0), (8, 17.0)]
-    assert told[0] == ("adding", 0, 10) and told[-1] == ("adding", 10, 10)
-    with pytest.raises(ZeroDivisionError):
-        list(in_batches(lambda x: 1 // len(x[1:]), np.arange(10), 1, "failing"))
-    assert batch_size(mixed_network(), 1) == 1
-    assert 1 <= batch_size(csc_network(8, 8, 8), 10_000) <= 64
 
 
 def test_results_do_not_depend_on_the_batches():
