@@ -28,7 +28,7 @@ LAYERS = [
     ["hwshift.generation", "hwshift.simulation", "hwshift.testbench", "hwshift.verification"],
     ["hwshift.cost"],
     ["hwshift.reports"],
-    ["hwshift.api", "hwshift.benchmark", "hwshift.demo"],
+    ["hwshift.api", "hwshift.benchmarks", "hwshift.demo"],
     ["hwshift.cli"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -1,36 +1,69 @@
 """``hwshift bench``: how fast the models are on this machine."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from hwshift.cli import _common as common
 
+if TYPE_CHECKING:
+    from hwshift.benchmarks import Row
+
 __all__ = ["command"]
+
+_TOPICS = ("models", "products", "networks", "growth")
 
 
 @click.command("bench", short_help="Measure how fast the models run on this machine.")
-@click.option(
-    "--repeats",
-    metavar="N",
-    type=click.IntRange(min=1),
-    default=5,
-    show_default=True,
-    help="Counted runs of each.",
-)
+@click.argument("topics", nargs=-1, type=click.Choice(_TOPICS), metavar="[TOPIC]...")
+@click.option("--repeats", metavar="N", type=click.IntRange(min=1), default=7, show_default=True,
+              help="Counted runs of each.")  # fmt: skip
+@click.option("--threads", metavar="N", type=click.IntRange(min=1), help="Default: one for each core.")
 @common.json_option
 @common.quiet_option
-def command(repeats: int, as_json: bool, quiet: bool) -> None:
-    """Measure golden model, functional simulator and cycle model, in one run; medians."""
-    from hwshift.benchmark import run_benchmarks
+def command(topics: tuple[str, ...], repeats: int, threads: int | None, as_json: bool, quiet: bool) -> None:
+    """Measure on this machine, in one run; medians and ratios.
 
+    \b
+    models    golden model, functional simulator and cycle model on a small network
+    products  exact inner products beside OpenBLAS, NumPy's integers and the multiplier's peak
+    networks  whole networks in exact Q16.16 beside float32 in ONNX Runtime and PyTorch
+    growth    time per multiplication from 10**6 to 10**10, start of a new process, memory of batches
+
+    Without a topic: models and products.
+    """
+    from hwshift.benchmarks.growth import growth_rows, memory_of_batches, start_seconds
+    from hwshift.benchmarks.models import model_rows
+    from hwshift.benchmarks.networks import network_rows
+    from hwshift.benchmarks.products import peak_share, product_rows
+    from hwshift.golden.runner import cores
+
+    threads = threads or cores()
+    makers = dict(zip(_TOPICS, (model_rows, product_rows, network_rows, growth_rows), strict=True))
+    chosen = [topic for topic in _TOPICS if topic in (topics or ("models", "products"))]
+    figures: dict[str, object] = {"threads": threads}
     with common.progress(quiet) as say:
-        results = run_benchmarks(repeats, say)
+        rows = {topic: list(makers[topic](repeats, threads, say)) for topic in chosen}
+        if "products" in chosen:
+            figures["share of the multiplier's peak, 512 x 512 x 512"] = round(
+                peak_share(rows["products"], threads), 3
+            )
+        if "growth" in chosen:
+            say("start of a process")
+            figures["seconds to the first result of a new process"] = round(start_seconds(), 2)
+            say("memory of batches")
+            for images, mebibytes in memory_of_batches().items():
+                figures[f"peak MiB after a batch of {images}"] = round(mebibytes)
+    everything = [row for topic in chosen for row in rows[topic]]
     if as_json:
-        common.print_json([
-            {"name": item.name, "unit": item.unit, "rate": item.rate, "seconds": item.seconds} for item in results
-        ])  # fmt: skip
+        common.print_json({"rows": [row.as_dict() for row in everything], "figures": figures})
     elif not quiet:
-        rows = [
-            (item.name, f"{item.rate / 1e6:,.2f} M{item.unit}/s", f"{1000 * min(item.seconds):,.1f} ms",
-             f"{1000 * max(item.seconds):,.1f} ms") for item in results
-        ]  # fmt: skip
-        common.print_table(rows, ("what", "median rate", "fastest", "slowest"))
+        titles = ("", "what", "median rate", "least ms", "most ms", "ratio of rates")
+        common.print_table([_cells(row) for row in everything], titles)
+        common.print_table(list(figures.items()))
+
+
+def _cells(row: "Row") -> tuple[str, ...]:
+    rate = f"{row.rate / 1e9:,.3f} G{row.unit}/s" if row.rate > 1e8 else f"{row.rate:,.1f} {row.unit}/s"
+    times = f"{1000 * min(row.seconds):,.2f}", f"{1000 * max(row.seconds):,.2f}"
+    return row.group, row.name, rate, *times, "" if row.ratio is None else f"{row.ratio:.2f} x {row.against}"
