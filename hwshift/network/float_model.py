@@ -81,10 +81,20 @@ def evaluate_op(op: ops.Op, *x: np.ndarray) -> np.ndarray:
             return np.maximum(x[0], 0)
         case ops.Clamp():
             return np.clip(x[0], op.lo, op.hi)
+        case ops.Sigmoid():
+            return _sigmoid(x[0])
+        case ops.ChannelScale():
+            return x[0] * x[1]
+        case ops.InstanceNorm():
+            return _instance_norm(op, x[0])
         case ops.Concat():
             return np.concatenate(x, axis=1)
         case ops.ChannelShuffle():
             return x[0][:, op.order]
+        case ops.ChannelSlice():
+            return x[0][:, op.start : op.stop]
+        case ops.UpsampleNearest():
+            return x[0].repeat(op.factor[0], axis=2).repeat(op.factor[1], axis=3)
         case ops.Flatten():
             return x[0].reshape(len(x[0]), -1, 1, 1)
     raise NetworkError(f"no float evaluation of {type(op).__name__}")
@@ -162,6 +172,19 @@ def _linear(op: ops.Linear, x: np.ndarray) -> np.ndarray:
     if op.bias is not None:
         result = result + op.bias.astype(x.dtype)
     return result.reshape(*result.shape, 1, 1)
+
+
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    """Without overflow: the exponential of a value that is not positive."""
+    small = np.exp(-np.abs(x))
+    return np.where(x < 0, small, 1) / (1 + small)
+
+
+def _instance_norm(op: ops.InstanceNorm, x: np.ndarray) -> np.ndarray:
+    centred = x - x.mean(axis=(2, 3), keepdims=True)
+    variance = np.square(centred).mean(axis=(2, 3), keepdims=True)
+    gain = _per_channel(op.gamma, x) / np.sqrt(variance + x.dtype.type(op.eps))
+    return centred * gain + _per_channel(op.beta, x)
 
 
 def _pool(op: ops.Op, x: np.ndarray) -> np.ndarray:

@@ -1,4 +1,5 @@
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -105,6 +106,40 @@ def test_batchnorm():
     expected = gamma[:, None, None] * (X - mean[:, None, None]) / np.sqrt(var + 1e-3)[:, None, None]
     y = evaluate_op(ops.BatchNorm(gamma, beta, mean, var, 1e-3), X)
     np.testing.assert_allclose(y, expected + beta[:, None, None])
+
+
+def test_sigmoid_does_not_overflow():
+    x = np.array([-1e4, -2.0, 0.0, 2.0, 1e4]).reshape(1, 1, 1, 5)
+    expected = [0.0, 1 / (1 + math.exp(2)), 0.5, 1 / (1 + math.exp(-2)), 1.0]
+    np.testing.assert_allclose(evaluate_op(ops.Sigmoid(), x).ravel(), expected, rtol=1e-15)
+
+
+def test_channel_scale():
+    gate = np.arange(12.0).reshape(2, 6, 1, 1)
+    y = evaluate_op(ops.ChannelScale(), X, gate)
+    for n, c in itertools.product(range(2), range(6)):
+        np.testing.assert_array_equal(y[n, c], X[n, c] * gate[n, c, 0, 0])
+
+
+def test_instance_norm():
+    rng = np.random.default_rng(4)
+    gamma, beta = rng.normal(size=(2, 6))
+    y = evaluate_op(ops.InstanceNorm(gamma, beta, 0.25), X)
+    for n, c in itertools.product(range(2), range(6)):
+        values = X[n, c].ravel().tolist()
+        mean = math.fsum(values) / 35
+        variance = math.fsum((value - mean) ** 2 for value in values) / 35
+        expected = [gamma[c] * (value - mean) / math.sqrt(variance + 0.25) + beta[c] for value in values]
+        np.testing.assert_allclose(y[n, c].ravel(), expected, rtol=1e-12, atol=1e-12)
+    assert evaluate_op(ops.InstanceNorm(gamma, beta), X.astype(np.float32)).dtype == np.float32
+
+
+def test_upsample_and_slice():
+    y = evaluate_op(ops.UpsampleNearest((2, 3)), X)
+    assert y.shape == (2, 6, 14, 15)
+    for r, z in itertools.product(range(14), range(15)):
+        np.testing.assert_array_equal(y[:, :, r, z], X[:, :, r // 2, z // 3])
+    np.testing.assert_array_equal(evaluate_op(ops.ChannelSlice(2, 5), X), X[:, 2:5])
 
 
 def test_networks_in_both_types():

@@ -25,6 +25,11 @@ from hwshift.network import ops
         (ops.Concat(), ((3, 5, 7), (4, 5, 7), (1, 5, 7)), (8, 5, 7)),
         (ops.ChannelShuffle(np.array([2, 0, 1])), ((3, 5, 7),), (3, 5, 7)),
         (ops.Flatten(), ((3, 5, 7),), (105, 1, 1)),
+        (ops.Sigmoid(), ((3, 5, 7),), (3, 5, 7)),
+        (ops.ChannelScale(), ((3, 5, 7), (3, 1, 1)), (3, 5, 7)),
+        (ops.InstanceNorm(np.ones(3), np.zeros(3)), ((3, 5, 7),), (3, 5, 7)),
+        (ops.UpsampleNearest((2, 3)), ((3, 5, 7),), (3, 10, 21)),
+        (ops.ChannelSlice(1, 3), ((3, 5, 7),), (2, 5, 7)),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, ops.Op) else "",
 )
@@ -71,6 +76,13 @@ def test_shape(op, inputs, expected):
             "order must be a one-dimensional array of signed integers, not float64",
         ),
         (ops.ChannelShuffle(np.array([0, 2, 2])), "order must be a permutation of 0..2"),
+        (ops.InstanceNorm(np.ones(2), np.ones(3)), "beta must have the shape (2), not (3,)"),
+        (ops.InstanceNorm(np.ones(2), np.ones(2), 0.0), "eps must be a positive finite float, not 0.0"),
+        (ops.InstanceNorm(np.ones(2), np.ones(2), np.inf), "eps must be a positive finite float, not inf"),
+        (ops.UpsampleNearest((2, 0)), "factor must be two integers of at least 1, not (2, 0)"),
+        (ops.ChannelSlice(2, 2), "a slice needs integers 0 <= start < stop, not 2 and 2"),
+        (ops.ChannelSlice(-1, 2), "a slice needs integers 0 <= start < stop, not -1 and 2"),
+        (ops.ChannelSlice(0, 2.0), "a slice needs integers 0 <= start < stop, not 0 and 2.0"),
     ],
 )
 def test_check_refuses(op, message):
@@ -116,6 +128,21 @@ def test_check_refuses(op, message):
             ((3, 5, 5),),
             "order names 2 channels, the input has 3",
         ),
+        (
+            ops.ChannelScale(),
+            ((3, 5, 5), (4, 1, 1)),
+            "the gate of a map (3, 5, 5) must have the shape (3, 1, 1), not (4, 1, 1)",
+        ),
+        (
+            ops.InstanceNorm(np.ones(3), np.ones(3)),
+            ((4, 5, 5),),
+            "there are parameters for 3 channels, the input has 4",
+        ),
+        (
+            ops.ChannelSlice(1, 4),
+            ((3, 5, 5),),
+            "the slice ends at channel 4, the input has 3",
+        ),
     ],
 )
 def test_shape_refuses(op, inputs, message):
@@ -130,6 +157,7 @@ def test_counts():
     linear = ops.Linear(np.zeros((10, 64)), np.zeros(10))
     assert (linear.parameters, linear.macs((10, 1, 1))) == (650, 640)
     assert ops.BatchNorm(*(np.ones(3),) * 4).parameters == 6
+    assert ops.InstanceNorm(np.ones(3), np.ones(3)).parameters == 6
     assert ops.ReLU().macs((8, 4, 5)) == 0
 
 
