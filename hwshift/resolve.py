@@ -24,7 +24,7 @@ LOADERS: dict[str, str] = {
 """Suffix of a network file to the function that reads it, ``module:function``; imported when it is needed."""
 
 
-def load_network(text: str | Path) -> Network | FixedNetwork:
+def load_network(text: str | Path, *, outline: bool = False) -> Network | FixedNetwork:
     """The network of a name or file.
 
     Parameters
@@ -32,6 +32,8 @@ def load_network(text: str | Path) -> Network | FixedNetwork:
     text : str or Path
         A name of `hwshift.zoo.NETWORKS`; a file with a suffix of `LOADERS`; or the name of a published network,
         with options if wanted: ``ShiftNet-A@128,classes=10``.
+    outline : bool
+        A published network without weights, to count or draw; those whose weights are asked for keep them.
 
     Raises
     ------
@@ -46,7 +48,7 @@ def load_network(text: str | Path) -> Network | FixedNetwork:
     if suffix in LOADERS and path.is_file():
         module, _, function = LOADERS[suffix].partition(":")
         return getattr(import_module(module), function)(path)
-    network = None if suffix in LOADERS else from_text(name)
+    network = None if suffix in LOADERS else from_text(name, weights="none" if outline else "float")
     if network is None:
         raise NetworkError(_unknown(path, suffix), where=name)
     return network

@@ -28,6 +28,7 @@ __all__ = [
     "WeightValues",
     "build",
     "define",
+    "family_of",
     "from_text",
     "names",
     "suggest",
@@ -61,6 +62,11 @@ def suggest(name: str, more: Sequence[str] = ()) -> list[str]:
     return [known[each] for each in difflib.get_close_matches(name.lower(), known, 3, 0.7)]
 
 
+def family_of(name: str) -> Family | None:
+    """The family whose form a name has, or None."""
+    return next((family for family in FAMILIES if family.match(name)), None)
+
+
 def define(name: str) -> Definition | None:
     """What a name without options stands for; None: it has the form of no family.
 
@@ -69,11 +75,9 @@ def define(name: str) -> Definition | None:
     NetworkError
         When it has the form of a family that has no such network.
     """
-    for family in FAMILIES:
-        match = family.match(name)
-        if match is not None:
-            return family.define(match)
-    return None
+    family = family_of(name)
+    match = None if family is None else family.match(name)
+    return None if family is None or match is None else family.define(match)
 
 
 def build(
@@ -186,8 +190,10 @@ def _check_integer(value: object, name: str, low: int) -> int:
     return value
 
 
-def from_text(text: str) -> Network | None:
+def from_text(text: str, weights: WeightValues = "float") -> Network | None:
     """The network of a name with options, as on a command line; None: its name has the form of no family.
+
+    `weights` holds where the options do not tell.
 
     Raises
     ------
@@ -198,15 +204,15 @@ def from_text(text: str) -> Network | None:
     name, at, size = head.partition("@")
     if define(name) is None:
         return None
-    options: dict[str, object] = {"size": size} if at else {}
+    given: dict[str, object] = {"size": size} if at else {}
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals or not key.isidentifier():
             raise NetworkError(f"an option is KEY=VALUE, not {setting!r}", where=name)
-        if key in options:
+        if key in given:
             raise NetworkError(f"{key} is given twice", where=name)
-        options[key] = _value(value)
-    return build(name, **options)  # type: ignore[arg-type]
+        given[key] = _value(value)
+    return build(name, **({"weights": weights} | given))  # type: ignore[arg-type]
 
 
 def _value(text: str) -> object:
