@@ -68,9 +68,9 @@ def _facts(name: str) -> dict[str, object]:
         )
         shape = network.nodes[0].op.shape(())
     else:
-        definition = define(name)
-        assert definition is not None
-        found, family, source = measured(name), definition.family, family_of(name).source
+        definition, form = define(name), family_of(name)
+        assert definition is not None and form is not None
+        found, family, source = measured(name), definition.family, form.source
         shape = (definition.channels, *definition.size)
     return {
         "name": name,
@@ -149,11 +149,11 @@ def _layers(net: str, graph: str | None, as_json: bool) -> None:
             (
                 row["layer"],
                 row["operator"],
-                "x".join(map(str, row["shape"])),  # type: ignore[call-overload]
+                "x".join(map(str, row["shape"])),
                 row["params"],
                 row["macs"],
                 row["shifted"],
-                ", ".join(row["inputs"]),  # type: ignore[call-overload]
+                ", ".join(row["inputs"]),
             )
             for row in rows
         ],

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from hwshift.network import ops
 from hwshift.network.checks import Shape
@@ -74,7 +75,7 @@ def _shifted(op: ops.Op, shape: Shape) -> int:
     return int(op.moves.any(axis=1).sum()) * shape[1] * shape[2]
 
 
-def layer_rows(network: Network) -> list[dict[str, object]]:
+def layer_rows(network: Network) -> list[dict[str, Any]]:
     """One row for each layer: name, operator, inputs, shape, params, macs, shifted.
 
     Raises NetworkError where the network is malformed.
