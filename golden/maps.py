@@ -6,7 +6,7 @@ from numba import njit
 from hwshift.network.checks import window_size
 from hwshift.network.fixed import Pool
 
-__all__ = ["pool_counts", "pool_max", "pool_sum", "shift_map", "sum_maps"]
+__all__ = ["pool_counts", "pool_max", "pool_sum", "shift_map", "sum_maps", "upsample_map"]
 
 
 @njit(cache=True, nogil=True)
@@ -87,8 +87,15 @@ def pool_counts(extent: tuple[int, int], pool: Pool) -> np.ndarray:
     return np.outer(*inside).ravel().astype(np.int64)
 
 
-def sum_maps(maps: list[np.ndarray], guard: int) -> np.ndarray:
+def sum_maps(maps: list[np.ndarray], guard: int, lifts: tuple[int, ...] = (0, 0)) -> np.ndarray:
     """Accumulators of an element-wise sum of one or two maps of one shape.
+
+    Parameters
+    ----------
+    maps : list of ndarray of int32
+    guard : int
+    lifts : tuple of int
+        Per map, how many fraction bits it lacks to the finest one.
 
     Returns
     -------
@@ -101,9 +108,9 @@ def sum_maps(maps: list[np.ndarray], guard: int) -> np.ndarray:
     """
     if any(other.shape != maps[0].shape for other in maps):
         raise ValueError(f"maps to be added must have one shape, not {[other.shape for other in maps]}")
-    total = maps[0].astype(np.int64)
-    for other in maps[1:]:
-        total += other
+    total = np.zeros(maps[0].shape, np.int64)
+    for codes, lift in zip(maps, lifts, strict=False):
+        total += codes.astype(np.int64) << lift
     return (total << guard).reshape(*total.shape[:2], -1)
 
 
@@ -128,6 +135,17 @@ def shift_map(x: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     out = np.empty_like(x)
     shift_kernel(x, np.ascontiguousarray(offsets, np.int64), out)
     return out
+
+
+def upsample_map(x: np.ndarray, factor: tuple[int, int]) -> np.ndarray:
+    """``out[c, y, x] = in[c, y // rows, x // columns]``.
+
+    Parameters
+    ----------
+    x : ndarray, shape (images, channels, height, width)
+    factor : (rows, columns)
+    """
+    return x.repeat(factor[0], axis=2).repeat(factor[1], axis=3)
 
 
 def _pooled(x: np.ndarray, pool: Pool, is_max: bool, outside: int) -> np.ndarray:

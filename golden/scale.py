@@ -13,13 +13,18 @@ from hwshift.golden.formats import MANTISSA_BITS, MAX_SHIFT
 from hwshift.golden.integers import Integers
 
 __all__ = [
+    "GATE_SHIFT",
     "average_scale",
     "digit_count",
+    "gate_mantissa",
     "restrict",
     "restrict_scale",
     "scale_from_float",
     "signed_digits",
 ]
+
+GATE_SHIFT = 16
+"""Fraction bits of a gate as a mantissa: the s of its scale."""
 
 _TOP = MANTISSA_BITS - 1  # a normalised mantissa is 2**16 <= |m| < 2**17
 _LOW, _HIGH = -(1 << _TOP), (1 << _TOP) - 1
@@ -89,6 +94,18 @@ def average_scale(count: int, digits: int | None = None) -> tuple[int, int]:
     if m > _HIGH:  # count just above a power of two: 2**17 and 2**16 are the same scale
         m, s = m >> 1, s - 1
     return (m, s) if digits is None else restrict_scale(m, s, digits)
+
+
+def gate_mantissa(codes: Integers, fraction: int) -> Integers:
+    """A gate's codes as mantissas of scales with s = 16: left exactly, right by floor.
+
+    Parameters
+    ----------
+    codes : int or ndarray of int64
+    fraction : int
+        Fraction bits of the codes.
+    """
+    return codes << (GATE_SHIFT - fraction) if fraction <= GATE_SHIFT else codes >> (fraction - GATE_SHIFT)
 
 
 def digit_count(m: Integers) -> Integers:

@@ -11,7 +11,7 @@ ROOTS = {"hwshift": "hwshift", "golden": "hwshift.golden", "rtl": "hwshift.rtl",
 # A module imports its own layer and those above it in this list. The longest prefix that fits decides.
 LAYERS = [
     ["hwshift", "hwshift.cache", "hwshift.errors", "hwshift.progress", "hwshift.tools"],
-    ["hwshift.golden.formats", "hwshift.golden.integers", "hwshift.golden.scale"],
+    ["hwshift.golden.formats", "hwshift.golden.integers", "hwshift.golden.scale", "hwshift.golden.sigmoid"],
     [
         "hwshift.config",
         "hwshift.timing",

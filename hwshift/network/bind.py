@@ -5,10 +5,13 @@ from dataclasses import replace
 import numpy as np
 
 from hwshift.errors import QuantizeError
-from hwshift.golden.formats import MAX_SHIFT, Arithmetic, Pow2Format, QFormat
-from hwshift.golden.scale import average_scale, restrict_scale
+from hwshift.golden.formats import MANTISSA_BITS, Arithmetic, Pow2Format, QFormat
+from hwshift.golden.integers import fits
+from hwshift.golden.scale import GATE_SHIFT, restrict_scale
 from hwshift.network import fixed
-from hwshift.network.bounds import average_counts, layer_bounds
+from hwshift.network.bounds import LayerBounds, layer_bounds
+from hwshift.network.layer_formats import LayerFormats, layer_formats
+from hwshift.network.scales import check_scales
 from hwshift.network.verify_fixed import verify_fixed
 
 __all__ = ["bind"]
@@ -18,8 +21,8 @@ def bind(network: fixed.FixedNetwork, arithmetic: Arithmetic) -> fixed.FixedNetw
     """Prepare a network for an arithmetic, or say which layer cannot run in it.
 
     Weights get the array's format (powers of two become fixed codes on a mac array), scale mantissas the
-    digits the epilogue has. Every accumulator is proved to stay within ``arithmetic.acc_max``. Binding twice
-    changes nothing.
+    digits the epilogue has. Every accumulator is proved to stay within ``arithmetic.acc_max``, and every gate to
+    be a mantissa. Binding twice changes nothing.
 
     Parameters
     ----------
@@ -42,32 +45,34 @@ def bind(network: fixed.FixedNetwork, arithmetic: Arithmetic) -> fixed.FixedNetw
         raise QuantizeError(
             f"its maps are in {network.act}, the arithmetic works in {arithmetic.act}", where=network.name
         )
-    layers = []
+    layers, formats = [], layer_formats(network)
     for layer in network.layers:
         try:
-            layers.append(_layer(layer, network, arithmetic))
+            layers.append(_layer(layer, network, formats[layer.name], arithmetic))
         except QuantizeError as error:
             raise QuantizeError(error.message, where=layer.name) from None
     bound = verify_fixed(replace(network, layers=tuple(layers)))
-    _prove_no_overflow(bound, arithmetic)
+    for name, bounds in layer_bounds(bound, arithmetic).items():
+        _prove_no_overflow(name, bounds, arithmetic)
+        _prove_gates(name, bounds)
     return bound
 
 
-def _layer(layer: fixed.FixedLayer, network: fixed.FixedNetwork, arithmetic: Arithmetic) -> fixed.FixedLayer:
+def _layer(
+    layer: fixed.FixedLayer, network: fixed.FixedNetwork, formats: LayerFormats, arithmetic: Arithmetic
+) -> fixed.FixedLayer:
     op = layer.op
     if isinstance(op, fixed.Conv):
         op = replace(op, weights=_weights(op.weights, arithmetic))
-    elif isinstance(op, fixed.Pool | fixed.Sum | fixed.Shift):
+    elif isinstance(op, fixed.Pool | fixed.Sum | fixed.Shift | fixed.ChannelScale | fixed.Upsample):
         fmt = arithmetic.weights
         if isinstance(fmt, QFormat) and fmt.max < 1 << fmt.n:
             raise QuantizeError(f"it needs the weight 1.0, which {fmt} does not hold: use m >= 2")
-    if isinstance(op, fixed.Pool) and op.kind == "avg":
-        for count in average_counts(op, *network.layer(layer.inputs[0]).shape[1:]):
-            _check_shift(
-                average_scale(count, arithmetic.scale_digits)[1], f"the average of {count} values", arithmetic
-            )
-    epilogue = None if layer.epilogue is None else _epilogue(layer.epilogue, arithmetic)
-    return replace(layer, op=op, epilogue=epilogue)
+    if layer.epilogue is None:
+        return replace(layer, op=op)
+    layer = replace(layer, op=op, epilogue=_epilogue(layer.epilogue, arithmetic))
+    check_scales(layer, formats, network.layer(layer.inputs[0]).shape, arithmetic)
+    return layer
 
 
 def _weights(weights: fixed.FixedWeights, arithmetic: Arithmetic) -> fixed.FixedWeights:
@@ -101,27 +106,26 @@ def _epilogue(epilogue: fixed.Epilogue, arithmetic: Arithmetic) -> fixed.Epilogu
         digits = arithmetic.scale_digits
         pairs = [restrict_scale(a, b, digits) for a, b in zip(m.tolist(), s.tolist(), strict=True)]
         m, s = (np.array(column, dtype=np.int64) for column in zip(*pairs, strict=True))
-    channel = int(np.argmax(s))
-    _check_shift(int(s[channel]), f"channel {channel}", arithmetic)
     return replace(epilogue, m=m, s=s)
 
 
-def _check_shift(s: int, what: str, arithmetic: Arithmetic) -> None:
-    assert arithmetic.guard is not None
-    if arithmetic.guard + s > MAX_SHIFT:
+def _prove_no_overflow(name: str, bounds: LayerBounds, arithmetic: Arithmetic) -> None:
+    worst = max(bounds.acc or [0])
+    if worst > arithmetic.acc_max:
+        channel = (bounds.acc or []).index(worst)
         raise QuantizeError(
-            f"the scale of {what} has s = {s}, with {arithmetic.guard} guard bits more than "
-            f"the {MAX_SHIFT} allowed: use fewer guard bits"
+            f"channel {channel} can sum up to {worst}, the {arithmetic.acc_width}-bit "
+            f"accumulator holds {arithmetic.acc_max}: widen it or use fewer guard bits",
+            where=name,
         )
 
 
-def _prove_no_overflow(network: fixed.FixedNetwork, arithmetic: Arithmetic) -> None:
-    for name, bounds in layer_bounds(network, arithmetic).items():
-        worst = max(bounds.acc or [0])
-        if worst > arithmetic.acc_max:
-            channel = (bounds.acc or []).index(worst)
-            raise QuantizeError(
-                f"channel {channel} can sum up to {worst}, the {arithmetic.acc_width}-bit "
-                f"accumulator holds {arithmetic.acc_max}: widen it or use fewer guard bits",
-                where=name,
-            )
+def _prove_gates(name: str, bounds: LayerBounds) -> None:
+    if bounds.gates is not None and not fits(bounds.gates, MANTISSA_BITS):
+        channel = int(np.abs(bounds.gates).max(axis=1).argmax())
+        low, high = bounds.gates[channel] / 2**GATE_SHIFT
+        raise QuantizeError(
+            f"the gate of channel {channel} can lie in {low}..{high}, a gate must be smaller than 2 in "
+            "magnitude: end it with a Sigmoid or a Clamp",
+            where=name,
+        )

@@ -1,12 +1,14 @@
 """Interval analysis of a fixed-point network: how large accumulators and maps can become, exactly."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from hwshift.golden.formats import Arithmetic, QFormat
-from hwshift.golden.scale import average_scale
+from hwshift.golden.scale import GATE_SHIFT, average_scale, gate_mantissa
+from hwshift.golden.sigmoid import sigmoid
 from hwshift.network import fixed
+from hwshift.network.layer_formats import LayerFormats, layer_formats
 
 __all__ = ["LayerBounds", "average_counts", "layer_bounds"]
 
@@ -22,11 +24,14 @@ class LayerBounds:
     acc : list of int, or None
         Per output channel ``sum_i ceil(|w_i| * X_i * 2**G) + K`` with X_i the largest magnitude of the i-th
         term's input and K the number of terms; None for layers that do not sum.
+    gates : ndarray of int64, shape (channels, 2), or None
+        Least and greatest mantissa of the gates of a ChannelScale.
     """
 
     lo: np.ndarray
     hi: np.ndarray
     acc: list[int] | None = None
+    gates: np.ndarray | None = None
 
 
 @dataclass
@@ -48,11 +53,29 @@ def layer_bounds(network: fixed.FixedNetwork, arithmetic: Arithmetic) -> dict[st
     arithmetic : Arithmetic
     """
     bounds: dict[str, LayerBounds] = {}
+    formats = layer_formats(network)
     for layer in network.layers:
         inputs = [bounds[name] for name in layer.inputs]
         residual = None if layer.residual is None else bounds[layer.residual]
-        bounds[layer.name] = _layer(layer, inputs, residual, arithmetic, network)
+        extent = network.layer(layer.inputs[0]).shape[1:] if layer.inputs else (0, 0)
+        at = _At(formats[layer.name], arithmetic, extent)
+        moved = _moved(layer, inputs, at)
+        bounds[layer.name] = _computed(layer, inputs, residual, at) if moved is None else moved
     return bounds
+
+
+@dataclass(frozen=True)
+class _At:
+    """Where a layer stands: its formats, the arithmetic, rows and columns of its input."""
+
+    formats: LayerFormats
+    arithmetic: Arithmetic
+    extent: tuple[int, int]
+
+    @property
+    def places(self) -> int:
+        """Right shift of an epilogue beside s."""
+        return self.arithmetic.guard + self.formats.excess
 
 
 def average_counts(op: fixed.Pool, height: int, width: int) -> list[int]:
@@ -72,37 +95,50 @@ def _inside(size: int, kernel: int, stride: int, before: int, after: int) -> set
     return {min(start + kernel, size) - max(start, 0) for start in starts}
 
 
-def _layer(
-    layer: fixed.FixedLayer,
-    inputs: list[LayerBounds],
-    residual: LayerBounds | None,
-    arithmetic: Arithmetic,
-    network: fixed.FixedNetwork,
-) -> LayerBounds:
-    act, guard = network.act, arithmetic.guard
-    assert guard is not None
+def _moved(layer: fixed.FixedLayer, inputs: list[LayerBounds], at: _At) -> LayerBounds | None:
+    """Bounds of a layer that computes nothing; None for one that does."""
     match layer.op:
         case fixed.Input():
+            act = at.formats.output
             return LayerBounds(np.full(layer.shape[0], act.min), np.full(layer.shape[0], act.max))
         case fixed.Concat():
             return LayerBounds(np.concatenate([i.lo for i in inputs]), np.concatenate([i.hi for i in inputs]))
         case fixed.Shuffle() as op:
             return LayerBounds(inputs[0].lo[op.order], inputs[0].hi[op.order])
+        case fixed.Slice() as op:
+            return LayerBounds(inputs[0].lo[op.start : op.stop], inputs[0].hi[op.start : op.stop])
+        case fixed.Upsample():
+            return LayerBounds(inputs[0].lo, inputs[0].hi)
         case fixed.Shift():
             return _with_zero(inputs[0])
+    return None
+
+
+def _computed(
+    layer: fixed.FixedLayer, inputs: list[LayerBounds], residual: LayerBounds | None, at: _At
+) -> LayerBounds:
+    guard, epilogue = at.arithmetic.guard, layer.epilogue
+    assert epilogue is not None
+    match layer.op:
         case fixed.Conv() as op:
             source = _with_zero(inputs[0]) if op.shift is not None or any(op.padding) else inputs[0]
             sums = (
                 _pow2_sums(op, source, guard) if op.weights.kind == "pow2" else _fixed_sums(op, source, guard)
             )
         case fixed.Pool("avg") as op:
-            return _average(layer, op, inputs[0], arithmetic, network, residual)
+            return _average(epilogue, op, inputs[0], residual, at)
+        case fixed.ChannelScale():
+            return _gated(epilogue, inputs, residual, at)
+        case fixed.InstanceNorm():
+            act, sums = at.formats.output, _plain_sums(inputs, [0], guard)
+            ends = [act.min] * layer.shape[0], [act.max] * layer.shape[0]
+            return _finish(epilogue, *ends, residual, at.formats, sums.acc)
         case _:
-            sums = _plain_sums(inputs, guard)
-    assert layer.epilogue is not None
-    m, s = layer.epilogue.m.tolist(), layer.epilogue.s.tolist()
-    ends = [_scaled(lo, hi, a, guard + b) for lo, hi, a, b in zip(sums.lo, sums.hi, m, s, strict=True)]
-    return _finish(layer.epilogue, [e[0] for e in ends], [e[1] for e in ends], residual, act, sums.acc)
+            lifts = [at.formats.fraction - fmt.n for fmt in at.formats.inputs]
+            sums = _plain_sums(inputs, lifts, guard)
+    m, s = epilogue.m.tolist(), epilogue.s.tolist()
+    ends = [_scaled(lo, hi, a, at.places + b) for lo, hi, a, b in zip(sums.lo, sums.hi, m, s, strict=True)]
+    return _finish(epilogue, [e[0] for e in ends], [e[1] for e in ends], residual, at.formats, sums.acc)
 
 
 def _with_zero(bounds: LayerBounds) -> LayerBounds:
@@ -119,27 +155,31 @@ def _finish(
     lo: list[int],
     hi: list[int],
     residual: LayerBounds | None,
-    act: QFormat,
+    formats: LayerFormats,
     acc: np.ndarray,
 ) -> LayerBounds:
     """Bias, saturation, activation, residual: each is monotone, so it acts on both ends."""
-    ends = []
+    ends, act = [], formats.output
+    lift = 0 if formats.residual is None else act.n - formats.residual.n
     for values, added in (
         (lo, None if residual is None else residual.lo),
         (hi, None if residual is None else residual.hi),
     ):
         biased = [v + b for v, b in zip(values, epilogue.b.tolist(), strict=True)]
         y = np.array([min(max(v, act.min), act.max) for v in biased], dtype=np.int64)
-        y = _activate(y, epilogue.activation)
+        y = _activate(y, epilogue.activation, act)
         if added is not None:
-            y = _activate(np.clip(y + added, act.min, act.max), epilogue.residual_activation)
+            added = added << lift if lift >= 0 else added >> -lift
+            y = _activate(np.clip(y + added, act.min, act.max), epilogue.residual_activation, act)
         ends.append(y)
     return LayerBounds(ends[0], ends[1], [int(value) for value in acc])
 
 
-def _activate(y: np.ndarray, activation: fixed.Activation) -> np.ndarray:
+def _activate(y: np.ndarray, activation: fixed.Activation, act: QFormat) -> np.ndarray:
     if activation.kind == "relu":
         return np.maximum(y, 0)
+    if activation.kind == "sigmoid":
+        return sigmoid(y, act)
     return np.clip(y, activation.lo, activation.hi) if activation.kind == "clamp" else y
 
 
@@ -147,40 +187,51 @@ def _magnitude(bounds: LayerBounds) -> np.ndarray:
     return np.maximum(np.abs(bounds.lo), np.abs(bounds.hi))
 
 
-def _plain_sums(inputs: list[LayerBounds], guard: int) -> _Sums:
-    """Sums with weight 1 of one term per input."""
+def _plain_sums(inputs: list[LayerBounds], lifts: list[int], guard: int) -> _Sums:
+    """Sums with weight 1 of one term per input, each lifted to the finest one's fraction bits."""
     lo, hi, acc = (
-        sum(values.astype(object) for values in column)
+        sum(values.astype(object) << lift for values, lift in zip(column, lifts, strict=True))
         for column in zip(*((i.lo, i.hi, _magnitude(i)) for i in inputs), strict=True)
     )
     return _Sums(lo << guard, hi << guard, (acc << guard) + len(inputs))
 
 
-def _average(
-    layer: fixed.FixedLayer,
-    op: fixed.Pool,
-    source: LayerBounds,
-    arithmetic: Arithmetic,
-    network: fixed.FixedNetwork,
-    residual: LayerBounds | None,
+def _gated(
+    epilogue: fixed.Epilogue, inputs: list[LayerBounds], residual: LayerBounds | None, at: _At
 ) -> LayerBounds:
-    assert layer.epilogue is not None and arithmetic.guard is not None
-    guard, count = arithmetic.guard, op.kernel[0] * op.kernel[1]
+    """A map times its gates: the ends are among the products of the ends."""
+    source, gate = inputs
+    sums = _plain_sums([source], [0], at.arithmetic.guard)
+    gates = np.stack([gate_mantissa(ends, at.formats.inputs[1].n) for ends in (gate.lo, gate.hi)], axis=1)
+    products = [
+        [_scaled(lo, hi, m, at.places + GATE_SHIFT) for m in pair]
+        for lo, hi, pair in zip(sums.lo, sums.hi, gates.tolist(), strict=True)
+    ]
+    least = [min(lo for lo, _ in pairs) for pairs in products]
+    greatest = [max(hi for _, hi in pairs) for pairs in products]
+    found = _finish(epilogue, least, greatest, residual, at.formats, sums.acc)
+    return replace(found, gates=gates)
+
+
+def _average(
+    epilogue: fixed.Epilogue, op: fixed.Pool, source: LayerBounds, residual: LayerBounds | None, at: _At
+) -> LayerBounds:
+    guard, count = at.arithmetic.guard, op.kernel[0] * op.kernel[1]
     acc = (_magnitude(source).astype(object) * count << guard) + count
     if op.include_border and any(op.padding):
         source = _with_zero(source)
     ends = []
-    for divisor in average_counts(op, *network.layer(layer.inputs[0]).shape[1:]):
-        m, s = average_scale(divisor, arithmetic.scale_digits)
+    for divisor in average_counts(op, *at.extent):
+        m, s = average_scale(divisor, at.arithmetic.scale_digits)
         ends.append(
             [
-                _scaled(lo * divisor << guard, hi * divisor << guard, m, guard + s)
+                _scaled(lo * divisor << guard, hi * divisor << guard, m, at.places + s)
                 for lo, hi in zip(source.lo.tolist(), source.hi.tolist(), strict=True)
             ]
         )
     least = [min(lo for lo, _ in pairs) for pairs in zip(*ends, strict=True)]
     greatest = [max(hi for _, hi in pairs) for pairs in zip(*ends, strict=True)]
-    return _finish(layer.epilogue, least, greatest, residual, network.act, acc)
+    return _finish(epilogue, least, greatest, residual, at.formats, acc)
 
 
 def _per_term(values: np.ndarray, op: fixed.Conv) -> np.ndarray:

@@ -2,7 +2,8 @@
 
 A `FixedNetwork` is a list of `FixedLayer` in execution order. Each layer is an operation (what is summed), an
 epilogue (scale, bias, activation, residual, activation: DESIGN order) and the names of the layers it reads.
-A layer's output is a map of shape (channels, height, width) in the activation format.
+A layer's output is a map of shape (channels, height, width) in the network's activation format, or in its own
+(`hwshift.network.layer_formats`).
 """
 
 from dataclasses import dataclass, field
@@ -15,7 +16,9 @@ from hwshift.golden.formats import Pow2Format, QFormat
 __all__ = [
     "NONE",
     "RELU",
+    "SIGMOID",
     "Activation",
+    "ChannelScale",
     "Concat",
     "Conv",
     "Epilogue",
@@ -23,11 +26,15 @@ __all__ = [
     "FixedNetwork",
     "FixedWeights",
     "Input",
+    "InstanceNorm",
     "LayerOp",
+    "Move",
     "Pool",
     "Shift",
     "Shuffle",
+    "Slice",
     "Sum",
+    "Upsample",
     "needs_min_code",
     "needs_zero_code",
 ]
@@ -59,15 +66,16 @@ class FixedWeights:
 
 @dataclass(frozen=True)
 class Activation:
-    """``none``, ``relu`` or ``clamp`` to the integer codes [lo, hi]."""
+    """``none``, ``relu``, ``clamp`` to the integer codes [lo, hi], or ``sigmoid`` by `hwshift.golden.sigmoid`."""
 
-    kind: Literal["none", "relu", "clamp"] = "none"
+    kind: Literal["none", "relu", "clamp", "sigmoid"] = "none"
     lo: int = 0
     hi: int = 0
 
 
 NONE = Activation()
 RELU = Activation("relu")
+SIGMOID = Activation("sigmoid")
 
 
 @dataclass(frozen=True)
@@ -75,7 +83,9 @@ class Epilogue:
     """What happens to an accumulator, per output channel, in this order.
 
     ``y = floor(acc * m / 2**(G + s)) + b``, saturate, ``activation``, ``+ residual``, saturate,
-    ``residual_activation``; the last three only where the layer names a residual.
+    ``residual_activation``; the last three only where the layer names a residual. Where formats differ, s means
+    ``s + n_in - n_out`` with the fraction bits of input and output, and the residual is brought to the output's
+    (left exactly, right by floor).
 
     Parameters
     ----------
@@ -84,7 +94,7 @@ class Epilogue:
     s : ndarray of int64, shape (channels,)
         Shifts, ``0 <= s`` and ``G + s <= 62``. ``(m, s) = (1, 0)`` where unused.
     b : ndarray of int64, shape (channels,)
-        Biases in the activation format.
+        Biases in the format of the layer's output.
     """
 
     m: np.ndarray
@@ -157,7 +167,44 @@ class Pool:
 
 @dataclass(frozen=True)
 class Sum:
-    """Element-wise sum of one or two inputs with weight 1; with one, an activation or scale on its own."""
+    """Element-wise sum of one or two inputs with weight 1; with one, an activation or scale on its own.
+
+    Two inputs of different formats are brought to the finer one's fraction bits, which is exact.
+    """
+
+
+@dataclass(frozen=True)
+class ChannelScale:
+    """A map times a gate per channel (squeeze-and-excite): inputs a map and a gate of shape (channels, 1, 1).
+
+    The accumulator is ``in << G``. For each image and channel the gate's code, brought to 16 fraction bits (left
+    exactly, right by floor), is m, and s is 16; the epilogue's own m and s are (1, 0) and unused.
+    """
+
+
+@dataclass(frozen=True)
+class InstanceNorm:
+    """Normalisation by the statistics of each image's channel; only the golden model computes it.
+
+    With N pixels of codes x (n fraction bits), ``S = sum(x)``, ``Q = sum(x*x)`` and ``V = N*Q - S*S`` exact, and
+    then in correctly rounded IEEE float64 operations, in this order::
+
+        variance = float(V) / float(N*N) * 2**(-2n)     mean = float(S) / float(N) * 2**(-n)
+        scale = gamma / sqrt(variance + eps)            offset = beta - mean * scale
+
+    (m, s) is `hwshift.golden.scale.scale_from_float` of the scale, b the offset at the output's fraction bits,
+    nearest even and not saturated; the accumulator is ``in << G``. The epilogue's own m, s and b are 1, 0 and 0
+    and unused.
+
+    Parameters
+    ----------
+    gamma, beta : ndarray of float64, shape (channels,)
+    eps : float
+    """
+
+    gamma: np.ndarray
+    beta: np.ndarray
+    eps: float
 
 
 @dataclass(frozen=True)
@@ -179,7 +226,25 @@ class Shuffle:
     order: np.ndarray
 
 
-LayerOp = Input | Conv | Pool | Sum | Shift | Concat | Shuffle
+@dataclass(frozen=True)
+class Slice:
+    """Channels ``start`` to ``stop - 1``."""
+
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class Upsample:
+    """Nearest upsampling: ``out[c, y, x] = in[c, y // rows, x // columns]`` (``factor``: (rows, columns))."""
+
+    factor: tuple[int, int]
+
+
+Move = Shift | Concat | Shuffle | Slice | Upsample
+"""Operations that only move data: no epilogue, and the output has the input's format."""
+
+LayerOp = Input | Conv | Pool | Sum | ChannelScale | InstanceNorm | Move
 
 
 @dataclass(frozen=True)
@@ -196,9 +261,12 @@ class FixedLayer:
     shape : (channels, height, width)
         Of the output.
     epilogue : Epilogue or None
-        None for Input, Shift, Concat and Shuffle, which move data only.
+        None for Input and for every `Move`.
     residual : str or None
         Earlier layer, same shape, added in the epilogue.
+    act : QFormat or None
+        Format of the output, for studies in the golden model; None: the network's, or the input's format where
+        the layer keeps that (`hwshift.network.layer_formats`).
     """
 
     name: str
@@ -207,6 +275,7 @@ class FixedLayer:
     shape: tuple[int, int, int]
     epilogue: Epilogue | None = None
     residual: str | None = None
+    act: QFormat | None = None
 
 
 @dataclass(frozen=True)
@@ -217,7 +286,7 @@ class FixedNetwork:
     ----------
     name : str
     act : QFormat
-        Format of every map.
+        Format of every map whose layer does not name its own.
     layers : tuple of FixedLayer
         In execution order; the first is the input, the last the output.
     meta : dict

@@ -11,13 +11,17 @@ from hwshift.errors import NetworkError
 from hwshift.network import ops
 from hwshift.network.graph import Network, Node
 
-__all__ = ["Chain", "ShiftMode", "fuse"]
+__all__ = ["Activation", "Chain", "ShiftMode", "fuse"]
 
 ShiftMode = Literal["fused", "moved"]
 
+Activation = ops.ReLU | ops.Clamp | ops.Sigmoid
+
 _SCALED = ops.Conv2d | ops.Linear | ops.Add | ops.BatchNorm
-_ACTIVE = _SCALED | ops.AveragePool | ops.MaxPool | ops.GlobalAveragePool | ops.ReLU | ops.Clamp
-_MOVES = ops.SpatialShift | ops.Concat | ops.ChannelShuffle
+_POOLS = ops.AveragePool | ops.MaxPool | ops.GlobalAveragePool
+_ADDED = ops.Conv2d | ops.Linear | ops.ChannelScale | ops.InstanceNorm
+_ACTIVE = _SCALED | _POOLS | Activation | ops.ChannelScale | ops.InstanceNorm
+_MOVES = ops.SpatialShift | ops.Concat | ops.ChannelShuffle | ops.ChannelSlice | ops.UpsampleNearest
 
 
 @dataclass
@@ -33,7 +37,7 @@ class Chain:
         Names of the layers the root reads.
     norms : list of BatchNorm
         In order, before the activation.
-    activation, residual_activation : ReLU, Clamp or None
+    activation, residual_activation : ReLU, Clamp, Sigmoid or None
     residual : str or None
         Name of the layer that is added.
     shift : SpatialShift or None
@@ -44,9 +48,9 @@ class Chain:
     root: Node
     inputs: tuple[str, ...]
     norms: list[ops.BatchNorm] = field(default_factory=list)
-    activation: ops.ReLU | ops.Clamp | None = None
+    activation: Activation | None = None
     residual: str | None = None
-    residual_activation: ops.ReLU | ops.Clamp | None = None
+    residual_activation: Activation | None = None
     shift: ops.SpatialShift | None = None
 
 
@@ -122,7 +126,7 @@ class _Fuser:
             chain.shift = fused.op
         if isinstance(root.op, ops.BatchNorm):
             chain.norms.append(root.op)
-        elif isinstance(root.op, ops.ReLU | ops.Clamp):
+        elif isinstance(root.op, Activation):
             chain.activation = root.op
         node = root
         while (following := self._only_reader(node)) is not None and self._absorb(chain, node, following):
@@ -147,14 +151,14 @@ class _Fuser:
             if chain.residual or chain.activation or not isinstance(root, _SCALED):
                 return False
             chain.norms.append(op)
-        elif isinstance(op, ops.ReLU | ops.Clamp) and isinstance(root, _ACTIVE):
+        elif isinstance(op, Activation) and isinstance(root, _ACTIVE):
             if chain.residual and chain.residual_activation is None:
                 chain.residual_activation = op
             elif not chain.residual and chain.activation is None:
                 chain.activation = op
             else:
                 return False
-        elif isinstance(op, ops.Add) and isinstance(root, ops.Conv2d | ops.Linear):
+        elif isinstance(op, ops.Add) and isinstance(root, _ADDED):
             other = following.inputs[1 - following.inputs.index(node.name)]
             if chain.residual or other not in self.layer_of:
                 return False

@@ -1,10 +1,11 @@
 """Network files (``.hwnet``): a zip archive of one JSON text and the arrays it refers to, without pickle.
 
-``network.json`` is ``{"format": "hwshift-network", "version": 1, "kind": ..., "network": ...}`` with the kind
+``network.json`` is ``{"format": "hwshift-network", "version": 2, "kind": ..., "network": ...}`` with the kind
 ``float`` or ``fixed``. Inside, an object ``{"type": "ops.Conv2d", ...}`` is a dataclass with its fields,
 ``{"array": k}`` the array in ``arrays/k.npy``, ``{"list": [...]}`` and ``{"dict": {...}}`` those of ``meta``,
 ``{"float": "inf"}`` a float that JSON cannot write; a bare JSON list is a tuple. Integer arrays are stored in
-the narrowest type and read as int64. No time or name of the machine is stored: files can be compared.
+the narrowest type and read as int64. Version 1 is read as well: it lacks the operators and fields that came
+later. No time or name of the machine is stored: files can be compared.
 """
 
 import dataclasses
@@ -27,7 +28,8 @@ from hwshift.network.verify_fixed import verify_fixed
 
 __all__ = ["FORMAT_VERSION", "load", "save"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+_READABLE = (1, 2)
 _FORMAT = "hwshift-network"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -52,9 +54,14 @@ _TYPES: dict[str, type] = {
             fixed.Shift,
             fixed.Concat,
             fixed.Shuffle,
+            fixed.ChannelScale,
+            fixed.InstanceNorm,
+            fixed.Slice,
+            fixed.Upsample,
         )
     },
 }
+_ADDED = {"fixed.FixedLayer": {"act"}}  # fields that version 1 lacks; they have their default there
 _TAGS = {cls: tag for tag, cls in _TYPES.items()}
 
 
@@ -133,8 +140,9 @@ def _read(path: str | os.PathLike) -> Network | fixed.FixedNetwork:
         if not isinstance(document, dict) or document.get("format") != _FORMAT:
             raise NetworkError("this is no hwshift network file")
         version, kind = document.get("version"), document.get("kind")
-        if version != FORMAT_VERSION:
-            raise NetworkError(f"file format version {version!r} is not supported, only {FORMAT_VERSION}")
+        if version not in _READABLE:
+            readable = " and ".join(map(str, _READABLE))
+            raise NetworkError(f"file format version {version!r} is not supported, only {readable}")
         network = _decode(document.get("network"), archive)
     if not isinstance(network, Network | fixed.FixedNetwork) or kind != _kind(network):
         raise NetworkError(f"the file does not hold the {kind!r} network it names")
@@ -248,7 +256,7 @@ def _decode_dataclass(value: dict, archive: zipfile.ZipFile) -> object:
         raise ValueError(f"unknown type {value['type']!r}")
     names = {item.name for item in dataclasses.fields(cls)}
     given = {name: _decode(item, archive) for name, item in value.items() if name != "type"}
-    if set(given) != names:
+    if not names - _ADDED.get(value["type"], set()) <= set(given) <= names:
         raise ValueError(f"{value['type']} has the fields {sorted(names)}, not {sorted(given)}")
     return cls(**given)
 

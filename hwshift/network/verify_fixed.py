@@ -5,12 +5,18 @@ import numpy as np
 from hwshift.errors import NetworkError
 from hwshift.golden.formats import MANTISSA_BITS, MAX_SHIFT, Pow2Format, QFormat
 from hwshift.network import fixed
-from hwshift.network.checks import Shape, check_padding, check_positive, window_size
+from hwshift.network.checks import Shape, check_array, check_padding, check_positive, window_size
+from hwshift.network.layer_formats import LayerFormats, formats_of
 
 __all__ = ["verify_fixed"]
 
 
-_ARITY = {fixed.Input: (0, 0), fixed.Sum: (1, 2), fixed.Concat: (1, 1 << 16)}
+_ARITY = {
+    fixed.Input: (0, 0),
+    fixed.Sum: (1, 2),
+    fixed.ChannelScale: (2, 2),
+    fixed.Concat: (1, 1 << 16),
+}
 
 
 def verify_fixed(network: fixed.FixedNetwork) -> fixed.FixedNetwork:
@@ -31,13 +37,17 @@ def verify_fixed(network: fixed.FixedNetwork) -> fixed.FixedNetwork:
     if not network.layers or not isinstance(network.layers[0].op, fixed.Input):
         raise NetworkError("the first layer must be the input", where=network.name)
     shapes: dict[str, Shape] = {}
+    formats: dict[str, LayerFormats] = {}
     for layer in network.layers:
         try:
             _check_links(layer, shapes)
             expected = _shape(layer, [shapes[name] for name in layer.inputs])
             if layer.shape != expected:
                 raise ValueError(f"its shape must be {expected}, not {layer.shape}")
-            _check_epilogue(layer, network.act, shapes)
+            if not isinstance(layer.act, QFormat | None):
+                raise ValueError(f"its map needs a QFormat or None, not {layer.act!r}")
+            formats[layer.name] = formats_of(layer, network.act, formats)
+            _check_epilogue(layer, formats[layer.name].output, shapes)
         except ValueError as error:
             raise NetworkError(str(error), where=layer.name) from None
         shapes[layer.name] = layer.shape
@@ -88,9 +98,36 @@ def _shape(layer: fixed.FixedLayer, inputs: list[Shape]) -> Shape:
         case fixed.Sum():
             if len(set(inputs)) > 1:
                 raise ValueError(f"both inputs need the same shape, not {inputs[0]} and {inputs[1]}")
+        case fixed.ChannelScale():
+            gate = inputs[0][0], 1, 1
+            if inputs[1] != gate:
+                raise ValueError(f"its gate must have the shape {gate}, not {inputs[1]}")
+        case fixed.InstanceNorm() as op:
+            _check_norm(op, inputs[0][0])
+        case fixed.Slice() as op:
+            if not all(isinstance(v, int) for v in (op.start, op.stop)) or not (
+                0 <= op.start < op.stop <= inputs[0][0]
+            ):
+                raise ValueError(
+                    f"a slice needs integers 0 <= start < stop <= {inputs[0][0]}, "
+                    f"not {op.start!r} and {op.stop!r}"
+                )
+            return op.stop - op.start, *inputs[0][1:]
+        case fixed.Upsample() as op:
+            check_positive(op.factor, "factor")
+            return inputs[0][0], op.factor[0] * inputs[0][1], op.factor[1] * inputs[0][2]
         case _:
             raise ValueError(f"unknown operation {type(layer.op).__name__}")
     return inputs[0]
+
+
+def _check_norm(op: fixed.InstanceNorm, channels: int) -> None:
+    for name, values in (("gamma", op.gamma), ("beta", op.beta)):
+        check_array(values, name, channels)
+        if values.dtype != np.float64:
+            raise ValueError(f"{name} must be a float64 array, not {values.dtype}")
+    if not isinstance(op.eps, float) or not 0 < op.eps < np.inf:
+        raise ValueError(f"eps must be a positive finite float, not {op.eps!r}")
 
 
 def _conv_shape(op: fixed.Conv, source: Shape) -> Shape:
@@ -129,7 +166,7 @@ def _check_weights(weights: fixed.FixedWeights) -> None:
 
 
 def _check_epilogue(layer: fixed.FixedLayer, act: QFormat, shapes: dict[str, Shape]) -> None:
-    moves = isinstance(layer.op, fixed.Input | fixed.Shift | fixed.Concat | fixed.Shuffle)
+    moves = isinstance(layer.op, fixed.Input | fixed.Move)
     if moves != (layer.epilogue is None):
         raise ValueError(f"{type(layer.op).__name__} {'takes no' if moves else 'needs an'} epilogue")
     if layer.residual is not None and (moves or shapes[layer.residual] != layer.shape):
@@ -142,7 +179,7 @@ def _check_epilogue(layer: fixed.FixedLayer, act: QFormat, shapes: dict[str, Sha
     _check_ints(epilogue.s, "scale shifts", channels, 0, MAX_SHIFT)
     _check_ints(epilogue.b, "biases", channels, act.min, act.max)
     for activation in (epilogue.activation, epilogue.residual_activation):
-        if activation.kind not in ("none", "relu", "clamp"):
+        if activation.kind not in ("none", "relu", "clamp", "sigmoid"):
             raise ValueError(f"unknown activation {activation.kind!r}")
         if activation.kind == "clamp" and not act.min <= activation.lo <= activation.hi <= act.max:
             limits = f"{activation.lo} and {activation.hi}"

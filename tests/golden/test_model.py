@@ -289,4 +289,7 @@ def test_refused_average():
     layer = FixedLayer("out", Pool("avg", (200, 200), (1, 1)), ("in",), (1, 1, 1), Epilogue.identity(1))
     with pytest.raises(QuantizeError) as caught:
         model.run(network(arithmetic, (1, 200, 200), layer), arithmetic, np.zeros((1, 200, 200), int))
-    assert str(caught.value) == "out: an average of 40000 values does not fit 31 guard bits"
+    assert str(caught.value) == (
+        "out: the scale of the average of 40000 values must have s in 0..31 with 31 guard bits, not 32: "
+        "use fewer guard bits"
+    )

@@ -64,7 +64,11 @@ def test_accepted():
             ),
         ),
         (conv(Pow2Format(), 21), SHIFT_ADD, "out: m may have 2 signed digits, not 3; bind the network first"),
-        (conv(Pow2Format(), 1, 48), SHIFT_ADD, "out: s must lie in 0..47 with 15 guard bits, not 48"),
+        (
+            conv(Pow2Format(), 1, 48),
+            SHIFT_ADD,
+            "out: the scale of channel 0 must have s in 0..47 with 15 guard bits, not 48: use fewer guard bits",
+        ),
         (average(3, 0), SHIFT_ADD, "out: an average has its own scale, so m must be 1 and s 0"),
         (average(1, 1), SHIFT_ADD, "out: an average has its own scale, so m must be 1 and s 0"),
         (

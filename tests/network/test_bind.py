@@ -151,8 +151,7 @@ def with_scale(m, s):
 def test_shift_and_guard_together():
     assert bind(with_scale(65536, 47), SHIFT_ADD).output.epilogue.s.item() == 47
     message = (
-        "conv: the scale of channel 0 has s = 48, with 15 guard bits more than the 62 allowed: "
-        "use fewer guard bits"
+        "conv: the scale of channel 0 must have s in 0..47 with 15 guard bits, not 48: use fewer guard bits"
     )
     with pytest.raises(QuantizeError, match=f"^{re.escape(message)}$"):
         bind(with_scale(65536, 48), SHIFT_ADD)
@@ -168,8 +167,8 @@ def test_average_of_too_many():
     network = fixed.FixedNetwork("net", QFormat(2, 6), layers)
     arithmetic = Arithmetic("mac", act=network.act, weights=QFormat(2, 30), acc_width=64)
     message = (
-        "pool: the scale of the average of 65792 values has s = 33, with 30 guard bits more than the 62 "
-        "allowed: use fewer guard bits"
+        "pool: the scale of the average of 65792 values must have s in 0..32 with 30 guard bits, not 33: "
+        "use fewer guard bits"
     )
     with pytest.raises(QuantizeError, match=f"^{re.escape(message)}$"):
         bind(network, arithmetic)

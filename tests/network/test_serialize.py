@@ -81,7 +81,7 @@ def test_document(path):
     with zipfile.ZipFile(path) as archive:
         assert json.loads(archive.read("network.json")) == {
             "format": "hwshift-network",
-            "version": 1,
+            "version": 2,
             "kind": "float",
             "network": {
                 "type": "Network",
@@ -172,7 +172,7 @@ def pickled():
     [
         (lambda d: d.update(format="other"), "this is no hwshift network file"),
         (lambda d: [d], "this is no hwshift network file"),
-        (lambda d: d.update(version=2), "file format version 2 is not supported, only 1"),
+        (lambda d: d.update(version=3), "file format version 3 is not supported, only 1 and 2"),
         (lambda d: d.update(kind="fixed"), "the file does not hold the 'fixed' network it names"),
         (
             lambda d: d.update(network=clamp(d)),
@@ -209,6 +209,21 @@ def test_damaged_documents(path, change, message):
     rewrite(path, change, [(f"arrays/{i}.npy", data) for i, data in enumerate(entries)])
     with pytest.raises(NetworkError, match=f"^{re.escape(f'{path}: {message}')}$"):
         load(path)
+
+
+def test_version_1_is_read(path):
+    """Files from before layers had formats of their own: no field `act` in any layer."""
+    save(NETWORKS["fixed"], path)
+    with zipfile.ZipFile(path) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    document = json.loads(entries["network.json"])
+    document["version"] = 1
+    for layer in document["network"]["layers"]:
+        assert layer.pop("act") is None
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in {**entries, "network.json": json.dumps(document)}.items():
+            archive.writestr(name, data)
+    same(load(path), NETWORKS["fixed"])
 
 
 def test_missing_file(path):
