@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Literal
 
 from hwshift.compiler.buffers import plan_buffers
+from hwshift.compiler.limits import check_layers
 from hwshift.compiler.lower import lower
 from hwshift.compiler.memory_map import MemoryMap
 from hwshift.compiler.operations import Operation
@@ -51,7 +52,8 @@ def compile(  # noqa: A001
     Raises
     ------
     CompileError
-        When the network does not fit; names the layer, what it needs and what there is.
+        When the network does not fit, or holds what the accelerator does not compute; names the layer, what it needs
+        and what there is.
     """
     network = with_shifts(network, shift)
     if keep not in ("all", "outputs"):
@@ -60,6 +62,7 @@ def compile(  # noqa: A001
         raise CompileError(
             f"its maps are in {network.act}, the accelerator works in {config.act}", where=network.name
         )
+    check_layers(network)
     if len(network.layers) < 2:
         raise CompileError("there is no layer to compute", where=network.name)
     try:

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from hwshift.compiler.lower_conv import conv_taps, lower_conv
 from hwshift.compiler.lower_moves import copy_taps, lower_moves, pool_taps, shift_taps, sum_taps
 from hwshift.compiler.lowered import Lowered
@@ -9,7 +11,7 @@ from hwshift.compiler.placement import Tensor, View
 from hwshift.compiler.tiles import Taps, count_ktiles
 from hwshift.config import AcceleratorConfig
 from hwshift.errors import CompileError
-from hwshift.network.fixed import Concat, Conv, FixedLayer, Pool, Shift, Shuffle, Sum
+from hwshift.network.fixed import Concat, Conv, FixedLayer, Pool, Shift, Shuffle, Slice, Sum
 from hwshift.program.isa import DESCRIPTORS
 
 __all__ = ["ktiles_of", "lower"]
@@ -59,6 +61,8 @@ def _inputs(
         )
     if isinstance(layer.op, Shuffle):
         view = view.pick(layer.op.order)
+    elif isinstance(layer.op, Slice):
+        view = view.pick(np.arange(layer.op.start, layer.op.stop))
     return view, [tensors[name] for name in view.tensors]
 
 
@@ -74,7 +78,7 @@ def _taps(
             return pool_taps(layer, view, own, config)
         case Shift():
             return shift_taps(layer, view, config)
-        case Concat() | Shuffle():
+        case Concat() | Shuffle() | Slice():
             return copy_taps(layer, view, config)
         case Sum():
             return sum_taps(layer, [views[name] for name in layer.inputs], config)

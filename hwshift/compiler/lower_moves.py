@@ -43,7 +43,7 @@ def shift_taps(layer: FixedLayer, view: View, config: AcceleratorConfig) -> list
 
 
 def copy_taps(layer: FixedLayer, view: View, config: AcceleratorConfig) -> list[Taps]:
-    """Concatenations and shuffles: ``view`` is the layer's own."""
+    """Concatenations, shuffles and slices: ``view`` is the layer's own."""
     return _diagonal(layer, view, config, _HERE)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hwshift.config import AcceleratorConfig
-from hwshift.network.fixed import Concat, FixedLayer, FixedNetwork, Input, Shuffle
+from hwshift.network.fixed import Concat, FixedLayer, FixedNetwork, Input, Shuffle, Slice
 
 __all__ = ["Tensor", "View", "tensor_of", "views_of"]
 
@@ -93,7 +93,7 @@ def tensor_of(layer: FixedLayer, config: AcceleratorConfig) -> Tensor:
 
 
 def views_of(network: FixedNetwork, renamed: frozenset[str]) -> Mapping[str, View]:
-    """What every layer's channels are; ``renamed``: Concat and Shuffle layers that are not computed."""
+    """What every layer's channels are; ``renamed``: Concat, Shuffle and Slice layers that are not computed."""
     views: dict[str, View] = {}
     for layer in network.layers:
         inputs = [views[name] for name in layer.inputs]
@@ -101,6 +101,8 @@ def views_of(network: FixedNetwork, renamed: frozenset[str]) -> Mapping[str, Vie
             views[layer.name] = View.whole(layer.name, layer.shape[0])
         elif isinstance(layer.op, Shuffle):
             views[layer.name] = inputs[0].pick(layer.op.order)
+        elif isinstance(layer.op, Slice):
+            views[layer.name] = inputs[0].pick(np.arange(layer.op.start, layer.op.stop))
         else:
             assert isinstance(layer.op, Concat)
             views[layer.name] = View.join(inputs)

@@ -1,10 +1,10 @@
-"""Which concatenations and shuffles are only other names for channels, instead of passes through the array."""
+"""Which concatenations, shuffles and slices are only other names for channels, instead of passes through the array."""
 
 from hwshift.compiler.lower import ktiles_of
 from hwshift.compiler.placement import tensor_of, views_of
 from hwshift.config import AcceleratorConfig
 from hwshift.errors import CompileError
-from hwshift.network.fixed import Concat, FixedNetwork, Input, Shuffle
+from hwshift.network.fixed import Concat, FixedNetwork, Input, Shuffle, Slice
 
 __all__ = ["renamed_layers"]
 
@@ -18,7 +18,7 @@ def renamed_layers(network: FixedNetwork, config: AcceleratorConfig) -> frozense
     residuals = {layer.residual for layer in network.layers}
     renamed: frozenset[str] = frozenset()
     for layer in network.layers:
-        if isinstance(layer.op, Concat | Shuffle) and layer.name not in residuals:
+        if isinstance(layer.op, Concat | Shuffle | Slice) and layer.name not in residuals:
             trial = renamed | {layer.name}
             if _is_computed(network, trial) and _steps(network, config, trial) <= _steps(
                 network, config, renamed
@@ -37,7 +37,7 @@ def _steps(network: FixedNetwork, config: AcceleratorConfig, renamed: frozenset[
     views = views_of(network, renamed)
     tensors = {layer.name: tensor_of(layer, config) for layer in network.layers if layer.name not in renamed}
     total = 0
-    movable = {layer.name for layer in network.layers if isinstance(layer.op, Concat | Shuffle)}
+    movable = {layer.name for layer in network.layers if isinstance(layer.op, Concat | Shuffle | Slice)}
     for layer in network.layers[1:]:
         if layer.name in renamed or not ({layer.name, *layer.inputs} & movable):
             continue

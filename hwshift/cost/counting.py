@@ -26,7 +26,7 @@ from hwshift.program.tables import TableState
 
 __all__ = ["MOVES", "count_program"]
 
-MOVES = ("Shift", "Concat", "Shuffle")
+MOVES = ("Shift", "Concat", "Shuffle", "Slice")
 """Operations that move elements and compute nothing."""
 
 _ENABLE = [item.name for item in LANE_ENTRY.fields].index("enable")

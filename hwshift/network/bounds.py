@@ -131,8 +131,8 @@ def _computed(
             return _gated(epilogue, inputs, residual, at)
         case fixed.InstanceNorm():
             act, sums = at.formats.output, _plain_sums(inputs, [0], guard)
-            ends = [act.min] * layer.shape[0], [act.max] * layer.shape[0]
-            return _finish(epilogue, *ends, residual, at.formats, sums.acc)
+            least, greatest = [act.min] * layer.shape[0], [act.max] * layer.shape[0]
+            return _finish(epilogue, least, greatest, residual, at.formats, sums.acc)
         case _:
             lifts = [at.formats.fraction - fmt.n for fmt in at.formats.inputs]
             sums = _plain_sums(inputs, lifts, guard)

@@ -200,15 +200,21 @@ class Program:
         return out
 
     def unused_lanes(self, memory: np.ndarray, layer: str) -> np.ndarray:
-        """The stored values of a map's lanes that hold no channel, which must be 0; one-dimensional."""
+        """The stored values of a map's lanes that hold no channel of any map, which must be 0; one-dimensional.
+
+        Empty for a map of several parts, whose lanes the layers that computed them answer for.
+        """
         record = self.tensor(layer)
-        values = []
-        for index, view in enumerate(self._view(memory, record)):
-            used = np.zeros(view.shape[2:], bool)
-            rows = record.placement[record.placement[:, 0] == index]
-            used[rows[:, 1], rows[:, 2]] = len(record.parts) == 1
-            values.append(view[:, :, ~used].ravel() if len(record.parts) == 1 else np.zeros(0, view.dtype))
-        return np.concatenate(values)
+        if len(record.parts) > 1:
+            return np.zeros(0, np.int64)
+        (view,) = self._view(memory, record)
+        used = np.zeros(view.shape[2:], bool)
+        for other in self.tensors:  # a slice shares its part with the map it is a slice of
+            for index, part in enumerate(other.parts):
+                if part.address == record.parts[0].address:
+                    rows = other.placement[other.placement[:, 0] == index]
+                    used[rows[:, 1], rows[:, 2]] = True
+        return view[:, :, ~used].ravel()
 
     def _view(self, memory: np.ndarray, record: TensorRecord) -> list[np.ndarray]:
         """Each part as integers of shape (height, width, slots, lanes), sharing memory."""

@@ -21,12 +21,14 @@ from hwshift.network.fixed import (
     Pool,
     Shift,
     Shuffle,
+    Slice,
     Sum,
 )
 from hwshift.sim.functional import run_program
 
 OPS = ("conv", "grouped", "depthwise", "pointwise", "fused", "dense", "average", "maximum", "sum", "single", "shift",
        "concat", "shuffle", "residual")  # fmt: skip
+MOVES = (*OPS, "slice", "slice", "shuffle", "concat")
 
 
 class Builder:
@@ -140,7 +142,7 @@ class Builder:
 
     def move(self, name, source):
         rng = self.rng
-        channels = source.shape[0]
+        channels, height, width = source.shape
         if name in ("average", "maximum"):
             kernel, stride = (tuple(int(v) for v in rng.integers(1, 4, 2)) for _ in range(2))
             padding = tuple(int(rng.integers(0, kernel[i % 2])) for i in range(4))
@@ -175,6 +177,10 @@ class Builder:
                 return None
             shape = (sum(layer.shape[0] for layer in picked), *source.shape[1:])
             return self.add(Concat(), picked, shape, scaled=False)
+        if name == "slice":
+            start = int(rng.integers(channels))
+            op = Slice(start, int(rng.integers(start + 1, channels + 1)))
+            return self.add(op, [source], (op.stop - start, height, width), scaled=False)
         assert name == "shuffle"
         return self.add(Shuffle(rng.permutation(channels)), [source], source.shape, scaled=False)
 
