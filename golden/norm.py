@@ -6,9 +6,8 @@ import numpy as np
 from numba import njit
 
 from hwshift.errors import QuantizeError
-from hwshift.golden.formats import MANTISSA_BITS, QFormat
-from hwshift.golden.integers import fits
-from hwshift.golden.scale import gate_mantissa, scale_from_float
+from hwshift.golden.formats import QFormat
+from hwshift.golden.scale import MAX_GATE, gate_mantissa, scale_from_float
 from hwshift.network.fixed import InstanceNorm
 
 __all__ = ["gate_mantissas", "norm_scales"]
@@ -29,11 +28,11 @@ def gate_mantissas(gate: np.ndarray, fmt: QFormat) -> np.ndarray:
     Raises
     ------
     QuantizeError
-        If one is not an 18-bit number, which binding a network excludes.
+        If one is 2 or more in magnitude, which binding a network excludes.
     """
     codes = gate.reshape(gate.shape[:2]).astype(np.int64)
     m = gate_mantissa(codes, fmt.n)
-    if not fits(m, MANTISSA_BITS):
+    if np.abs(m).max() > MAX_GATE:
         worst = fmt.to_float(codes.flat[np.abs(m).argmax()])
         raise QuantizeError(f"gates must be smaller than 2, not {worst}; bind the network first")
     return m

@@ -14,6 +14,7 @@ from hwshift.golden.integers import Integers
 
 __all__ = [
     "GATE_SHIFT",
+    "MAX_GATE",
     "average_scale",
     "digit_count",
     "gate_mantissa",
@@ -25,6 +26,9 @@ __all__ = [
 
 GATE_SHIFT = 16
 """Fraction bits of a gate as a mantissa: the s of its scale."""
+
+MAX_GATE = (1 << (MANTISSA_BITS - 1)) - 1
+"""Largest magnitude of a gate as a mantissa: gates are smaller than 2."""
 
 _TOP = MANTISSA_BITS - 1  # a normalised mantissa is 2**16 <= |m| < 2**17
 _LOW, _HIGH = -(1 << _TOP), (1 << _TOP) - 1

@@ -5,9 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from hwshift.errors import QuantizeError
-from hwshift.golden.formats import MANTISSA_BITS, Arithmetic, Pow2Format, QFormat
-from hwshift.golden.integers import fits
-from hwshift.golden.scale import GATE_SHIFT, restrict_scale
+from hwshift.golden.formats import Arithmetic, Pow2Format, QFormat
+from hwshift.golden.scale import GATE_SHIFT, MAX_GATE, restrict_scale
 from hwshift.network import fixed
 from hwshift.network.bounds import LayerBounds, layer_bounds
 from hwshift.network.layer_formats import LayerFormats, layer_formats
@@ -121,7 +120,7 @@ def _prove_no_overflow(name: str, bounds: LayerBounds, arithmetic: Arithmetic) -
 
 
 def _prove_gates(name: str, bounds: LayerBounds) -> None:
-    if bounds.gates is not None and not fits(bounds.gates, MANTISSA_BITS):
+    if bounds.gates is not None and np.abs(bounds.gates).max() > MAX_GATE:
         channel = int(np.abs(bounds.gates).max(axis=1).argmax())
         low, high = bounds.gates[channel] / 2**GATE_SHIFT
         raise QuantizeError(

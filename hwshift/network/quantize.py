@@ -220,10 +220,8 @@ def _epilogue(chain: Chain, op: fixed.LayerOp, channels: int, formats: LayerForm
 
 def _one(gain: int) -> tuple[int, int]:
     """The scale 1 for a layer whose output has ``gain`` more fraction bits than what it sums."""
-    if gain > MANTISSA_BITS - 2:
-        raise QuantizeError(
-            f"its map has {gain} fraction bits more than its input, at most {MANTISSA_BITS - 2} are possible"
-        )
+    if gain > (most := MANTISSA_BITS - 2):
+        raise QuantizeError(f"its map may have at most {most} fraction bits more than its input, not {gain}")
     return 1 << max(gain, 0), max(gain, 0)
 
 

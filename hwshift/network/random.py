@@ -14,8 +14,9 @@ from hwshift.network import ops
 from hwshift.network.checks import Padding, Pair, Shape
 from hwshift.network.graph import Network, Node
 from hwshift.network.shifts import contiguous_shifts, modulo_shifts
+from hwshift.network.shuffles import transpose_shuffle
 
-__all__ = ["NetworkBuilder", "csc_network", "mixed_network"]
+__all__ = ["NetworkBuilder", "csc_network", "gated_network", "mixed_network"]
 
 
 class NetworkBuilder:
@@ -78,6 +79,18 @@ class NetworkBuilder:
 
     def sum(self, name: str, left: str, right: str) -> str:
         return self.add(name, ops.Add(), left, right, power=self.power[left] + self.power[right])
+
+    def halved(self, name: str, source: str, out: int) -> str:
+        """The factorized reduction of DARTS: two 1x1 convolutions with stride 2, side by side.
+
+        The second one sees the map moved by one row and column, so for even sizes it reads what
+        ``x[:, :, 1:, 1:]`` with stride 2 reads. Adds ``name_even``, ``name_moved``, ``name_odd`` and ``name``.
+        """
+        channels = self.shapes[source][0]
+        self.conv(f"{name}_even", source, out - out // 2, stride=2)
+        self.add(f"{name}_moved", ops.SpatialShift(np.ones((channels, 2), np.int64)), source)
+        self.conv(f"{name}_odd", f"{name}_moved", out // 2, stride=2)
+        return self.add(name, ops.Concat(), f"{name}_even", f"{name}_odd")
 
     def linear(self, name: str, source: str, out: int) -> str:
         size = math.prod(self.shapes[source])
@@ -157,7 +170,7 @@ def csc_network(
 
 
 def mixed_network(seed: int = 0) -> Network:
-    """A small network that holds every operator of the float network at least once.
+    """A small network that holds at least once every operator that the accelerator computes.
 
     It has convolutions that are grouped, depthwise, dilated and of unequal sides, pools with and without
     borders, a concatenation, a shuffle, a clamp, and a BatchNorm and a ReLU that stand alone. The input is
@@ -169,7 +182,7 @@ def mixed_network(seed: int = 0) -> Network:
     build.conv("grouped", "stem_relu", 12, (3, 3), groups=3, dilation=(2, 2))
     build.add("clamp", ops.Clamp(-0.5, 6.0), build.norm("grouped_bn", "grouped"))
     build.conv("depthwise", "clamp", 12, (3, 5), groups=12, bias=True)
-    build.add("shuffle", ops.ChannelShuffle(np.arange(12).reshape(3, 4).T.ravel()), "depthwise")
+    build.add("shuffle", ops.ChannelShuffle(transpose_shuffle(12, 3)), "depthwise")
     build.conv("pointwise", "shuffle", 12)
     build.relu("joined", build.sum("add", build.norm("pointwise_bn", "pointwise"), "clamp"))
     build.add("max", ops.MaxPool((3, 3), (2, 2), (1, 1, 1, 1)), "joined")
@@ -188,3 +201,37 @@ def mixed_network(seed: int = 0) -> Network:
     build.sum("merged", "hidden", "global")
     build.linear("classifier", "merged", 5)
     return build.network(f"mixed-{seed}", seed=seed)
+
+
+def gated_network(seed: int = 0) -> Network:
+    """A small network of operators that `mixed_network` lacks.
+
+    A map split and joined again by both channel shuffles, squeeze-and-excite with a residual, DARTS's factorized
+    reduction, instance normalisation, nearest upsampling, and a sigmoid that stands alone. The input is
+    3 x 12 x 10.
+    """
+    build = NetworkBuilder(seed, 3, 12, 10)
+    build.conv("stem_conv", "input", 16, (3, 3))
+    build.relu("stem", build.norm("stem_bn", "stem_conv"))
+    build.add("left", ops.ChannelSlice(0, 6), "stem")
+    build.add("right", ops.ChannelSlice(6, 16), "stem")
+    build.norm("branch", build.conv("branch_conv", "right", 10, (3, 3), groups=2))
+    build.add(
+        "shuffle",
+        ops.ChannelShuffle(transpose_shuffle(16, 2)),
+        build.add("join", ops.Concat(), "left", "branch"),
+    )
+    build.add("squeeze", ops.GlobalAveragePool(), "shuffle")
+    build.relu("reduce", build.linear("reduce_fc", "squeeze", 4))
+    build.add("gate", ops.Sigmoid(), build.linear("expand_fc", "reduce", 16))
+    build.add("scale", ops.ChannelScale(), "shuffle", "gate")
+    build.relu("excited", build.sum("sum", "scale", "stem"))
+    build.halved("reduction", "excited", 12)
+    build.add("back", ops.ChannelShuffle(transpose_shuffle(12, 3, inverse=True)), "reduction")
+    gamma, beta = build.uniform(12, 0.5, 1.5), build.uniform(12, -0.25, 0.25)
+    build.relu("normed", build.add("norm", ops.InstanceNorm(gamma, beta), "back", power=1.0))
+    build.add("upsample", ops.UpsampleNearest((2, 3)), "normed")
+    build.add("alone", ops.Sigmoid(), "upsample", power=0.3)
+    build.add("pool", ops.GlobalAveragePool(), "alone")
+    build.linear("classifier", "pool", 5)
+    return build.network(f"gated-{seed}", seed=seed)

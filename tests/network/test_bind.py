@@ -175,6 +175,104 @@ def test_average_of_too_many():
     assert bind(network, replace(arithmetic, guard=29))
 
 
+def gated(gate, act=None, gate_format=None):
+    """A map of two channels whose gate is its average with this activation."""
+    act = act or QFormat()
+    layers = (
+        fixed.FixedLayer("input", fixed.Input(), (), (2, 2, 2)),
+        fixed.FixedLayer("gate", fixed.Pool("avg", (2, 2), (1, 1)), ("input",), (2, 1, 1),
+                         fixed.Epilogue.identity(2, gate), act=gate_format),
+        fixed.FixedLayer("out", fixed.ChannelScale(), ("input", "gate"), (2, 2, 2), fixed.Epilogue.identity(2)),
+    )  # fmt: skip
+    return fixed.FixedNetwork("net", act, layers)
+
+
+def test_gates_are_proved():
+    largest = (1 << 17) - 1
+    for gate in (fixed.SIGMOID, fixed.Activation("clamp", -largest, largest)):
+        assert bind(gated(gate), SHIFT_ADD)
+    assert bind(gated(fixed.NONE, QFormat(1, 31)), replace(SHIFT_ADD, act=QFormat(1, 31), acc_width=64))
+    for gate, span in (
+        (fixed.RELU, "0.0..32767.99998474121"),
+        (fixed.Activation("clamp", -largest - 1, 0), "-2.0..0.0"),
+        (fixed.Activation("clamp", 0, largest + 1), "0.0..2.0"),
+    ):
+        with pytest.raises(QuantizeError) as caught:
+            bind(gated(gate), SHIFT_ADD)
+        assert str(caught.value) == (
+            f"out: the gate of channel 0 can lie in {span}, a gate must be smaller than 2 in magnitude: "
+            "end it with a Sigmoid or a Clamp"
+        )
+
+
+def test_a_gate_of_a_narrow_format_needs_no_activation():
+    assert bind(gated(fixed.NONE, gate_format=QFormat(1, 15)), SHIFT_ADD)
+
+
+def test_gates_need_multipliers():
+    message = "out: its gates need multipliers, which an epilogue with scale_digits lacks"
+    with pytest.raises(QuantizeError, match=f"^{message}$"):
+        bind(gated(fixed.SIGMOID), Arithmetic(scale_digits=4))
+
+
+def normed(gamma=1.0, beta=0.0, eps=1e-5, fmt=None):
+    op = fixed.InstanceNorm(np.array([1.0, gamma]), np.array([0.0, beta]), eps)
+    layers = (
+        fixed.FixedLayer("input", fixed.Input(), (), (2, 2, 2)),
+        fixed.FixedLayer("out", op, ("input",), (2, 2, 2), fixed.Epilogue.identity(2), act=fmt),
+    )
+    return fixed.FixedNetwork("net", QFormat(), layers)
+
+
+def test_instance_norms():
+    assert bind(normed(-400.0, 32767.0), SHIFT_ADD)
+    for network, message in (
+        (
+            normed(1000.0),
+            "gamma / sqrt(eps) of channel 1: a scale must be smaller than 2**17 in magnitude, not 316",
+        ),
+        (normed(beta=32768.0), "value 32768.0 is outside Q16.16: allowed -32768.0 to 32767.99998474121"),
+        (
+            normed(fmt=QFormat(8, 17)),
+            "an instance normalisation cannot go from Q16.16 to Q8.17, which has more fraction bits",
+        ),
+    ):
+        with pytest.raises(QuantizeError, match=f"^out: {re.escape(message)}"):
+            bind(network, SHIFT_ADD)
+
+
+def test_shifts_between_formats():
+    """G + s + n_in - n_out lies in 0..62: too many fraction bits more, and too few."""
+
+    def to(fmt, s):
+        layer = fixed.FixedLayer("out", fixed.Sum(), ("input",), (1, 1, 1), replace(
+            fixed.Epilogue.identity(1), s=np.array([s])), act=fmt)  # fmt: skip
+        return fixed.FixedNetwork("net", QFormat(8, 4), (
+            fixed.FixedLayer("input", fixed.Input(), (), (1, 1, 1)), layer))  # fmt: skip
+
+    arithmetic = Arithmetic("mac", act=QFormat(8, 4), weights=QFormat(8, 8), guard=3)
+    assert bind(to(QFormat(2, 10), 3), arithmetic)
+    assert bind(to(QFormat(8, 0), 55), arithmetic)
+    for network, message in (
+        (
+            to(QFormat(2, 10), 2),
+            (
+                "out: the scale of channel 0 must have s in 3..62 with 3 guard bits from 4 to 10 fraction bits, "
+                "not 2: use more guard bits"
+            ),
+        ),
+        (
+            to(QFormat(8, 0), 56),
+            (
+                "out: the scale of channel 0 must have s in 0..55 with 3 guard bits from 4 to 0 fraction bits, "
+                "not 56: use fewer guard bits"
+            ),
+        ),
+    ):
+        with pytest.raises(QuantizeError, match=f"^{re.escape(message)}$"):
+            bind(network, arithmetic)
+
+
 def test_malformed():
     network = conv_network([1])
     with pytest.raises(NetworkError, match="^conv: two layers have this name$"):

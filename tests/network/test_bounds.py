@@ -108,6 +108,50 @@ def test_moves_and_sum():
     assert ends(bounds["s"]) == ([-8, -8], [7, 7])
 
 
+def test_gate_by_hand():
+    """Gates 0..1 and -1..0.5 of maps -8..7: the ends are among the products, floored."""
+    q = QFormat(4, 1)
+    gate = layer("g", fixed.Sum(), ("input",), (1, 1, 1), activation=fixed.Activation("clamp", 0, 2))
+    other = layer("h", fixed.Sum(), ("input",), (1, 1, 1), activation=fixed.Activation("clamp", -2, 1))
+    scaled = [layer(f"{name}s", fixed.ChannelScale(), ("input", name), (1, 1, 1)) for name in ("g", "h")]
+    bounds = layer_bounds(network(q, (1, 1, 1), gate, other, *scaled), replace(NARROW, act=q))
+    assert bounds["gs"].gates.tolist() == [[0, 1 << 16]]
+    assert bounds["hs"].gates.tolist() == [[-(1 << 16), 1 << 15]]
+    assert ends(bounds["gs"]) == ([-16], [15])
+    assert ends(bounds["hs"]) == ([-15], [15])  # 16 saturates
+    assert bounds["gs"].acc == [16 + 1]
+
+
+def test_sigmoid_and_moves():
+    q = QFormat(5, 6)
+    gate = layer("g", fixed.Sum(), ("input",), (2, 1, 1), b=[0, -(1 << 10)], activation=fixed.SIGMOID)
+    net = network(
+        q, (2, 1, 1), gate,
+        fixed.FixedLayer("some", fixed.Slice(1, 2), ("g",), (1, 1, 1)),
+        fixed.FixedLayer("up", fixed.Upsample((2, 2)), ("some",), (1, 2, 2)),
+        layer("norm", fixed.InstanceNorm(np.ones(2), np.zeros(2), 1.0), ("input",), (2, 1, 1), activation=fixed.RELU),
+    )  # fmt: skip
+    bounds = layer_bounds(net, replace(NARROW, act=q, acc_width=32))
+    # inputs up to almost 16, or 0 less 2**-6; sigma(-8 + 1/128) * 64 = 0.02, sigma(8 - 1/128) * 64 = 63.98,
+    # sigma(-1/128) * 64 = 31.9
+    assert ends(bounds["g"]) == ([0, 0], [64, 32])
+    assert ends(bounds["up"]) == ([0], [32])
+    assert ends(bounds["norm"]) == ([0, 0], [1023, 1023])
+
+
+def test_formats_by_hand():
+    """-8..7 in Q4.0 as Q3.2: saturated; a residual of more fraction bits is floored, a sum takes the finer one."""
+    fine, coarse = QFormat(3, 2), QFormat(6, 0)
+    moved = replace(layer("f", fixed.Sum(), ("input",), (1, 1, 1), m=[4], s=[2]), act=fine)
+    summed = replace(layer("s", fixed.Sum(), ("f", "input"), (1, 1, 1)), act=coarse)
+    added = replace(layer("r", fixed.Sum(), ("input",), (1, 1, 1), residual="f"), act=coarse)
+    bounds = layer_bounds(network(Q4, (1, 1, 1), moved, summed, added), NARROW)
+    assert ends(bounds["f"]) == ([-16], [15])
+    assert ends(bounds["s"]) == ([-12], [10])  # (15 + 28) / 4
+    assert bounds["s"].acc == [16 + 32 + 2]
+    assert ends(bounds["r"]) == ([-12], [10])  # 7 + floor(15 / 4)
+
+
 def test_average_counts():
     pool = fixed.Pool("avg", (3, 2), (2, 2), (1, 1, 1, 0), False)
     # rows: windows at -1, 1, 3, 5 of 7 rows: 2, 3, 3, 2 inside; columns at -1, 1, 3 of 5: 1, 2, 2

@@ -7,7 +7,7 @@ import pytest
 from hwshift.errors import NetworkError
 from hwshift.network import ops
 from hwshift.network.float_model import evaluate_all, evaluate_float, evaluate_op, shift_map
-from hwshift.network.random import csc_network, mixed_network
+from hwshift.network.random import NetworkBuilder, csc_network, mixed_network
 
 X = np.random.default_rng(7).normal(size=(2, 6, 7, 5))
 
@@ -140,6 +140,21 @@ def test_upsample_and_slice():
     for r, z in itertools.product(range(14), range(15)):
         np.testing.assert_array_equal(y[:, :, r, z], X[:, :, r // 2, z // 3])
     np.testing.assert_array_equal(evaluate_op(ops.ChannelSlice(2, 5), X), X[:, 2:5])
+
+
+@pytest.mark.parametrize("size", [(8, 6), (2, 2), (10, 4)])
+def test_factorized_reduction(size):
+    """Published form: conv1(x) beside conv2(x[:, :, 1:, 1:]), both 1x1 with stride 2, on maps of even sizes."""
+    build = NetworkBuilder(5, 3, *size)
+    build.halved("reduction", "input", 5)
+    net = build.network("net")
+    x = np.random.default_rng(6).normal(size=(2, 3, *size))
+    even, odd = (net.node(f"reduction_{name}").op.weight[:, :, 0, 0] for name in ("even", "odd"))
+    assert (len(even), len(odd)) == (3, 2)
+    first = np.einsum("oc,nchw->nohw", even, x[:, :, ::2, ::2])
+    second = np.einsum("oc,nchw->nohw", odd, x[:, :, 1:, 1:][:, :, ::2, ::2])
+    assert second.shape[2:] == (size[0] // 2, size[1] // 2)
+    np.testing.assert_allclose(evaluate_float(net, x), np.concatenate([first, second], axis=1), atol=1e-12)
 
 
 def test_networks_in_both_types():

@@ -13,7 +13,7 @@ from hwshift.network.float_model import evaluate_float
 from hwshift.network.graph import Network, Node
 from hwshift.network.passes import RoundWeights
 from hwshift.network.quantize import WORST_GUARD, quantize
-from hwshift.network.random import csc_network, mixed_network
+from hwshift.network.random import csc_network, gated_network, mixed_network
 
 MAC = Arithmetic("mac", weights=QFormat())
 NETWORKS = {
@@ -235,3 +235,66 @@ def test_moved_shifts_give_the_same_bits(name, weights):
         for mode in ("fused", "moved")
     )
     np.testing.assert_array_equal(fused, moved)
+
+
+def test_gated_network():
+    """Bins of the sigmoid are 1/64 wide, so their error of up to 1/512 is what is left."""
+    net = gated_network(2)
+    quantized = quantize(net, weights="fixed")
+    kinds = {layer.name: type(layer.op).__name__ for layer in quantized.layers}
+    assert {kinds[name] for name in ("left", "right")} == {"Slice"}
+    assert (kinds["gate"], quantized.layer("gate").epilogue.activation) == ("Conv", fixed.SIGMOID)
+    scaled = quantized.layer("excited")  # ChannelScale, Add and ReLU in one layer
+    assert (scaled.op, scaled.inputs, scaled.residual) == (fixed.ChannelScale(), ("shuffle", "gate"), "stem")
+    assert scaled.epilogue.residual_activation == fixed.RELU
+    normed = quantized.layer("normed")
+    assert isinstance(normed.op, fixed.InstanceNorm)
+    assert normed.epilogue.activation == fixed.RELU
+    assert (kinds["upsample"], kinds["alone"]) == ("Upsample", "Sum")
+    assert quantized.layer("alone").epilogue.activation == fixed.SIGMOID
+    assert 45 < sqnr(net, quantized, MAC)
+    rounded = RoundWeights().run(net)
+    assert 45 < sqnr(rounded, quantize(rounded), Arithmetic())
+
+
+def test_formats_of_layers():
+    """Each named layer gets its format; the others, and what moves data, follow."""
+    net = network(conv(0.5, bias=np.array([0.25])), ops.UpsampleNearest((2, 2)), conv(0.5), ops.ReLU())
+    formats = {"input": QFormat(2, 14), "n0": QFormat(4, 20), "n3": QFormat(8, 8)}
+    quantized = quantize(net, weights="fixed", formats=formats)
+    assert [layer.act for layer in quantized.layers] == [QFormat(2, 14), QFormat(4, 20), None, QFormat(8, 8)]
+    first, last = quantized.layer("n0").epilogue, quantized.layer("n3").epilogue
+    assert first.b.tolist() == [1 << 18]
+    # 6 fraction bits more: the scale 1 as 2**6 / 2**6, which 6 places further right leave at 1
+    assert (first.m.tolist(), first.s.tolist()) == ([64], [6])
+    assert (last.m.tolist(), last.s.tolist()) == ([1], [0])
+    x = np.array([[[[0.75, -0.5], [0.25, 1.0]]]])
+    result = run(bind(quantized, MAC), MAC, QFormat(2, 14).floor(x))
+    np.testing.assert_array_equal(QFormat(8, 8).to_float(result), np.maximum(evaluate_float(net, x), 0))
+
+
+def test_scales_between_formats():
+    net = network(conv(1.0), norm(3, 0, 0, 4))
+    for fmt in (QFormat(4, 28), QFormat(16, 2), QFormat(4, 16)):
+        quantized = quantize(net, formats={"n1": fmt})
+        x = np.array([[[[1.5, -2.0], [0.25, 1.0]]]])
+        arithmetic = Arithmetic()
+        found = run(bind(quantized, arithmetic), arithmetic, arithmetic.act.floor(x))
+        np.testing.assert_array_equal(found, fmt.floor(1.5 * x))
+
+
+@pytest.mark.parametrize(
+    ("formats", "message"),
+    [
+        ({"x": QFormat()}, "x: there is no layer of this name to give a format, only input, n0, n1"),
+        ({"n0": "Q8.8"}, "n0: its map needs a QFormat, not 'Q8.8'"),
+        ({"n1": QFormat(8, 8)}, "n1: Upsample keeps the format of its input, Q16.16, not Q8.8"),
+        (
+            {"input": QFormat(8, 0), "n0": QFormat(2, 17)},
+            "n0: its map may have at most 16 fraction bits more than its input, not 17",
+        ),
+    ],
+)
+def test_refused_formats(formats, message):
+    with pytest.raises(QuantizeError, match=f"^{re.escape(message)}$"):
+        quantize(network(conv(0.5), ops.UpsampleNearest((2, 2))), formats=formats)

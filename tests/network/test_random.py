@@ -6,7 +6,7 @@ from hwshift.network import ops
 from hwshift.network.bind import bind
 from hwshift.network.float_model import evaluate_all
 from hwshift.network.quantize import quantize
-from hwshift.network.random import csc_network, mixed_network
+from hwshift.network.random import csc_network, gated_network, mixed_network
 from hwshift.network.shifts import contiguous_shifts, modulo_shifts
 
 
@@ -15,7 +15,9 @@ def weights(network):
 
 
 @pytest.mark.parametrize(
-    "make", [lambda s: csc_network(4, 4, 4, 1, seed=s), mixed_network], ids=["csc", "mixed"]
+    "make",
+    [lambda s: csc_network(4, 4, 4, 1, seed=s), mixed_network, gated_network],
+    ids=["csc", "mixed", "gated"],
 )
 def test_seeds(make):
     np.testing.assert_array_equal(weights(make(1)), weights(make(1)))
@@ -30,8 +32,8 @@ def test_known_values():
     ]
 
 
-def test_mixed_network_has_every_operator():
-    used = {type(node.op) for node in mixed_network().nodes}
+def test_both_networks_have_every_operator():
+    used = {type(node.op) for network in (mixed_network(), gated_network()) for node in network.nodes}
     every = {getattr(ops, name) for name in ops.__all__} - {ops.Op}
     assert used == every
 
@@ -77,5 +79,5 @@ def test_maps_keep_a_useful_size(net):
 @pytest.mark.parametrize("weights", ["pow2", "fixed"])
 def test_they_bind(weights):
     arithmetic = Arithmetic() if weights == "pow2" else Arithmetic("mac", weights=QFormat())
-    for net in (csc_network(16, 16, 16, 3, stride2=(1,)), mixed_network(8)):
+    for net in (csc_network(16, 16, 16, 3, stride2=(1,)), mixed_network(8), gated_network(8)):
         bind(quantize(net, weights=weights), arithmetic)

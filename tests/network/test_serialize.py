@@ -14,10 +14,11 @@ from hwshift.golden.formats import QFormat
 from hwshift.network import ops
 from hwshift.network.graph import Network, Node
 from hwshift.network.quantize import quantize
-from hwshift.network.random import mixed_network
+from hwshift.network.random import gated_network, mixed_network
 from hwshift.network.serialize import load, save
 
 FLOAT = mixed_network(1)
+GATED = gated_network(1)
 NETWORKS = {
     "float": dataclasses.replace(
         FLOAT,
@@ -25,6 +26,8 @@ NETWORKS = {
     ),
     "pow2": quantize(FLOAT),
     "fixed": quantize(FLOAT, weights="fixed", act=QFormat(8, 8), shift="moved"),
+    "gated": GATED,
+    "gated fixed": quantize(GATED, weights="fixed", formats={"gate": QFormat(2, 14)}),
     "clamp": Network(
         "net", (Node("input", ops.Input(1, 1, 1)), Node("c", ops.Clamp(-np.inf, 0.1), ("input",))), "c"
     ),

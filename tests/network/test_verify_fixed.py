@@ -30,6 +30,10 @@ def epilogue(**changes):
     return layer(fixed.Sum(), epilogue=replace(PLAIN, **changes))
 
 
+def norm(**changes):
+    return layer(fixed.InstanceNorm(**{"gamma": np.ones(2), "beta": np.zeros(2), "eps": 1e-5, **changes}))
+
+
 def ints(*values):
     return np.array(values, np.int64)
 
@@ -134,6 +138,43 @@ def test_first_layer():
             "a: biases must be an int64 array of the shape (2,), not int64 (1,)",
         ),
         (epilogue(activation=fixed.Activation("tanh")), "a: unknown activation 'tanh'"),
+        (layer(fixed.ChannelScale()), "a: ChannelScale takes 2 to 2 inputs, not 1"),
+        (
+            layer(fixed.ChannelScale(), "input", "input"),
+            "a: its gate must have the shape (2, 1, 1), not (2, 4, 4)",
+        ),
+        (norm(gamma=np.ones(3)), "a: gamma must have the shape (2), not (3,)"),
+        (norm(beta=np.ones(2, np.float32)), "a: beta must be a float64 array, not float32"),
+        (norm(beta=np.array([0, np.nan])), "a: beta must be finite, not NaN or infinity"),
+        (norm(eps=0.0), "a: eps must be a positive finite float, not 0.0"),
+        (norm(eps=1), "a: eps must be a positive finite float, not 1"),
+        (
+            layer(fixed.Slice(1, 3), shape=(2, 4, 4), epilogue=None),
+            "a: a slice needs integers 0 <= start < stop <= 2, not 1 and 3",
+        ),
+        (
+            layer(fixed.Slice(1, 1), shape=(0, 4, 4), epilogue=None),
+            "a: a slice needs integers 0 <= start < stop <= 2, not 1 and 1",
+        ),
+        (layer(fixed.Slice(0, 1), shape=(1, 4, 4)), "a: Slice takes no epilogue"),
+        (
+            layer(fixed.Upsample((0, 2)), epilogue=None),
+            "a: factor must be two integers of at least 1, not (0, 2)",
+        ),
+        (layer(fixed.Upsample((1, 2)), epilogue=None), "a: its shape must be (2, 4, 8), not (2, 4, 4)"),
+        (replace(epilogue(), act="Q4.4"), "a: its map needs a QFormat or None, not 'Q4.4'"),
+        (
+            replace(layer(fixed.Upsample((1, 1)), epilogue=None), act=QFormat(2, 2)),
+            "a: Upsample keeps the format of its input, Q4.4, not Q2.2",
+        ),
+        (
+            replace(layer(fixed.Pool("max", (1, 1), (1, 1))), act=QFormat(2, 2)),
+            "a: Pool keeps the format of its input, Q4.4, not Q2.2",
+        ),
+        (
+            replace(epilogue(b=ints(0, 8)), act=QFormat(2, 2)),
+            "a: biases must lie in -8..7, not 8",
+        ),
         (
             epilogue(residual_activation=fixed.Activation("clamp", 0, 128)),
             "a: clamp codes must be ordered within -128..127, not 0 and 128",
@@ -143,6 +184,13 @@ def test_first_layer():
 def test_refusals(bad, message):
     with pytest.raises(NetworkError, match=f"^{re.escape(message)}$"):
         verify_fixed(fixed.FixedNetwork("net", ACT, (INPUT, bad)))
+
+
+def test_formats_that_disagree():
+    narrow = replace(epilogue(), name="narrow", act=QFormat(2, 2))
+    bad = layer(fixed.Concat(), "input", "narrow", shape=(4, 4, 4), epilogue=None)
+    with pytest.raises(NetworkError, match=r"^a: all inputs need one format, not Q4\.4, Q2\.2$"):
+        verify_fixed(fixed.FixedNetwork("net", ACT, (INPUT, narrow, bad)))
 
 
 def test_inputs_that_disagree():
