@@ -10,7 +10,7 @@ from hwshift.golden.formats import QFormat
 from hwshift.golden.scale import MAX_GATE, gate_mantissa, scale_from_float
 from hwshift.network.fixed import InstanceNorm
 
-__all__ = ["gate_mantissas", "norm_scales"]
+__all__ = ["affine", "gate_mantissas", "moments_kernel", "norm_scales", "statistics"]
 
 
 def gate_mantissas(gate: np.ndarray, fmt: QFormat) -> np.ndarray:
@@ -82,21 +82,21 @@ def norm_scales(
     found = np.empty((3, *x.shape[:2]), np.int64)
     for n, c in np.ndindex(*x.shape[:2]):
         total, upper, lower = sums[n, c].tolist()
-        statistics = _statistics(count, total, (upper << 32) + lower, fmt.n)
-        scale, offset = _affine(*statistics, float(op.gamma[c]), float(op.beta[c]), op.eps)
+        mean, variance = statistics(count, total, (upper << 32) + lower, fmt.n)
+        scale, offset = affine(mean, variance, float(op.gamma[c]), float(op.beta[c]), op.eps)
         m, s = scale_from_float(scale, guard + fmt.n - out.n, digits)
         found[:, n, c] = m, s, round(math.ldexp(offset, out.n))
     return found[0], found[1], found[2]
 
 
-def _statistics(count: int, total: int, squares: int, fraction: int) -> tuple[float, float]:
+def statistics(count: int, total: int, squares: int, fraction: int) -> tuple[float, float]:
     """Mean and variance as floats, from exact sums of codes and of their squares."""
     spread = count * squares - total * total
     variance = math.ldexp(float(spread) / float(count * count), -2 * fraction)
     return math.ldexp(float(total) / float(count), -fraction), variance
 
 
-def _affine(mean: float, variance: float, gamma: float, beta: float, eps: float) -> tuple[float, float]:
+def affine(mean: float, variance: float, gamma: float, beta: float, eps: float) -> tuple[float, float]:
     """Scale and offset, each step rounded to float64."""
     scale = gamma / math.sqrt(variance + eps)
     return scale, beta - mean * scale

@@ -95,9 +95,10 @@ def test_gates_by_hand():
     fine = FixedLayer("fine", Sum(), ("gate",), (1, 1, 1),
                       Epilogue(np.array([3]), np.array([2]), np.array([0])), act=QFormat(2, 17))  # fmt: skip
     net = network(a, (2, 1, 1), *layers[:2], fine, replace(layers[2], inputs=("map", "fine")))
-    # the gate 7 in 2**-16 becomes 14 * 3/4 = 10 in 2**-17, and 5 as a mantissa
-    x = np.array([16 * one, 7]).reshape(2, 1, 1)
-    assert model.run(net, a, x).item() == 16 * 5 + one // 2
+    # the gate 6 in 2**-16 becomes 12 * 3/4 = 9 in 2**-17, and 4 as a mantissa; -6 becomes -9, and -5
+    for gate, mantissa in ((6, 4), (-6, -5)):
+        x = np.array([16 * one, gate]).reshape(2, 1, 1)
+        assert model.run(net, a, x).item() == 16 * mantissa + one // 2
 
 
 @pytest.mark.parametrize("a", ARITHMETICS, ids=ARITHMETIC_IDS)

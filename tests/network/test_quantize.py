@@ -283,6 +283,17 @@ def test_scales_between_formats():
         np.testing.assert_array_equal(found, fmt.floor(1.5 * x))
 
 
+def test_scales_between_formats_fit_every_guard():
+    """A small scale and many fraction bits lost: G + s + n_in - n_out stays at 62 with the most guard bits."""
+    net = network(conv(1.0), norm(2.0**-12, 0, 0, 1))
+    quantized = quantize(net, formats={"n1": QFormat(16, 2)})
+    arithmetic = Arithmetic(weights=Pow2Format(-31, 0), acc_width=64)
+    assert arithmetic.guard == WORST_GUARD
+    layer = bind(quantized, arithmetic).layer("n1")
+    assert layer.epilogue.s.item() + WORST_GUARD + 14 == 62
+    assert layer.epilogue.m.item() / 2 ** layer.epilogue.s.item() == 2.0**-12
+
+
 @pytest.mark.parametrize(
     ("formats", "message"),
     [
