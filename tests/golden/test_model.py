@@ -228,6 +228,27 @@ def test_any_integer_dtype_and_layout():
     )
 
 
+LAYOUTS = [sums, moves, average_excluding, maximum, fused_shift, depthwise]
+
+
+@pytest.mark.parametrize("builder", LAYOUTS, ids=lambda f: f.__name__)
+def test_every_layout_gives_the_same_bits(builder):
+    """Steps, reversed axes, transposed and read-only arrays."""
+    rng = np.random.default_rng(7)
+    net = builder(rng, ARITHMETICS[0])
+    x = codes(rng, ARITHMETICS[0].act, (2, *net.input.shape))
+    layouts = [
+        np.repeat(x, 2, axis=3)[..., ::2],
+        x[:, ::-1].copy()[:, ::-1],
+        x.transpose(3, 1, 2, 0).copy().transpose(3, 1, 2, 0),
+    ]
+    for layout in layouts:
+        assert not layout.flags.c_contiguous
+        layout.flags.writeable = False
+        np.testing.assert_array_equal(layout, x)
+        check_against_oracle(net, ARITHMETICS[0], layout)
+
+
 def test_batches_in_parts(monkeypatch):
     arithmetic = ARITHMETICS[0]
     rng = np.random.default_rng(4)
@@ -270,17 +291,45 @@ def test_run_keeps_what_is_read_later():
             r"in: the input must have shape (5, 4, 5) or (images, 5, 4, 5), not (0, 5, 4, 5)",
         ),
         (
+            np.zeros((5, 4, 5), bool),
+            TypeError,
+            "x must hold integers, not bool",
+        ),
+        (np.zeros((5, 4, 5), object), TypeError, "x must hold integers, not object"),
+        (np.zeros((2, 5, 4, 5), np.complex64), TypeError, "x must hold integers, not complex64"),
+        (
+            np.full((5, 4, 5), -(1 << 31) - 1),
+            QuantizeError,
+            "in: input codes must fit Q16.16 (-2147483648..2147483647), not -2147483649..-2147483649",
+        ),
+        (
+            np.full((5, 4, 5), (1 << 64) - 1, np.uint64),
+            QuantizeError,
+            (
+                "in: input codes must fit Q16.16 (-2147483648..2147483647), "
+                "not 18446744073709551615..18446744073709551615"
+            ),
+        ),
+        (
+            np.zeros((1, 1, 5, 4, 5), int),
+            NetworkError,
+            r"in: the input must have shape (5, 4, 5) or (images, 5, 4, 5), not (1, 1, 5, 4, 5)",
+        ),
+        (
             np.full((5, 4, 5), 1 << 31),
             QuantizeError,
             "in: input codes must fit Q16.16 (-2147483648..2147483647), not 2147483648..2147483648",
         ),
     ],
 )
-def test_refused_inputs(x, error, message):
+def test_refused_inputs(x, error, message, monkeypatch):
+    """Before anything is computed."""
     net = dense(np.random.default_rng(6), ARITHMETICS[0])
-    with pytest.raises(error) as caught:
-        model.run(net, ARITHMETICS[0], x)
-    assert str(caught.value) == message
+    monkeypatch.setattr(model, "_compute", lambda *_: pytest.fail("a kernel ran"))
+    for function in (model.run, model.trace):
+        with pytest.raises(error) as caught:
+            function(net, ARITHMETICS[0], x)
+        assert str(caught.value) == message
 
 
 def test_refused_average():

@@ -119,6 +119,61 @@ def brief(chain):
             [("k", ops.Concat(), "input"), ("r", ops.ReLU(), "k"), ("n", NORM, "r")],
             ["k = k input", "r = r k ReLU", "n = n r 1 norms"],
         ),
+        # a sigmoid wherever a ReLU may be
+        (
+            [
+                ("c", conv(), "input"),
+                ("g", ops.Sigmoid(), "c"),
+                ("a", ops.Add(), "g", "input"),
+                ("h", ops.Sigmoid(), "a"),
+                ("i", ops.Sigmoid(), "h"),
+                ("p", ops.MaxPool((1, 1), (2, 2)), "i"),
+                ("s", ops.Sigmoid(), "p"),
+            ],
+            ["h = c input Sigmoid + input Sigmoid", "i = i h Sigmoid", "s = p i Sigmoid"],
+        ),
+        # squeeze-and-excite takes activation and residual, but no scale
+        (
+            [
+                ("p", ops.GlobalAveragePool(), "input"),
+                ("c", conv(), "p"),
+                ("g", ops.Sigmoid(), "c"),
+                ("e", ops.ChannelScale(), "input", "g"),
+                ("r", ops.ReLU(), "e"),
+                ("a", ops.Add(), "input", "r"),
+                ("s", ops.Clamp(0.0, 6.0), "a"),
+                ("x", ops.ChannelScale(), "s", "g"),
+                ("n", NORM, "x"),
+            ],
+            [
+                "p = p input",
+                "g = c p Sigmoid",
+                "s = e input g ReLU + input Clamp",
+                "x = x s g",
+                "n = n x 1 norms",
+            ],
+        ),
+        # so does an instance normalisation
+        (
+            [
+                ("i", ops.InstanceNorm(np.ones(2), np.zeros(2)), "input"),
+                ("r", ops.ReLU(), "i"),
+                ("a", ops.Add(), "r", "input"),
+                ("j", ops.InstanceNorm(np.ones(2), np.zeros(2)), "a"),
+                ("n", NORM, "j"),
+            ],
+            ["a = i input ReLU + input", "j = j a", "n = n j 1 norms"],
+        ),
+        # slices and upsampling move data
+        (
+            [
+                ("k", ops.ChannelSlice(0, 1), "input"),
+                ("r", ops.ReLU(), "k"),
+                ("u", ops.UpsampleNearest((2, 2)), "r"),
+                ("s", ops.Sigmoid(), "u"),
+            ],
+            ["k = k input", "r = r k ReLU", "u = u r", "s = s u Sigmoid"],
+        ),
         # a Flatten before a Linear disappears, also together with a residual
         (
             [

@@ -67,11 +67,17 @@ def _is_identity(op: ops.Op, producer: ops.Op, shape: Shape, inputs: int) -> boo
             scale, offset = op.affine
             return bool((scale == 1).all() and not offset.any())
         case ops.ReLU():
-            return isinstance(producer, ops.ReLU) or (isinstance(producer, ops.Clamp) and producer.lo >= 0)
+            return isinstance(producer, ops.ReLU | ops.Sigmoid) or (
+                isinstance(producer, ops.Clamp) and producer.lo >= 0
+            )
         case ops.Clamp():
             return (op.lo, op.hi) == (-np.inf, np.inf) or (
                 isinstance(producer, ops.Clamp) and op.lo <= producer.lo and producer.hi <= op.hi
             )
         case ops.Concat():
             return inputs == 1
+        case ops.ChannelSlice():
+            return (op.start, op.stop) == (0, shape[0])
+        case ops.UpsampleNearest():
+            return op.factor == (1, 1)
     return False
