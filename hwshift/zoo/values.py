@@ -59,6 +59,8 @@ class Random:
     def kernel(self, *shape: int, gain: float = 1.0) -> np.ndarray:
         limit = gain * math.sqrt(6 / math.prod(shape[1:]))
         values = self._uniform(-limit, limit, *shape)
+        # No zero and nothing next to it: 5 bits cannot hold both zero and -2**-15.
+        values = np.copysign(np.maximum(np.abs(values), np.float32(limit / 64)), values)
         return values if self._rounded is None else self._rounded(values).astype(np.float32)
 
     def bias(self, channels: int) -> np.ndarray:

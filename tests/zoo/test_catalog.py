@@ -109,6 +109,14 @@ def test_options_of_a_name():
     )
 
 
+@pytest.mark.parametrize("name", ["FE-Net-1.375x", "ShiftNet-A"])
+def test_no_weight_is_next_to_zero(name):
+    """Five bits hold zero or -2**-15, not both in one layer."""
+    for node in build(name).nodes:
+        if isinstance(node.op, ops.Conv2d | ops.Linear):
+            assert np.abs(node.op.weight).min() > 2**-15, node.name
+
+
 def test_seeds_and_kinds_of_weights():
     first, again, other = (build("ShiftResNet20-1", seed=s).node("stem").op.weight for s in (0, 0, 1))
     assert np.array_equal(first, again) and not np.array_equal(first, other)
@@ -233,3 +241,13 @@ def test_a_million_parameters_are_quick_and_outlines_take_no_memory():
     outline = build("ShiftNet-A", weights="none")
     weights = [node.op.weight for node in outline.nodes if isinstance(node.op, ops.Conv2d | ops.Linear)]
     assert all(set(weight.strides) == {0} for weight in weights)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("weights", ["float", "pow2"])
+@pytest.mark.parametrize("name", names())
+def test_maps_of_every_network_stay_in_range(name, weights):
+    native = define(name).size[0]
+    network = build(name, weights=weights, size=min(native, 64))
+    maps = evaluate_all(network, noise(network), dtype=np.float32)
+    assert max(np.abs(values).max() for values in maps.values()) < 128
