@@ -11,7 +11,7 @@ from hwshift.network.bind import bind
 from hwshift.network.fixed import FixedNetwork
 from hwshift.network.graph import Network
 from hwshift.network.quantize import quantize
-from hwshift.zoo import NETWORKS
+from hwshift.zoo import NETWORKS, from_text, suggest
 
 __all__ = ["LOADERS", "WeightKind", "load_network", "prepare"]
 
@@ -24,28 +24,34 @@ LOADERS: dict[str, str] = {
 """Suffix of a network file to the function that reads it, ``module:function``; imported when it is needed."""
 
 
-def load_network(text: str | Path) -> Network | FixedNetwork:
+def load_network(text: str | Path, *, outline: bool = False) -> Network | FixedNetwork:
     """The network of a name or file.
 
     Parameters
     ----------
     text : str or Path
-        A name of `hwshift.zoo.NETWORKS`, or a file with a suffix of `LOADERS`.
+        A name of `hwshift.zoo.NETWORKS`; a file with a suffix of `LOADERS`; or the name of a published network,
+        with options if wanted: ``ShiftNet-A@128,classes=10``.
+    outline : bool
+        A published network without weights, to count or draw; those whose weights are asked for keep them.
 
     Raises
     ------
     NetworkError
-        When there is no such network, or its file cannot be read.
+        When there is no such network, its options do not fit, or its file cannot be read.
     """
     name = str(text)
-    if name in NETWORKS:
-        return NETWORKS[name]()
+    if name.lower() in NETWORKS:
+        return NETWORKS[name.lower()]()
     path = Path(text)
     suffix = path.suffix.lower()
-    if suffix not in LOADERS or not path.is_file():
+    if suffix in LOADERS and path.is_file():
+        module, _, function = LOADERS[suffix].partition(":")
+        return getattr(import_module(module), function)(path)
+    network = None if suffix in LOADERS else from_text(name, weights="none" if outline else "float")
+    if network is None:
         raise NetworkError(_unknown(path, suffix), where=name)
-    module, _, function = LOADERS[suffix].partition(":")
-    return getattr(import_module(module), function)(path)
+    return network
 
 
 def _unknown(path: Path, suffix: str) -> str:
@@ -53,7 +59,12 @@ def _unknown(path: Path, suffix: str) -> str:
         return "no such network file"
     if path.is_file():
         return f"a network file must end in {', '.join(LOADERS)}"
-    return f"no such network; built-in: {', '.join(NETWORKS)}; or a file that ends in {', '.join(LOADERS)}"
+    near = suggest(path.name.partition("@")[0].partition(",")[0], tuple(NETWORKS))
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    return (
+        f"no such network; {hint}built-in: {', '.join(NETWORKS)} and those of `hwshift networks`; "
+        f"or a file that ends in {', '.join(LOADERS)}"
+    )
 
 
 def prepare(

@@ -45,9 +45,13 @@ def test_saved_fixed_network(tmp_path):
 def test_unknown(tmp_path):
     names = ", ".join(NETWORKS)
     endings = ", ".join(LOADERS)
+    rest = f"built-in: {names} and those of `hwshift networks`; or a file that ends in {endings}"
     with pytest.raises(NetworkError) as caught:
         load_network("nope")
-    assert str(caught.value) == f"nope: no such network; built-in: {names}; or a file that ends in {endings}"
+    assert str(caught.value) == f"nope: no such network; {rest}"
+    with pytest.raises(NetworkError) as caught:
+        load_network("ShiftStile@64")
+    assert str(caught.value) == f"ShiftStile@64: no such network; did you mean ShiftStyle? {rest}"
     with pytest.raises(NetworkError, match=r"gone.hwnet: no such network file$"):
         load_network(tmp_path / "gone.hwnet")
     (tmp_path / "a.txt").write_text("")

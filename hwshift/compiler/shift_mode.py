@@ -5,6 +5,7 @@ from typing import Literal
 
 import numpy as np
 
+from hwshift.compiler.sparse_shift import split_shifts
 from hwshift.errors import CompileError
 from hwshift.network.fixed import Conv, FixedLayer, FixedNetwork, Shift
 
@@ -21,13 +22,14 @@ def with_shifts(network: FixedNetwork, mode: ShiftMode | None) -> FixedNetwork:
     network : FixedNetwork
     mode : "fused", "moved" or None
         ``fused``: a shift that only pointwise convolutions read becomes part of their reads. ``moved``: a shift in
-        the reads becomes a layer ``<name>.shift``. None: as the network is.
+        the reads becomes a layer ``<name>.shift``, and only channels that are shifted are moved: `split_shifts`.
+        None: as the network is.
     """
     if mode is None:
         return network
     if mode not in ("fused", "moved"):
         raise CompileError(f"shift must be 'fused', 'moved' or absent, not {mode!r}")
-    layers = _moved(network) if mode == "moved" else _fused(network)
+    layers = split_shifts(_moved(network)) if mode == "moved" else _fused(network)
     return replace(network, layers=tuple(layers))
 
 

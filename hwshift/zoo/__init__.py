@@ -1,7 +1,8 @@
-"""Built-in networks, by name.
+"""Networks by name: small ones for tests, trained ones, and the published ones.
 
-`NETWORKS` maps a name to a function without arguments that gives the network. The function is called when the
-network is asked for, so that heavy imports and weights belong inside it.
+`NETWORKS` maps a name to a function without arguments that gives the network: examples and trained networks. The
+function is called when the network is asked for, so that heavy imports and weights belong inside it. The published
+networks are families with options: `names` lists them, `build` makes one, with seeded random weights.
 """
 
 from collections.abc import Callable
@@ -9,8 +10,21 @@ from collections.abc import Callable
 from hwshift.network.fixed import FixedNetwork
 from hwshift.network.graph import Network
 from hwshift.network.random import csc_network, mixed_network
+from hwshift.zoo.catalog import build, from_text, names, suggest
+from hwshift.zoo.genotype import Genotype
 
-__all__ = ["NETWORKS", "csc_small", "fashion_shiftnet", "fashion_shiftnet_pow2", "mixed"]
+__all__ = [
+    "NETWORKS",
+    "Genotype",
+    "build",
+    "csc_small",
+    "fashion_shiftnet",
+    "fashion_shiftnet_pow2",
+    "from_text",
+    "mixed",
+    "names",
+    "suggest",
+]
 
 
 def csc_small() -> Network:
@@ -45,4 +59,4 @@ NETWORKS: dict[str, Callable[[], Network | FixedNetwork]] = {
     "fashion-shiftnet": fashion_shiftnet,
     "fashion-shiftnet-pow2": fashion_shiftnet_pow2,
 }
-"""Every built-in network."""
+"""Examples and trained networks."""

@@ -1,0 +1,179 @@
+"""``hwshift networks``: the built-in networks, what they take, and what papers print about them."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from hwshift.cli import _common as common
+
+if TYPE_CHECKING:
+    from hwshift.network.graph import Network
+
+__all__ = ["command"]
+
+_TITLES = (
+    "network", "input", "params", "without BN", "weights", "MACs", "legacy", "shifted", "peak map", "figures",
+)  # fmt: skip
+
+
+@click.command("networks")
+@click.argument("net", metavar="[NET]", required=False)
+@click.option("--graph", metavar="FILE.svg", help="Draw NET's layers.")
+@click.option(
+    "--intensity",
+    metavar="FILE",
+    help="Plot multiplications per memory access of standard, depthwise and shift convolutions (.svg, .png, .pdf).",
+)
+@common.json_option
+def command(net: str | None, graph: str | None, intensity: str | None, as_json: bool) -> None:
+    """List the built-in networks, or the layers of one.
+
+    NET is a built-in name with options (ShiftNet-A@128,classes=10) or a network file. The list has parameters
+    with and without those of BatchNorm, weights without biases, multiply-accumulates, the count of the papers that
+    used another counter, elements that shifts move, elements of the largest map, and how many of the printed figures
+    the network reproduces.
+    """
+    if graph is not None and net is None:
+        raise click.UsageError("--graph draws a network: name it")
+    if intensity is not None:
+        from hwshift.cost.closed_form import plot_intensity
+
+        plot_intensity(intensity)
+        if net is None and not as_json:
+            click.echo(f"wrote {intensity}")
+            return
+    if net is None:
+        _list(as_json)
+    else:
+        _layers(net, graph, as_json)
+
+
+def _facts(name: str) -> dict[str, object]:
+    """One network of the list."""
+    from hwshift.network.fixed import FixedNetwork
+    from hwshift.network.graph import Network
+    from hwshift.zoo import NETWORKS
+    from hwshift.zoo.catalog import define, family_of
+    from hwshift.zoo.figures import figures_of, has_legacy_count, legacy_of, measured
+    from hwshift.zoo.measures import measure
+
+    if name in NETWORKS:
+        network = NETWORKS[name]()
+        assert isinstance(network, Network) and not isinstance(network, FixedNetwork)
+        found, family, source = (
+            measure(network),
+            "built-in",
+            "trained" if "training" in network.meta else "example",
+        )
+        shape = network.nodes[0].op.shape(())
+    else:
+        definition, form = define(name), family_of(name)
+        assert definition is not None and form is not None
+        found, family, source = measured(name), definition.family, form.source
+        shape = (definition.channels, *definition.size)
+    return {
+        "name": name,
+        "family": family,
+        "source": source,
+        "input": list(shape),
+        "params": found.params,
+        "params_without_bn": found.params_without_bn,
+        "weights": found.weights,
+        "macs": found.macs,
+        "legacy": legacy_of(name) if has_legacy_count(name) else None,
+        "shifted": found.shifted,
+        "peak_map": found.peak,
+        "paper": [figure.row() for figure in figures_of(name)],
+    }
+
+
+def _list(as_json: bool) -> None:
+    from hwshift.zoo import NETWORKS, names
+    from hwshift.zoo.figures import figures, unlisted
+
+    rows = [_facts(name) for name in (*NETWORKS, *names())]
+    missing = [
+        figure.row() | {"name": figure.network} for figure in figures() if figure.network in unlisted()
+    ]
+    if as_json:
+        common.print_json({"networks": rows, "not_buildable": missing})
+        return
+    common.print_table([_columns(row) for row in rows], _TITLES)
+    click.echo("\nFigures that are not reproduced:")
+    differing = [
+        (row["name"], item["figure"], item["value"], item["ours"], item["note"])
+        for row in rows
+        for item in row["paper"]  # type: ignore[attr-defined]
+        if item["matches"] == "no"
+    ]
+    differing += [(item["name"], item["figure"], item["value"], None, item["note"]) for item in missing]
+    for name, figure, printed, ours, note in differing:
+        click.echo(
+            f"  {name}: {figure}: printed {printed}, ours {'-' if ours is None else f'{ours:g}'}: {note}"
+        )
+
+
+def _columns(row: dict) -> tuple[object, ...]:
+    paper = row["paper"]
+    matching = sum(item["matches"] != "no" for item in paper)
+    return (
+        row["name"],
+        "x".join(map(str, row["input"])),
+        *(
+            row[key]
+            for key in ("params", "params_without_bn", "weights", "macs", "legacy", "shifted", "peak_map")
+        ),
+        f"{matching} of {len(paper)}" if paper else "",
+    )
+
+
+def _layers(net: str, graph: str | None, as_json: bool) -> None:
+    from hwshift.errors import NetworkError
+    from hwshift.network.fixed import FixedNetwork
+    from hwshift.resolve import load_network
+    from hwshift.zoo.measures import layer_rows, measure
+
+    network = load_network(net, outline=True)
+    if isinstance(network, FixedNetwork):
+        raise NetworkError("holds a fixed-point network; layers are shown of float networks", where=net)
+    rows, found = layer_rows(network), measure(network)
+    if graph is not None:
+        _draw(network, graph)
+    if as_json:
+        common.print_json({"name": network.name, "layers": rows, **vars(found)})
+        return
+    titles = ("layer", "operator", "shape", "params", "macs", "shifted", "reads")
+    common.print_table(
+        [
+            (
+                row["layer"],
+                row["operator"],
+                "x".join(map(str, row["shape"])),
+                row["params"],
+                row["macs"],
+                row["shifted"],
+                ", ".join(row["inputs"]),
+            )
+            for row in rows
+        ],
+        titles,
+        heading=network.name,
+    )
+    click.echo(
+        f"\n{found.params:,} parameters ({found.params_without_bn:,} without BatchNorm's), {found.macs:,} "
+        f"multiply-accumulates, {found.shifted:,} shifted elements, largest map {found.peak:,} elements"
+    )
+
+
+def _draw(network: "Network", path: str) -> None:
+    from hwshift.errors import NetworkError
+    from hwshift.zoo.drawing import draw_graph
+
+    if Path(path).suffix.lower() != ".svg":
+        raise NetworkError("a graph is drawn into a file that ends in .svg", where=path)
+    text = draw_graph(network)
+    try:
+        Path(path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise NetworkError(f"cannot be written: {error.strerror or error}", where=path) from None
