@@ -34,9 +34,8 @@ def command(net: str, config: str | None, data: DataOptions, seed: int, as_json:
     """
     from hwshift.config import load_config
     from hwshift.evaluation import evaluate
-    from hwshift.resolve import load_network
 
-    network = load_network(net)
+    network = common.load(net)
     accelerator = None if config is None else load_config(config)
     images = data.load(network, seed)
     with bar(quiet) as advance:

@@ -53,13 +53,12 @@ def command(
     from hwshift.golden.formats import QFormat
     from hwshift.network.serialize import save
     from hwshift.quantization import parse_weight_format, quantize_network
-    from hwshift.resolve import load_network
 
     if not out.endswith(".hwnet"):
         raise NetworkError("a network file must end in .hwnet", where=out)
     kind: Literal["pow2", "fixed"] = "pow2" if weights == "pow2" else "fixed"
     formats = QFormat.parse(act), None if weight_format is None else parse_weight_format(weight_format, kind)
-    network = load_network(net)
+    network = common.load(net)
     images = None if data.source is None else data.load(network)
     with bar(quiet) as advance:
         rounded, report = quantize_network(

@@ -17,7 +17,8 @@ __all__ = ["RecognizeShift"]
 class RecognizeShift(Pass):
     """Turn a depthwise convolution whose kernels each hold a single 1.0 into a `SpatialShift`.
 
-    Only with stride 1, no bias (or zeros) and a padding that keeps the map's size.
+    Only with stride 1, no bias (or zeros) and a padding that keeps the map's size. A kernel of zeros becomes a
+    shift off the map, as long as another one holds a 1.0.
     """
 
     name: ClassVar[str] = "recognize-shift"
@@ -44,10 +45,13 @@ def _shift_of(op: ops.Op, before: Shape, after: Shape) -> ops.SpatialShift | Non
     if depth != 1 or op.groups != out or (op.bias is not None and op.bias.any()):
         return None
     taps = op.weight.reshape(out, -1)
-    if not ((np.count_nonzero(taps, axis=1) == 1) & (taps.max(axis=1) == 1)).all():
+    used: np.ndarray = (taps != 0).any(axis=1)
+    if not used.any() or not ((np.count_nonzero(taps, axis=1) == used) & (taps.max(axis=1) == used)).all():
         return None
     tap = taps.argmax(axis=1)
     top, left = op.padding[:2]
     dy = tap // op.kernel[1] * op.dilation[0] - top
     dx = tap % op.kernel[1] * op.dilation[1] - left
-    return ops.SpatialShift(np.stack([dy, dx], axis=1).astype(np.int64))
+    away = (before[1], 0) if before[1] <= before[2] else (0, before[2])
+    offsets = np.where(used[:, None], np.stack([dy, dx], axis=1), away)
+    return ops.SpatialShift(offsets.astype(np.int64))
