@@ -21,6 +21,7 @@ from hwshift.network.passes import RecognizeShift, RemoveDead, run_passes
 __all__ = ["from_onnx"]
 
 _FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16)
+_AWAY = 32  # pixels that a channel of zeros may be shifted to become one
 _SCORES = ("LogSoftmax", "Softmax")
 
 
@@ -70,7 +71,7 @@ def _network(model: ModelProto, name: str, folder: Path | None, where: str | Non
         if builder.notes:
             meta["notes"] = builder.notes
         network = Network(name, tuple(builder.nodes), output, meta)
-        return run_passes(network.verify(), [RemoveDead(), FoldOffset(), RecognizeShift()])
+        return run_passes(network.verify(), [RemoveDead(), FoldOffset(), RecognizeShift(away=_AWAY)])
 
 
 def _add_constants(model: ModelProto, builder: Builder, folder: Path | None) -> int:
