@@ -190,7 +190,7 @@ def _output(model: ModelProto, builder: Builder) -> str:
     view = builder.values.get(name)
     if not isinstance(view, View):
         raise NetworkError("the output does not depend on the input", where=name)
-    if view.index is None and view.shape[:1] == (1,):
+    if view.index is None:
         return view.sources[0]
     try:
         return as_map(builder, name)

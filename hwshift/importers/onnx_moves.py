@@ -12,6 +12,9 @@ from hwshift.importers.views import ZERO, View
 __all__ = ["MOVES"]
 
 
+_OPEN = (1 << 31) - 1  # the least end of a slice that stands for all of an axis of open size
+
+
 def _elements(call: Call, view: View) -> np.ndarray:
     if view.index is None:
         call.builder.spend(math.prod(view.shape))
@@ -129,8 +132,9 @@ def slices(call: Call) -> None:
         raise ValueError(f"axes must lie in 0..{len(view.shape) - 1}, not {axes}")
     ranges = [range(size) for size in view.shape]
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
+        all_images = start == 0 and step == 1 and end >= (call.builder.batch or _OPEN)
+        _per_image(call, axis == 0 and not all_images)
         ranges[axis] = ranges[axis][start:end:step]
-    _per_image(call, ranges[0] != range(view.shape[0]))
     _give_ranges(call, view, ranges)
 
 
