@@ -18,7 +18,7 @@ MAX_MAP = 1 << 28
 MAX_MOVED = 1 << 24
 """Elements of the largest map that is sliced, padded, transposed or joined."""
 
-MAX_WORK = 1 << 28
+MAX_WORK = 1 << 27
 """Elements that one model may place altogether."""
 
 

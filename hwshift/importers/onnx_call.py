@@ -7,6 +7,7 @@ import numpy as np
 from onnx import AttributeProto, NodeProto
 
 from hwshift.importers.builder import Builder
+from hwshift.importers.onnx_read import one_line
 from hwshift.importers.settle import define
 from hwshift.importers.views import View
 
@@ -44,8 +45,8 @@ class Call:
 
     @property
     def name(self) -> str:
-        """The node's name, or that of its first output."""
-        return self.node.name or (self.node.output[0] if self.node.output else self.op)
+        """The node's name, or that of its first output, as one line."""
+        return one_line(self.node.name or (self.node.output[0] if self.node.output else self.op), 200)
 
     def _attribute(self, name: str, kind: int) -> object:
         for item in self.node.attribute:

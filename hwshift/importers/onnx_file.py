@@ -5,13 +5,12 @@ from pathlib import Path
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto
 
-from hwshift.errors import NetworkError
 from hwshift.importers.bias import FoldOffset
 from hwshift.importers.builder import Builder
 from hwshift.importers.onnx_call import Call
 from hwshift.importers.onnx_fold import MAX_FOLDED, fold
 from hwshift.importers.onnx_operators import OPERATORS, REASONS
-from hwshift.importers.onnx_read import array, checked, opset, read
+from hwshift.importers.onnx_read import array, checked, one_line, opset, read, refusal
 from hwshift.importers.settle import as_map
 from hwshift.importers.views import View
 from hwshift.network import ops
@@ -60,7 +59,7 @@ def _network(model: ModelProto, name: str, folder: Path | None, where: str | Non
     total = _add_constants(model, builder, folder)
     _add_input(model, builder, name)
     if len(model.graph.output) != 1:
-        raise NetworkError(f"it has {len(model.graph.output)} outputs, one is read", where=name)
+        raise refusal(f"it has {len(model.graph.output)} outputs, one is read", name)
     with np.errstate(all="ignore"):
         _walk(model, builder, version, MAX_FOLDED + 2 * total)
         output = _output(model, builder)
@@ -79,11 +78,11 @@ def _add_constants(model: ModelProto, builder: Builder, folder: Path | None) -> 
     total = 0
     for tensor in model.graph.initializer:
         if tensor.name in builder.values:
-            raise NetworkError("two constants have this name", where=tensor.name)
+            raise refusal("two constants have this name", tensor.name)
         try:
             builder.values[tensor.name] = values = array(tensor, folder)
         except ValueError as error:
-            raise NetworkError(str(error), where=tensor.name) from None
+            raise refusal(str(error), tensor.name) from None
         total += values.size
     return total
 
@@ -91,7 +90,7 @@ def _add_constants(model: ModelProto, builder: Builder, folder: Path | None) -> 
 def _add_input(model: ModelProto, builder: Builder, name: str) -> None:
     inputs = [value for value in model.graph.input if value.name not in builder.values]
     if len(inputs) != 1:
-        raise NetworkError(f"it has {len(inputs)} inputs, one image is read", where=name)
+        raise refusal(f"it has {len(inputs)} inputs, one image is read", name)
     value = inputs[0]
     kind = value.type.tensor_type
     dims = kind.shape.dim
@@ -100,20 +99,20 @@ def _add_input(model: ModelProto, builder: Builder, name: str) -> None:
         told = ", ".join(
             str(dim.dim_param or (dim.dim_value if dim.HasField("dim_value") else "?")) for dim in dims
         )
-        raise NetworkError(
+        raise refusal(
             f"its input must have the shape (batch, channels, height, width) with fixed sizes, not ({told})",
-            where=value.name,
+            value.name,
         )
     if sizes[0] is not None and sizes[0] < 1:
-        raise NetworkError(f"its batch size must be at least 1, not {sizes[0]}", where=value.name)
+        raise refusal(f"its batch size must be at least 1, not {sizes[0]}", value.name)
     if kind.elem_type not in _FLOATS:
-        raise NetworkError("its input must be floating point", where=value.name)
+        raise refusal("its input must be floating point", value.name)
     builder.batch = sizes[0] or 0
     channels, height, width = (*(size or 1 for size in sizes[1:]), 1, 1)[:3]
     try:
         node = builder.add(value.name, ops.Input(channels, height, width))
     except ValueError as error:
-        raise NetworkError(str(error), where=value.name) from None
+        raise refusal(str(error), value.name) from None
     builder.values[value.name] = builder.whole(node, len(sizes))
 
 
@@ -135,7 +134,8 @@ def _walk(model: ModelProto, builder: Builder, version: int, budget: int) -> Non
 
 
 def _label(node: NodeProto) -> str:
-    return f"{node.name or (node.output[0] if node.output else '?')} ({node.op_type})"
+    name = node.name or (node.output[0] if node.output else "?")
+    return f"{one_line(name, 200)} ({one_line(node.op_type, 50)})"
 
 
 def _needed(nodes: list[NodeProto], output: str) -> tuple[list[bool], dict[int, list[str]]]:
@@ -163,7 +163,7 @@ def _add_node(call: Call, budget: list[int], output: str) -> None:
         elif not fold(call, budget):
             _translate(call)
     except ValueError as error:
-        raise NetworkError(f"{call.op}: {error}", where=call.name) from None
+        raise refusal(f"{call.op}: {error}", call.name) from None
 
 
 def _translate(call: Call) -> None:
@@ -177,7 +177,7 @@ def _leave_out(call: Call) -> None:
     """A Softmax at the end: it changes neither the order of the classes nor anything before it."""
     view = call.view()
     axis = call.integer("axis", -1 if call.opset >= 13 else 1)
-    if axis % len(view.shape) != 1:
+    if not -len(view.shape) <= axis < len(view.shape) or axis % len(view.shape) != 1:
         raise ValueError(f"it is left out at the end where it is over the channels (axis 1), not axis {axis}")
     call.builder.values[call.node.output[0]] = view
     call.builder.notes.append(
@@ -189,10 +189,10 @@ def _output(model: ModelProto, builder: Builder) -> str:
     name = model.graph.output[0].name
     view = builder.values.get(name)
     if not isinstance(view, View):
-        raise NetworkError("the output does not depend on the input", where=name)
+        raise refusal("the output does not depend on the input", name)
     if view.index is None:
         return view.sources[0]
     try:
         return as_map(builder, name)
     except ValueError as error:
-        raise NetworkError(str(error).replace("its input", "the output"), where=name) from None
+        raise refusal(str(error).replace("its input", "the output"), name) from None

@@ -8,7 +8,8 @@ from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
 
 from hwshift.importers.onnx_call import Call
-from hwshift.importers.onnx_read import array
+from hwshift.importers.onnx_operators import OPERATORS
+from hwshift.importers.onnx_read import array, one_line
 from hwshift.importers.views import View
 
 __all__ = ["FOLDED", "MAX_FOLDED", "fold"]
@@ -39,6 +40,12 @@ def _expand(inputs: list[np.ndarray]) -> int:
     return math.prod(np.broadcast_shapes(inputs[0].shape, tuple(min(size, 1 << 40) for size in sizes)))
 
 
+def _reshape(inputs: list[np.ndarray]) -> int:
+    if inputs[1].ndim != 1 or (inputs[1] < -1).any():
+        raise ValueError(f"a shape of sizes of at least -1 is needed, not {inputs[1].tolist()}")
+    return inputs[0].size
+
+
 def _gather(inputs: list[np.ndarray]) -> int:
     return inputs[0].size * max(1, inputs[1].size)
 
@@ -67,7 +74,7 @@ FOLDED: dict[str, Callable[[list[np.ndarray]], int]] = {
         (
             "Abs", "Cast", "Ceil", "Concat", "Exp", "Flatten", "Floor", "Identity", "Neg", "Not", "Reciprocal",
             "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "ReduceSumSquare", "ReduceL2",
-            "Reshape", "Round", "Shape", "Sign", "Size", "Slice", "Split", "Sqrt", "Squeeze", "Transpose",
+            "Round", "Shape", "Sign", "Size", "Slice", "Split", "Sqrt", "Squeeze", "Transpose",
             "Unsqueeze", "CastLike", "ScatterND",
         ),
         _all_inputs,
@@ -83,6 +90,7 @@ FOLDED: dict[str, Callable[[list[np.ndarray]], int]] = {
     "Expand": _expand,
     "Gather": _gather,
     "Pad": _pad,
+    "Reshape": _reshape,
     "Range": _range,
     "Tile": _tile,
 }  # fmt: skip
@@ -122,6 +130,8 @@ def fold(call: Call, budget: list[int]) -> bool:
     if not names and call.op != "ConstantOfShape":
         return False
     arrays = [value for value in inputs if isinstance(value, np.ndarray)]
+    if call.op not in FOLDED and call.op not in OPERATORS:
+        return False
     if call.op not in FOLDED:
         raise ValueError("it is supported for maps only, not for constants")
     try:
@@ -152,8 +162,7 @@ def _evaluate(call: Call, names: list[str], arrays: list[np.ndarray]) -> list:
         with np.errstate(all="ignore"):
             results = ReferenceEvaluator(model).run(outputs, dict(zip(names, arrays, strict=True)))
     except Exception as error:  # whatever the reference implementation of an operator meets
-        reason = str(error).strip().splitlines()[0:1] or [type(error).__name__]
-        raise ValueError(f"it cannot be evaluated: {reason[0]}") from None
+        raise ValueError(f"it cannot be evaluated: {one_line(str(error)) or type(error).__name__}") from None
     named = dict(zip(outputs, results, strict=True))
     return [named.get(name) for name in call.node.output]
 

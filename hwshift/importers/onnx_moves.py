@@ -53,18 +53,21 @@ def reshape(call: Call) -> None:
     view, sizes = call.view(), call.values(1)
     if sizes is None:
         raise ValueError("its shape is missing")
+    batch = call.builder.batch
+    if batch > 1 and sizes[:1] not in ([batch], [0], [-1]):
+        raise ValueError(f"it does not keep the images of a batch of {batch} apart: {sizes}")
+    if batch > 1 and sizes[0] == batch:
+        sizes[0] = 1
     if not call.integer("allowzero", 0):
         sizes = [view.shape[axis] if size == 0 and axis < len(view.shape) else size
                  for axis, size in enumerate(sizes)]  # fmt: skip
-    if call.builder.batch > 1 and sizes and sizes[0] == call.builder.batch:
-        sizes[0] = 1
     known = math.prod(size for size in sizes if size != -1)
     total = math.prod(view.shape)
     if sizes.count(-1) == 1 and known > 0 and total % known == 0:
         sizes[sizes.index(-1)] = total // known
     if min(sizes, default=1) < 1 or math.prod(sizes) != total:
         raise ValueError(f"{view.shape} cannot be reshaped to {call.values(1)}")
-    _per_image(call, call.builder.batch > 1 and sizes[:1] != [1])
+    _per_image(call, batch > 1 and sizes[:1] != [1])
     call.give(view.reshaped(tuple(sizes)))
 
 
@@ -173,6 +176,8 @@ def split(call: Call) -> None:
     size, count = view.shape[axis], len(call.node.output)
     parts = call.integers("split") if call.has("split") else call.values(1)
     if parts is None:
+        if call.opset >= 18 and call.integer("num_outputs", 0) != count:
+            raise ValueError(f"the parts' sizes or num_outputs = {count} must be given")
         part = -(-size // count)
         parts = [max(0, min(part, size - part * number)) for number in range(count)]
         if call.opset < 18 and size % count:

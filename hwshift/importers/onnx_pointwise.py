@@ -51,8 +51,10 @@ def _bound(call: Call, index: int, default: float) -> float:
     if name is None:
         return default
     values = call.builder.constant(name)
-    if values.size != 1 or values.dtype.kind not in "fiu":
-        raise ValueError(f"its input {name!r} must be one number, not of the shape {values.shape}")
+    if values.size != 1 or values.dtype.kind != "f":
+        raise ValueError(
+            f"its input {name!r} must be one floating-point number, not {values.dtype} of the shape {values.shape}"
+        )
     value = float(values.reshape(-1)[0])
     largest = float(np.finfo(np.float32).max)  # how exporters write that there is no bound
     return np.copysign(np.inf, value) if abs(value) >= largest else value
@@ -149,7 +151,7 @@ def _scale_by_gate(call: Call) -> None:
     gates = [as_gate(call.builder, call.input(index)) for index in range(2)]
     chosen = next((index for index in (1, 0) if gates[index] is not None), None)
     shapes = [call.view(index).shape for index in range(2)]
-    if chosen is None or len(shapes[0]) != len(shapes[1]):
+    if chosen is None or not _fits(shapes[chosen], shapes[1 - chosen]):
         raise ValueError(
             f"the product of two maps is supported where one has a single pixel per channel, "
             f"not of {shapes[0]} and {shapes[1]}"
@@ -159,6 +161,12 @@ def _scale_by_gate(call: Call) -> None:
     source = _read(call, 1 - chosen)
     node = call.builder.add(call.name, ops.ChannelScale(), source, gate)
     call.give_node(node, len(shapes[0]))
+
+
+def _fits(gate: tuple[int, ...], target: tuple[int, ...]) -> bool:
+    """Whether a gate's shape can be broadcast to a map's."""
+    pairs = list(zip(gate, target, strict=False))
+    return len(gate) == len(target) and all(one in (1, other) for one, other in pairs)
 
 
 def negate(call: Call) -> None:
@@ -179,8 +187,8 @@ def _per_channel(call: Call, index: int, source: int, node: str) -> np.ndarray:
     """A broadcast constant as one value per channel of a node."""
     values, shape = call.constant(index), call.view(source).shape
     rank, channels = len(shape), call.builder.shapes[node][0]
-    if values.dtype.kind not in "fiu":
-        raise ValueError(f"its input {call.input(index)!r} must hold numbers, not {values.dtype}")
+    if values.dtype.kind != "f":
+        raise ValueError(f"its input {call.input(index)!r} must be floating point, not {values.dtype}")
     sizes = (*(1,) * (rank - values.ndim), *values.shape)
     alike = all(size == 1 for axis, size in enumerate(sizes) if axis != 1)
     if len(sizes) > rank or rank < 2 or not alike or sizes[1] not in (1, channels):

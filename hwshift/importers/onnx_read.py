@@ -11,7 +11,17 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from hwshift.errors import NetworkError
 
-__all__ = ["MAX_ELEMENTS", "MAX_NODES", "OLDEST_OPSET", "array", "checked", "opset", "read"]
+__all__ = [
+    "MAX_ELEMENTS",
+    "MAX_NODES",
+    "OLDEST_OPSET",
+    "array",
+    "checked",
+    "one_line",
+    "opset",
+    "read",
+    "refusal",
+]
 
 OLDEST_OPSET = 11
 """The oldest version of the standard operator set that is read."""
@@ -32,20 +42,26 @@ _NUMBERS = {
 def read(path: Path) -> ModelProto:
     """The model of a file, as it stands there. Raises NetworkError."""
     if not path.is_file():
-        raise NetworkError("there is no such file", where=str(path))
+        raise refusal("there is no such file", str(path))
     try:
         return ModelProto.FromString(path.read_bytes())
     except (DecodeError, ValueError, OSError) as error:
-        raise NetworkError(f"not a valid ONNX model: {_line(error)}", where=str(path)) from None
+        raise refusal(f"not a valid ONNX model: {_line(error)}", str(path)) from None
+
+
+def one_line(text: str, limit: int = 400) -> str:
+    """Text from a file or another tool as one line that is not too long."""
+    line = " ".join(text.split())
+    return line if len(line) <= limit else line[: limit - 3] + "..."
+
+
+def refusal(message: str, where: str) -> NetworkError:
+    """An error about what stands in a file, as one line."""
+    return NetworkError(one_line(message), where=one_line(where))
 
 
 def _line(error: Exception) -> str:
-    """The first line of an error, with the node it is about."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    if not lines:
-        return type(error).__name__
-    about = next((line.partition("Name: ")[2] for line in lines[1:] if "Name: " in line), "")
-    return f"{lines[0]} (node {about})" if about else lines[0]
+    return one_line(str(error)) or type(error).__name__
 
 
 def checked(model: ModelProto, where: str) -> ModelProto:
@@ -53,22 +69,20 @@ def checked(model: ModelProto, where: str) -> ModelProto:
     version = opset(model, where)
     newest = onnx.defs.onnx_opset_version()
     if not OLDEST_OPSET <= version <= newest:
-        raise NetworkError(
-            f"its operator set is version {version}, {OLDEST_OPSET} to {newest} are read", where=where
-        )
+        raise refusal(f"its operator set is version {version}, {OLDEST_OPSET} to {newest} are read", where)
     if len(model.graph.node) > MAX_NODES:
-        raise NetworkError(f"it has {len(model.graph.node)} nodes, {MAX_NODES} are allowed", where=where)
+        raise refusal(f"it has {len(model.graph.node)} nodes, {MAX_NODES} are allowed", where)
     if model.functions:
-        raise NetworkError(
+        raise refusal(
             f"it defines operators of its own ({model.functions[0].name!r}), which have to be inlined",
-            where=where,
+            where,
         )
     if model.graph.sparse_initializer:
-        raise NetworkError("sparse constants are not supported", where=where)
+        raise refusal("sparse constants are not supported", where)
     try:
         onnx.checker.check_model(_without_data(model))
     except (onnx.checker.ValidationError, ValueError) as error:
-        raise NetworkError(f"not a valid ONNX model: {_line(error)}", where=where) from None
+        raise refusal(f"not a valid ONNX model: {_line(error)}", where) from None
     return model
 
 
@@ -76,9 +90,9 @@ def opset(model: ModelProto, where: str) -> int:
     """Version of the standard operator set. Raises NetworkError where it is not named once."""
     versions = {entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")}
     if len(versions) != 1:
-        raise NetworkError(
+        raise refusal(
             f"not a valid ONNX model: it names {len(versions)} versions of the standard operator set",
-            where=where,
+            where,
         )
     return versions.pop()
 

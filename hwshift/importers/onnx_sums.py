@@ -16,8 +16,8 @@ __all__ = ["SUMS", "floats"]
 
 def floats(values: np.ndarray) -> np.ndarray:
     """As an array that an operator can hold."""
-    if values.dtype.kind in "OSUc":
-        raise ValueError(f"numbers are needed, not {values.dtype}")
+    if values.dtype.kind != "f":
+        raise ValueError(f"its constants must be floating point, not {values.dtype}")
     return np.ascontiguousarray(values, np.float64 if values.dtype == np.float64 else np.float32)
 
 
@@ -33,10 +33,12 @@ def _pair(call: Call, name: str) -> Pair:
 
 def _padding(call: Call, size: Pair, extent: Pair, stride: Pair) -> Padding:
     mode = call.text("auto_pad", "NOTSET")
+    pads = call.integers("pads") or [0, 0, 0, 0]
+    if len(pads) != 4 or min(pads) < 0:
+        raise ValueError(f"pads must be four values of at least 0, not {pads}")
+    if mode != "NOTSET" and any(pads):
+        raise ValueError(f"pads {pads} and auto_pad {mode!r} exclude each other")
     if mode == "NOTSET":
-        pads = call.integers("pads") or [0, 0, 0, 0]
-        if len(pads) != 4 or min(pads) < 0:
-            raise ValueError(f"pads must be four values of at least 0, not {pads}")
         return pads[0], pads[1], pads[2], pads[3]
     if mode == "VALID":
         return 0, 0, 0, 0

@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 import pytest
 
-from ..importers.test_onnx import Graph
+from ..importers.graphs import Graph
 
 
 def _conv(weight: np.ndarray, name: str = "stem") -> bytes:

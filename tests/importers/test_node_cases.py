@@ -4,18 +4,12 @@
 """
 
 import json
-import sys
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-try:
-    import node_cases
-finally:
-    sys.path.pop(0)
-
 from hwshift.importers.onnx_operators import OPERATORS
+
+from . import node_cases
 
 EXPECTED = json.loads(node_cases.TABLE.read_text())
 SCORES = ("test_logsoftmax_", "test_softmax_")

@@ -3,57 +3,14 @@
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
-from onnx.reference import ReferenceEvaluator
 
 from hwshift.errors import NetworkError
 from hwshift.importers import from_onnx
 from hwshift.network import ops
-from hwshift.network.float_model import evaluate_float
 from hwshift.network.passes import RecognizeShift, run_passes
 from hwshift.network.quantize import quantize
 
-
-class Graph:
-    """Collects nodes and constants of a model with input ``x``."""
-
-    def __init__(self, shape=(1, 4, 6, 5), seed=0):
-        self.rng = np.random.default_rng(seed)
-        self.shape, self.nodes, self.constants, self.last = shape, [], [], "x"
-
-    def const(self, values):
-        name = f"c{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.asarray(values), name))
-        return name
-
-    def random(self, *shape):
-        return self.const(self.rng.normal(size=shape).astype(np.float32))
-
-    def add(self, kind, *inputs, name=None, **attrs):
-        output = f"t{len(self.nodes)}"
-        node = helper.make_node(
-            kind, list(inputs), [output], name=name or f"{kind.lower()}_{len(self.nodes)}", **attrs
-        )
-        self.nodes.append(node)
-        self.last = output
-        return output
-
-    def model(self, opset=17):
-        graph = helper.make_graph(
-            self.nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, self.shape)],
-            [helper.make_tensor_value_info(self.last, TensorProto.FLOAT, None)], self.constants)  # fmt: skip
-        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=9)
-
-
-def check(graph, opset=17):
-    """Import and compare with the reference on random input; returns the network."""
-    model = graph.model(opset)
-    network = from_onnx(model)
-    x = graph.rng.normal(size=(1, *graph.shape[1:])).astype(np.float32)
-    expected = ReferenceEvaluator(model).run(None, {"x": x})[0]
-    actual = evaluate_float(network, x)
-    np.testing.assert_allclose(actual.reshape(expected.shape), expected, rtol=1e-4, atol=1e-5)
-    return network
+from .graphs import Graph, check
 
 
 def conv_bn_relu(g):
