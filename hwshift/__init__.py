@@ -14,6 +14,7 @@ _LAZY: dict[str, str] = {
     for name in (
         "compile",
         "evaluate",
+        "from_torch",
         "generate",
         "load",
         "load_images",

@@ -8,7 +8,7 @@ name, a TOML file or an object; images as a `Dataset`, a path or None for seeded
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from warnings import warn
 
 import numpy as np
@@ -42,9 +42,13 @@ from hwshift.tools import SIMULATORS
 from hwshift.verification import VerifyReport
 from hwshift.verification import verify as _verify
 
+if TYPE_CHECKING:
+    import torch
+
 __all__ = [
     "compile",
     "evaluate",
+    "from_torch",
     "generate",
     "load",
     "load_images",
@@ -69,6 +73,22 @@ def load(net: str | Path) -> Network | FixedNetwork:
     1170
     """
     return load_network(net)
+
+
+def from_torch(module: "torch.nn.Module", example: "torch.Tensor", *, dynamo: bool = True) -> Network:
+    """A PyTorch module as it computes at inference, read through PyTorch's ONNX exporter.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+    example : torch.Tensor of float32, shape (1, channels, height, width)
+        An input; its size is that of the network.
+    dynamo : bool
+        Which exporter: the newer one, or the one that traces TorchScript.
+    """
+    from hwshift.importers import from_torch as read
+
+    return read(module, example, dynamo=dynamo)
 
 
 def load_images(

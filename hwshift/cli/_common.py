@@ -13,6 +13,7 @@ from hwshift.progress import silent
 if TYPE_CHECKING:
     from hwshift.config import AcceleratorConfig
     from hwshift.network.fixed import FixedNetwork
+    from hwshift.network.graph import Network
     from hwshift.sim.stalls import StallPattern
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "json_option",
     "keep_option",
     "latency_option",
+    "load",
     "network_argument",
     "network_options",
     "print_json",
@@ -118,16 +120,27 @@ def network_options(command: Command) -> Command:
     return command
 
 
+def load(net: str) -> "Network | FixedNetwork":
+    """The network that a command line names; what its import has left out is told as warnings."""
+    from hwshift.resolve import load_network
+
+    network = load_network(net)
+    if net.lower().endswith(".onnx"):
+        for note in network.meta.get("notes", ()):
+            click.echo(f"hwshift: warning: {net}: {note}", err=True)
+    return network
+
+
 def resolve(
     net: str, config: str, weights: str | None = None, shift: str | None = None
 ) -> tuple["FixedNetwork", "AcceleratorConfig"]:
     """The bound network and the configuration that a command line names."""
     from hwshift.compiler.shift_mode import with_shifts
     from hwshift.config import load_config
-    from hwshift.resolve import load_network, prepare
+    from hwshift.resolve import prepare
 
     accelerator = load_config(config)
-    bound = prepare(load_network(net), accelerator, weights)  # type: ignore[arg-type]
+    bound = prepare(load(net), accelerator, weights)  # type: ignore[arg-type]
     return with_shifts(bound, shift), accelerator  # type: ignore[arg-type]
 
 

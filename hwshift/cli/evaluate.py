@@ -61,12 +61,11 @@ def command(
     """
     from hwshift.config import load_config
     from hwshift.evaluation import evaluate, parse_formats
-    from hwshift.resolve import load_network
 
     chosen = parse_formats(_words(formats), _words(weight_formats), _words(guards))
     if config is not None and chosen.given:
         raise click.UsageError("--config has formats and guard bits of its own: name either")
-    network = load_network(net)
+    network = common.load(net)
     accelerator = None if config is None else load_config(config)
     images = data.load(network, seed)
     with bar(quiet) as advance:

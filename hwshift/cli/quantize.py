@@ -93,7 +93,6 @@ def command(
     from hwshift.errors import NetworkError
     from hwshift.network.serialize import save
     from hwshift.quantization import quantize_named
-    from hwshift.resolve import load_network
 
     if not out.endswith(".hwnet"):
         raise NetworkError("a network file must end in .hwnet", where=out)
@@ -102,7 +101,7 @@ def command(
     if per_layer and not act.isdecimal():
         raise click.UsageError("--per-layer chooses formats: give a number of bits for --act")
     kind: Literal["pow2", "fixed"] = "pow2" if weights == "pow2" else "fixed"
-    network = load_network(net)
+    network = common.load(net)
     images = None if data.source is None else data.load(network)
     with bar(quiet) as advance:
         rounded, report = quantize_named(

@@ -4,11 +4,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hwshift.exporters.onnx import to_onnx
+    from hwshift.exporters.onnx import save_onnx, to_onnx
 
-__all__ = ["to_onnx"]
+__all__ = ["save_onnx", "to_onnx"]
 
-_MODULES = {"to_onnx": "hwshift.exporters.onnx"}
+_MODULES = {"save_onnx": "hwshift.exporters.onnx", "to_onnx": "hwshift.exporters.onnx"}
 
 
 def __getattr__(name: str) -> object:

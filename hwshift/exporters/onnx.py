@@ -1,5 +1,7 @@
 """A float network as an ONNX model, for other runtimes and for a second opinion."""
 
+import os
+from pathlib import Path
 from typing import Literal, get_args
 
 from onnx import ModelProto, TensorProto, helper
@@ -9,7 +11,7 @@ from hwshift.exporters.onnx_operators import WRITERS
 from hwshift.exporters.onnx_writer import Writer
 from hwshift.network.graph import Network
 
-__all__ = ["OPSET", "ShiftForm", "to_onnx"]
+__all__ = ["OPSET", "ShiftForm", "save_onnx", "to_onnx"]
 
 OPSET = 17
 """Version of the standard operator set that is written."""
@@ -71,6 +73,25 @@ def to_onnx(network: Network, *, shift: ShiftForm = "depthwise", batch: int | No
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=_IR_VERSION,
     )
+
+
+def save_onnx(
+    network: Network, path: str | os.PathLike, *, shift: ShiftForm = "depthwise", batch: int | None = None
+) -> None:
+    """Write a float network as an ONNX file, see `to_onnx`.
+
+    Raises
+    ------
+    NetworkError
+        As `to_onnx`, and when the file cannot be written or would be larger than 2 GiB.
+    """
+    model = to_onnx(network, shift=shift, batch=batch)
+    if model.ByteSize() >= 1 << 31:
+        raise NetworkError("an ONNX file holds less than 2 GiB", where=network.name)
+    try:
+        Path(path).write_bytes(model.SerializeToString(deterministic=True))
+    except OSError as error:
+        raise NetworkError(f"cannot be written: {error.strerror or error}", where=os.fspath(path)) from None
 
 
 def _output(network: Network, writer: Writer) -> tuple[int, ...]:

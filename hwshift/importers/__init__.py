@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hwshift.importers.onnx_file import from_onnx
+    from hwshift.importers.torch_module import from_torch
 
-__all__ = ["from_onnx"]
+__all__ = ["from_onnx", "from_torch"]
 
-_MODULES = {"from_onnx": "hwshift.importers.onnx_file"}
+_MODULES = {"from_onnx": "hwshift.importers.onnx_file", "from_torch": "hwshift.importers.torch_module"}
 
 
 def __getattr__(name: str) -> object:

@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 import pytest
 
-from ..importers.test_onnx import Graph
+from ..importers.graphs import Graph
 
 
 def _conv(weight: np.ndarray, name: str = "stem") -> bytes:
@@ -15,7 +15,7 @@ def _conv(weight: np.ndarray, name: str = "stem") -> bytes:
 
 def _unsupported() -> bytes:
     graph = Graph()
-    graph.add("Softmax", "x", name="probabilities")
+    graph.add("Tanh", "x", name="squashed")
     return _bytes(graph)
 
 
@@ -35,7 +35,7 @@ def _mismatched() -> bytes:
 CASES = {
     "corrupt": (b"\x00nonsense", 4, ["model.onnx: not a valid ONNX model"]),
     "cut": (_conv(np.ones((2, 4, 1, 1)))[:60], 4, ["model.onnx: not a valid ONNX model"]),
-    "operator": (_unsupported(), 4, ["probabilities: Softmax: the operator is not supported"]),
+    "operator": (_unsupported(), 4, ["squashed: Tanh: the operator is not supported"]),
     "shapes": (_mismatched(), 4, ["stem: Conv: the weights need 3 input channels, the input has 4"]),
     "nan": (_conv(np.full((2, 4, 1, 1), np.nan)), 4, ["stem: Conv: weight must be finite"]),
     "range": (_conv(np.full((2, 4, 1, 1), 1e6)), 5, ["stem: weight: value 1000000.0 is outside Q16.16"]),

@@ -71,3 +71,13 @@ def test_left_alone(weight, options):
     assert RecognizeShift().run(network(op)).nodes[1].op is op
     dense = ops.Conv2d(np.eye(5).reshape(5, 5, 1, 1))
     assert RecognizeShift().run(network(dense)).nodes[1].op is dense
+
+
+def test_kernels_of_zeros_are_shifted_off_the_map_where_it_is_near():
+    net = network(ops.Conv2d(EMPTY, padding=(1, 1, 1, 1), groups=5))
+    assert RecognizeShift(away=5).run(net).nodes[1].op is net.nodes[1].op
+    shifted = RecognizeShift(away=6).run(net)
+    assert shifted.nodes[1].op.moves.tolist() == [[-1, -1], [0, 0], [6, 0], [1, 1], [-1, 0]]
+    np.testing.assert_array_equal(evaluate_float(shifted, X), evaluate_float(net, X))
+    nothing = network(ops.Conv2d(np.zeros((5, 1, 3, 3)), padding=(1, 1, 1, 1), groups=5))
+    assert RecognizeShift(away=6).run(nothing).nodes[1].op is nothing.nodes[1].op
