@@ -15,7 +15,7 @@ __all__ = ["by_rows", "copy", "move", "read_map"]
 def copy(step, part, ints, x, memory, peaks):
     """One channel of the input into its plane."""
     plane = ints[step.target + part]
-    largest = 0
+    largest = np.int64(0)
     for n in range(step.images):
         for y in range(step.height):
             at = plane + step.first + n * step.step + y * step.pitch
@@ -48,7 +48,7 @@ def move(step, part, ints, memory, peaks):
     dy, dx = 0, 0
     if step.kind == SHIFT:
         dy, dx = ints[step.offsets + 2 * part], ints[step.offsets + 2 * part + 1]
-    largest = 0
+    largest = np.int64(0)
     for n in range(step.images):
         for y in range(step.height):
             iy = y // step.stride_y + dy

@@ -7,6 +7,7 @@ lays the maps of a number of images out in memory and points the steps at them.
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -44,7 +45,7 @@ class Tables:
 
     def add(self, values: np.ndarray | list) -> int:
         """Index of the first value."""
-        part = np.asarray(values, self._dtype).ravel()
+        part: np.ndarray = np.asarray(values, self._dtype).ravel()
         start = self._length
         self._parts.append(part)
         self._length += part.size
@@ -86,10 +87,12 @@ class Recipe:
         weights, terms = Tables(np.float64), Tables(np.int64)
         self.packed: dict[str, PackedWeights] = {}
         for layer in network.layers:
-            source = None if not layer.inputs else self.shapes[layer.inputs[0]]
+            if not isinstance(layer.op, fixed.Conv | fixed.Pool):
+                continue
+            source = self.shapes[layer.inputs[0]]
             if isinstance(layer.op, fixed.Conv):
                 packed = pack_weights(layer.op, source, layer.shape, arithmetic)
-            elif isinstance(layer.op, fixed.Pool) and _is_direct_average(layer.op, source):
+            elif _is_direct_average(layer.op, source):
                 packed = pack_average(layer.op, source[0], arithmetic.guard)
             else:
                 continue
@@ -112,13 +115,14 @@ class Recipe:
         for layer in self.network.layers:
             size = layer.shape[1:]
             found.setdefault(size, (0, 0))
-            if layer.name in self.packed:
+            if layer.name in self.packed and isinstance(layer.op, fixed.Conv | fixed.Pool):
                 source = self.shapes[layer.inputs[0]][1:]
                 taps = self.packed[layer.name].taps
                 low, high = taps[..., 1:].min(axis=(0, 1)), taps[..., 1:].max(axis=(0, 1))
                 last = [(size[i] - 1) * layer.op.stride[i] + high[i] - source[i] + 1 for i in (0, 1)]
                 reach = np.maximum(0, np.maximum(-low, last))
-                found[source] = tuple(np.maximum(found[source], reach).tolist())
+                above, beside = np.maximum(found[source], reach).tolist()
+                found[source] = above, beside
         return found
 
 
@@ -166,7 +170,7 @@ class Plan:
         self.names: list[str] = []
         self.gates: list[str] = []
         steps = [self._step(layer) for layer in recipe.network.layers if layer.name in self._writers]
-        self.steps = np.array([tuple(step[name] for name in STEP.names) for step in steps], STEP).view(
+        self.steps = np.array([tuple(step[name] for name in STEP.names or ()) for step in steps], STEP).view(
             np.recarray
         )
         self.ints, self.reals = self._ints.array(), self._reals.array()
@@ -230,7 +234,7 @@ class Plan:
         self.names.append(layer.name)
         view = self.views[layer.name]
         g = view.geometry
-        step = dict.fromkeys(STEP.names, 0) | {
+        step: dict[str, Any] = dict.fromkeys(STEP.names or (), 0) | {
             "second": -1, "residual": -1, "pixel_scales": -1, "table": -1, "residual_table": -1, "terms": -1,
             "linear": 1, "channels": layer.shape[0], "parts": layer.shape[0], "images": self.images,
             "target": self._ints.add(view.planes), "map": self._writers[layer.name],

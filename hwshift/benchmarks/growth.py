@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 
@@ -28,7 +29,7 @@ def growth_rows(repeats: int, threads: int, progress: Progress) -> Iterator[Row]
         network, macs = _two_shift_convolutions(side), 2 * (_CHANNELS * side) ** 2
         progress(f"growth, {macs:,} MACs")
         x = np.random.default_rng(0).integers(-(1 << 16), 1 << 16, network.input.shape, np.int32)
-        case = {f"{macs:.1e} MACs": lambda n=network, x=x: run(n, arithmetic, x, threads=threads)}
+        case = {f"{macs:.1e} MACs": partial(run, network, arithmetic, x, threads=threads)}
         measured += measure(case, "MACs", float(macs), max(repeats, min(200, int(1e9 // macs))))
     yield from rows_of("growth", measured, measured[-1].name)
 

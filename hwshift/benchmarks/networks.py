@@ -1,12 +1,13 @@
 """Whole networks in exact Q16.16 beside float32 in ONNX Runtime and PyTorch, on the same threads."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.util import find_spec
 
 import numpy as np
 
 from hwshift.benchmarks.measure import Row, measure, rows_of
-from hwshift.exporters.onnx import to_onnx
+from hwshift.exporters.onnx import ShiftForm, to_onnx
 from hwshift.golden import run
 from hwshift.golden.formats import Arithmetic, QFormat
 from hwshift.network.bind import bind
@@ -27,6 +28,7 @@ CASES = (
 """Networks and the kind of their weights."""
 
 _BATCHES = (1, 32)
+_EXPORTS: tuple[ShiftForm, ...] = ("depthwise", "slices")
 
 
 def network_rows(
@@ -48,7 +50,7 @@ def network_rows(
             x = np.random.default_rng(0).standard_normal((batch, *bound.input.shape)).astype(np.float32)
             codes = arithmetic.act.floor(x).astype(np.int32)
             runs: dict[str, Callable[[], object]] = {
-                "golden, exact Q16.16": lambda b=bound, a=arithmetic, c=codes: run(b, a, c, threads=threads)
+                "golden, exact Q16.16": partial(run, bound, arithmetic, codes, threads=threads)
             }
             runs |= _onnx_runtime(network, x, threads) | _torch(network, x, threads)
             yield from rows_of(group, measure(runs, "images", float(batch), repeats), "ONNX Runtime")
@@ -63,12 +65,12 @@ def _onnx_runtime(network: Network, x: np.ndarray, threads: int) -> dict[str, Ca
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    runs = {}
-    for label in ("depthwise", "slices"):
-        model = to_onnx(network, shift=label)  # type: ignore[arg-type]
+    runs: dict[str, Callable[[], object]] = {}
+    for label in _EXPORTS:
+        model = to_onnx(network, shift=label)
         session = onnxruntime.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"])
         source = session.get_inputs()[0].name
-        runs[f"ONNX Runtime float32, shift as {label}"] = lambda s=session, i=source: s.run(None, {i: x})
+        runs[f"ONNX Runtime float32, shift as {label}"] = partial(session.run, None, {source: x})
     return runs
 
 

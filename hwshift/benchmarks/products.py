@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -47,7 +48,7 @@ def product_rows(repeats: int, threads: int, progress: Progress) -> Iterator[Row
         for label, dtype in (("dgemm", np.float64), ("sgemm", np.float32), ("NumPy int64 @", np.int64)):
             left = conv.weights.values[:, :, 0, 0].astype(dtype)
             right = codes.reshape(inputs, -1).astype(dtype)
-            cases[label] = lambda a=left, b=right: a @ b
+            cases[label] = partial(np.matmul, left, right)
         with _blas_threads(threads):
             measured = measure(cases, "MACs", float(inputs * outputs * size[0] * size[1]), repeats)
         yield from rows_of(name, measured, "dgemm")
