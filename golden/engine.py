@@ -7,6 +7,7 @@ int64 otherwise; the proof is the largest input found while the input was writte
 
 from numba import types
 
+from hwshift.golden.by_tiles import convolve_by_tiles, limbs_of
 from hwshift.golden.channels import by_rows, copy, move
 from hwshift.golden.compiled import kernel
 from hwshift.golden.llvm import fetch_add, read_shared
@@ -31,8 +32,8 @@ def execute(
     ----------
     steps : record array of STEP
     begin, end : int
-    tables : (ints, reals, weights, terms)
-        Of the plan and of its recipe: int64, float64, float64, int64.
+    tables : (ints, reals, weights, terms, tiles)
+        Of the plan and of its recipe: int64, float64, float64, int64, uint8.
     x : ndarray of int32, shape (images, channels, pixels)
         The input.
     memory : ndarray of int32
@@ -49,14 +50,18 @@ def execute(
         Arrivals, and parts taken of each step; starts as zeros.
     thread, threads : int
     """
-    ints, reals, weights, terms = tables
+    ints, reals, weights, terms, tiles = tables
     own = peaks[thread]
     for i in range(begin, end):
         step = steps[i]
-        fits = step.largest * _peak(step, ints, peaks) <= _EXACT
+        peak = _peak(step, ints, peaks)
+        fits = step.largest * peak <= _EXACT
+        limbs = limbs_of(peak)
         part = fetch_add(shared, 1 + i, 1)
         while part < step.parts:
-            if step.kind == CONVOLVE:
+            if fits and step.kind == CONVOLVE and limbs <= step.tile_limbs:
+                over = convolve_by_tiles(step, part, limbs, ints, reals, tiles, memory, floats, wide, own)
+            elif step.kind == CONVOLVE:
                 over = convolve(step, part, fits, ints, reals, weights, terms, memory, floats, wide, own)
             elif step.kind == DIRECT:
                 over = direct(step, part, fits, ints, reals, weights, terms, memory, floats, wide, own)

@@ -13,6 +13,8 @@ import numpy as np
 
 from hwshift.golden.blocks import ROWS
 from hwshift.golden.formats import Arithmetic, QFormat
+from hwshift.golden.limbs import TileWeights, pack_limbs
+from hwshift.golden.tiles import available
 from hwshift.network.checks import Shape
 from hwshift.network.fixed import Conv, FixedWeights, Pool
 
@@ -70,6 +72,8 @@ class PackedWeights:
         All outputs have the same weights, which are there once.
     largest : float
         Largest sum of magnitudes of an output: integers in units of which every partial sum is one.
+    tiles : TileWeights or None
+        The same weights for the matrix unit.
     weights, terms : int
         Where they begin in the tables.
     """
@@ -81,6 +85,7 @@ class PackedWeights:
     direct: bool
     shared: bool
     largest: float
+    tiles: TileWeights | None = None
     weights: int = -1
     terms: int = -1
 
@@ -135,6 +140,7 @@ def pack_weights(op: Conv, source: Shape, target: Shape, arithmetic: Arithmetic)
         direct,
         False,
         float(largest.sum(axis=2).max()),
+        pack_limbs(factor) if exact and not direct and available() else None,
     )
 
 

@@ -16,11 +16,13 @@ from hwshift.golden.channels import read_map
 from hwshift.golden.epilogue import activation_range
 from hwshift.golden.formats import Arithmetic
 from hwshift.golden.layout import Geometry, Region
+from hwshift.golden.limbs import ROW, TileWeights
 from hwshift.golden.packing import PackedWeights, pack_average, pack_weights
 from hwshift.golden.rows import FULL, PLAIN
 from hwshift.golden.scale import GATE_SHIFT, average_scale
 from hwshift.golden.sigmoid import SIGMOID_ENTRIES, sigmoid_table
 from hwshift.golden.steps import CONVOLVE, COPY, DIRECT, NORM, POOL, SCALE, SHIFT, STEP, SUM, UPSAMPLE
+from hwshift.golden.tiles import tile_choice
 from hwshift.network import fixed
 from hwshift.network.layer_formats import LayerFormats, layer_formats
 
@@ -84,7 +86,7 @@ class Recipe:
         self.network, self.arithmetic = network, arithmetic
         self.formats = layer_formats(network)
         self.shapes = {layer.name: layer.shape for layer in network.layers}
-        weights, terms = Tables(np.float64), Tables(np.int64)
+        weights, terms, tiles = Tables(np.float64), Tables(np.int64), Tables(np.uint8)
         self.packed: dict[str, PackedWeights] = {}
         for layer in network.layers:
             if not isinstance(layer.op, fixed.Conv | fixed.Pool):
@@ -97,7 +99,10 @@ class Recipe:
             else:
                 continue
             packed.place(weights.add(packed.reals), -1 if packed.ints is None else terms.add(packed.ints))
+            if packed.tiles is not None:
+                packed.tiles.at = tiles.add(packed.tiles.data)
             self.packed[layer.name] = packed
+        self.tiles = _aligned(tiles.array())
         self.weights, self.terms = weights.array(), terms.array()
 
     @cached_property
@@ -236,7 +241,7 @@ class Plan:
         g = view.geometry
         step: dict[str, Any] = dict.fromkeys(STEP.names or (), 0) | {
             "second": -1, "residual": -1, "pixel_scales": -1, "table": -1, "residual_table": -1, "terms": -1,
-            "linear": 1, "channels": layer.shape[0], "parts": layer.shape[0], "images": self.images,
+            "tiles": -1, "linear": 1, "channels": layer.shape[0], "parts": layer.shape[0], "images": self.images,
             "target": self._ints.add(view.planes), "map": self._writers[layer.name],
             "height": g.height, "width": g.width, "first": g.first, "pitch": g.pitch, "step": g.image_step,
             "stride_y": 1, "stride_x": 1,
@@ -280,16 +285,18 @@ class Plan:
         source, target = self.views[layer.inputs[0]], self.views[layer.name].geometry
         g, taps = source.geometry, packed.taps
         groups, count = taps.shape[:2]
+        reads = source.planes[taps[..., 0]] + taps[..., 1] * g.pitch + taps[..., 2]
         step |= {
             "kind": DIRECT if packed.direct else CONVOLVE, "groups": groups, "per_group": layer.shape[0] // groups,
             "taps": count,
-            "tap_at": self._ints.add(source.planes[taps[..., 0]] + taps[..., 1] * g.pitch + taps[..., 2]),
+            "tap_at": self._ints.add(reads),
             "weights": packed.weights, "terms": packed.terms, "exact": packed.exact, "largest": packed.largest,
             "weights_step": packed.reals.size // layer.shape[0] if packed.direct and not packed.shared else 0,
             "terms_step": 3 * count if packed.direct and not packed.shared else 0,
         }  # fmt: skip
         self._positions(step, g, target, op.stride, step["per_group"])
         if step["kind"] == CONVOLVE:
+            self._tiles(step, packed.tiles, reads)
             self._parts(step)
 
     def _positions(
@@ -310,6 +317,16 @@ class Plan:
         step["read_at"] = self._ints.add(_padded(source.positions(stride, size), edge=True))
         step["write_at"] = self._ints.add(_padded(target.positions(), edge=True))
         step["mask"] = self._reals.add(_padded(np.ones(target.pixels)))
+
+    def _tiles(self, step: dict, tiles: TileWeights | None, reads: np.ndarray) -> None:
+        """Whether the matrix unit does the products, for inputs of how many limbs."""
+        if tiles is None or tile_choice() == "never":
+            return
+        step |= {
+            "tiles": tiles.at, "tile_limbs": 4, "tile_taps": self._ints.add(tiles.padded(reads)),
+            "tile_chunk": tiles.chunk, "tile_chunks": tiles.chunks, "tile_rows": tiles.rows,
+            "tile_blocks": self._ints.add(tiles.blocks),
+        }  # fmt: skip
 
     def _parts(self, step: dict) -> None:
         """Large parts reuse packed pixels and weights; enough of them keep all threads busy."""
@@ -424,6 +441,14 @@ def _renamed(op: fixed.Concat | fixed.Shuffle | fixed.Slice, inputs: list[np.nda
     if isinstance(op, fixed.Concat):
         return np.concatenate(inputs)
     return inputs[0][op.order] if isinstance(op, fixed.Shuffle) else inputs[0][op.start : op.stop]
+
+
+def _aligned(data: np.ndarray) -> np.ndarray:
+    """A copy that begins with a cache line."""
+    room = np.empty(data.size + ROW, np.uint8)
+    start = -room.ctypes.data % ROW
+    room[start : start + data.size] = data
+    return room[start : start + data.size]
 
 
 def _padded(values: np.ndarray, edge: bool = False) -> np.ndarray:

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from hwshift.errors import QuantizeError
+from hwshift.golden.blocks import COLUMNS
 from hwshift.golden.engine import execute
 from hwshift.golden.finish import scratch_size
 from hwshift.golden.formats import Arithmetic
@@ -16,6 +17,7 @@ from hwshift.golden.norm import norm_scales
 from hwshift.golden.plan import Plan, Recipe
 from hwshift.golden.scale import GATE_SHIFT, MAX_GATE
 from hwshift.golden.steps import CONVOLVE, NORM
+from hwshift.golden.tiles import tile_choice, tile_words
 from hwshift.golden.validate import check
 from hwshift.network.fixed import FixedNetwork, InstanceNorm
 
@@ -42,7 +44,8 @@ class _Context:
             + [scratch_size(0, 0, int(plan.steps.width.max()))]
         )
         self.floats = np.empty((plan.threads, size), np.float64)
-        self.wide = np.empty((plan.threads, size), np.int64)
+        tiles = [tile_words(int(s.panels) * COLUMNS, int(s.taps)) for s in plan.steps if s.tiles >= 0]
+        self.wide = np.empty((plan.threads, max([size, *tiles])), np.int64)
         self.saturated = np.zeros((plan.threads, len(plan.steps)), np.int64)
         norms = [i for i, kind in enumerate(plan.steps.kind) if kind == NORM]
         self.segments = list(zip([0, *norms], [*norms, len(plan.steps)], strict=True))
@@ -70,13 +73,13 @@ class _Context:
 
     def _together(self, begin: int, end: int, x: np.ndarray, peaks: np.ndarray) -> None:
         plan, recipe = self.plan, self.plan.recipe
+        tables = plan.ints, plan.reals, recipe.weights, recipe.terms, recipe.tiles
         shared = np.zeros(1 + len(plan.steps), np.int64)
 
         def work(thread: int) -> None:
             execute(
-                plan.steps, begin, end, (plan.ints, plan.reals, recipe.weights, recipe.terms), x, self.memory,
-                self.floats[thread], self.wide[thread], self.scales, peaks, self.saturated, shared, thread,
-                plan.threads,
+                plan.steps, begin, end, tables, x, self.memory, self.floats[thread], self.wide[thread], self.scales,
+                peaks, self.saturated, shared, thread, plan.threads,
             )  # fmt: skip
 
         _in_step(work, plan.threads)
@@ -200,13 +203,17 @@ class Runner:
 
 
 _KEPT = 32
-_RUNNERS: OrderedDict[tuple[int, Arithmetic], Runner] = OrderedDict()
+_RUNNERS: OrderedDict[tuple[int, Arithmetic, str], Runner] = OrderedDict()
 _RUNNERS_LOCK = threading.Lock()
 
 
 def runner_of(network: FixedNetwork, arithmetic: Arithmetic) -> Runner:
     """The runner of a network; those used last are kept. Raises as `Runner`."""
-    key = (id(network), arithmetic)  # a kept runner holds its network, so that the number stays its own
+    key = (
+        id(network),
+        arithmetic,
+        tile_choice(),
+    )  # a kept runner holds its network, so that the number stays its own
     with _RUNNERS_LOCK:
         runner = _RUNNERS.get(key)
         if runner is not None:
