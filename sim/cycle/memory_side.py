@@ -17,6 +17,7 @@ from hwshift.sim.cycle.axi_memory import (
     AW,
     W,
     axi_accept_read,
+    axi_held,
     axi_last_write,
     axi_open,
     axi_read_beat,
@@ -25,11 +26,11 @@ from hwshift.sim.cycle.axi_memory import (
 from hwshift.sim.cycle.columns import F
 from hwshift.sim.cycle.transfers import (
     ACTIVE,
+    BEATS,
     BURST_COLUMNS,
     WALK_COLUMNS,
     begin_bursts,
     begin_walk,
-    burst_beats,
     burst_is_last,
     next_burst,
     next_place,
@@ -38,7 +39,8 @@ from hwshift.sim.cycle.transfers import (
 )
 from hwshift.timing import Timing
 
-__all__ = ["MEMORY_STATE", "instructions_ready", "memory_cycle", "memory_idle", "new_memory_state"]
+__all__ = ["MEMORY_STATE", "cycle_is_seen", "instructions_ready", "memory_cycle", "memory_idle", "new_memory_state",
+           "wants_port_b"]  # fmt: skip
 
 _MAP, _INPUT, _WEIGHTS = int(LoadKind.MAP), int(LoadKind.INPUT), int(LoadKind.WEIGHTS)
 _PARAMS, _LANES = int(LoadKind.PARAMS), int(LoadKind.LANES)
@@ -53,11 +55,13 @@ MEMORY_STATE = np.dtype([
     ("store_tokens", _I), ("store_reserves", _I), ("store_pushes", _I), ("take_room", _I), ("tile_done", _I),
     # port B as a mask of halves: granted to the loader, to the storer
     ("load_half", _I), ("store_half", _I),
+    # whether anything moves in the cycle, or waits for port B
+    ("moves", _I),
     # totals, named after the counters
     ("fetch_beats", _I), ("load_beats", _I), ("store_beats", _I), ("read_bursts", _I), ("write_bursts", _I),
     # constants of the configuration
     ("beat_bytes", _I), ("instruction_beats", _I), ("vector_beats", _I), ("input_beats", _I), ("lane_beats", _I),
-    ("param_beats", _I), ("tile_words", _I), ("tile_beats", _I), ("pixels", _I),
+    ("param_beats", _I), ("tile_words", _I), ("tile_beats", _I), ("pixel_bits", _I),
     ("word", _I), ("beat", _I), ("capacity", _I),
     ("instruction_queue", _I), ("fetch_burst", _I), ("outstanding_reads", _I), ("outstanding_writes", _I),
     ("job_queue", _I),
@@ -83,12 +87,20 @@ MEMORY_STATE = np.dtype([
 def new_memory_state(config: AcceleratorConfig, timing: Timing, instructions: int) -> np.ndarray:
     """Registers at cycle 0 of a run of ``instructions`` instructions, as an array of one record."""
     state = np.zeros(1, MEMORY_STATE)
-    for name in ("beat_bytes", "vector_beats", "input_beats", "lane_beats", "param_beats", "tile_words", "tile_beats",
-                 "pixels"):  # fmt: skip
+    for name in (
+        "beat_bytes",
+        "vector_beats",
+        "input_beats",
+        "lane_beats",
+        "param_beats",
+        "tile_words",
+        "tile_beats",
+    ):
         state[name] = getattr(config, name)
     for name in ("instruction_queue", "fetch_burst", "job_queue"):
         state[name] = getattr(timing, name)
     state["outstanding_reads"], state["outstanding_writes"] = timing.read_bursts, timing.write_bursts
+    state["pixel_bits"] = config.pixels.bit_length() - 1
     state["instruction_beats"] = INSTRUCTION_BYTES // config.beat_bytes
     unit = gcd(config.weight_word_bits, config.bus_width)
     state["word"], state["beat"] = config.weight_word_bits // unit, config.bus_width // unit
@@ -112,6 +124,20 @@ def memory_idle(s):
 
 
 @njit(cache=True)
+def wants_port_b(s, program):
+    """Whether loader or storer may ask for port B in the next cycle."""
+    kind = program[s.job, F.kind]
+    return s.reading == 1 or (s.busy == 1 and (kind == _MAP or kind == _INPUT))
+
+
+@njit(cache=True)
+def cycle_is_seen(s):
+    """Whether the compute side sees anything of the cycle, instructions that arrive apart."""
+    tokens = s.load_pushes | s.store_reserves | s.store_pushes
+    return (s.load_pop | s.store_pop | s.take_room | s.tile_done | tokens) != 0
+
+
+@njit(cache=True)
 def _fetch_asks(s):
     """Instructions of the burst that fetch asks for, 0 if none."""
     asked = min(s.remaining, s.fetch_burst)
@@ -119,27 +145,27 @@ def _fetch_asks(s):
 
 
 @njit(cache=True)
-def _decide_read(s, m, stalls, cycle):
+def _decide_read(s, m, held, cycle):
     """AR: the register's handshake, and what is taken into it. Returns instructions and beats of load asked for."""
-    handshake = s.ar_valid == 1 and axi_open(stalls, AR, cycle)
+    handshake = s.ar_valid == 1 and axi_open(held, AR)
     if handshake:
         axi_accept_read(m, s.ar_beats, s.ar_owner, cycle)
         s.read_bursts += 1
+        s.moves = 1
     if (s.ar_valid == 1 and not handshake) or s.reads == s.outstanding_reads:
         s.ar_valid = 1 if s.ar_valid == 1 and not handshake else 0
         return 0, 0
     asked, beats = _fetch_asks(s), 0
     bursts = s.bursts[_LOADER]
     if asked == 0 and bursts[ACTIVE] == 1:
-        beats = burst_beats(bursts, s.beat_bytes)
-        if beats > s.load_credit:
-            beats = 0
+        beats = bursts[BEATS] if bursts[BEATS] <= s.load_credit else 0
     s.ar_valid = 1 if asked + beats > 0 else 0
+    s.moves |= s.ar_valid
     if asked > 0:
         s.ar_beats, s.ar_owner = asked * s.instruction_beats, _FETCH
     elif beats > 0:
         s.ar_beats, s.ar_owner = beats, _LOAD
-        next_burst(bursts, beats, s.beat_bytes)
+        next_burst(bursts, s.beat_bytes)
     return asked, beats
 
 
@@ -164,6 +190,7 @@ def _gearbox(s, program, at_limit, room):
         s.used += s.beat
         s.tile_left -= 1
     s.take_room, s.tile_done = 1 if emit and first else 0, 1 if tile_ends else 0
+    s.moves |= emit
     return accept, tile_ends and last
 
 
@@ -201,8 +228,9 @@ def _write_loads(s, program, at_limit, room, blocked):
             walk = s.walks[_LOADER]
             last = walk_is_last(walk)
             if not (last and full):
-                half = walk_half(walk, s.pixels)
+                half = walk_half(walk, s.pixel_bits)
                 taken = (half & blocked) == 0
+                s.moves = 1
             if taken:
                 s.load_half, end = half, last
                 next_place(walk)
@@ -223,7 +251,8 @@ def _read_stores(s, blocked):
     if s.reading == 0 or s.store_credit == 0:
         return False
     walk = s.walks[_STORER]
-    half = walk_half(walk, s.pixels)
+    half = walk_half(walk, s.pixel_bits)
+    s.moves = 1
     if half & blocked:
         return False
     s.store_half = half
@@ -233,9 +262,9 @@ def _read_stores(s, blocked):
 
 
 @njit(cache=True)
-def _decide_write(s, program, at_limit, stalls, cycle):
+def _decide_write(s, program, at_limit, held):
     """AW: the register's handshake, and the burst that is taken into it. Returns whether each happened."""
-    handshake = s.aw_valid == 1 and axi_open(stalls, AW, cycle)
+    handshake = s.aw_valid == 1 and axi_open(held, AW)
     if handshake:
         s.lengths[(s.length_head + s.length_level) % _QUEUE] = s.aw_beats
         s.write_bursts += 1
@@ -245,20 +274,19 @@ def _decide_write(s, program, at_limit, stalls, cycle):
     bursts = s.bursts[_STORER]
     if bursts[ACTIVE] == 0 or s.writes == s.outstanding_writes:
         return handshake, False
-    beats = burst_beats(bursts, s.beat_bytes)
-    push = program[s.store, F.push] if burst_is_last(bursts, beats) else 0
+    push = program[s.store, F.push] if burst_is_last(bursts) else 0
     if push & at_limit:
         return handshake, False
-    s.aw_valid, s.aw_beats, s.store_reserves = 1, beats, push
+    s.aw_valid, s.aw_beats, s.store_reserves = 1, bursts[BEATS], push
     s.pushes[(s.push_head + s.writes) % _QUEUE] = push
-    next_burst(bursts, beats, s.beat_bytes)
+    next_burst(bursts, s.beat_bytes)
     return handshake, True
 
 
 @njit(cache=True)
-def _send_write(s, m, stalls, cycle):
+def _send_write(s, m, held, cycle):
     """W: returns whether a beat goes, whether it is the last of its burst."""
-    if s.length_level == 0 or s.store_level == 0 or not axi_open(stalls, W, cycle):
+    if s.length_level == 0 or s.store_level == 0 or not axi_open(held, W):
         return False, False
     s.store_beats += 1
     s.w_sent += 1
@@ -270,10 +298,10 @@ def _send_write(s, m, stalls, cycle):
 
 
 @njit(cache=True)
-def _fetch_and_read(s, m, stalls, cycle, fetched_pop, beat_taken):
+def _fetch_and_read(s, m, held, cycle, fetched_pop, beat_taken):
     """Read master, fetch, the loader's addresses and its data FIFO."""
-    beat = axi_read_beat(m, stalls, cycle)
-    asked, load_beats = _decide_read(s, m, stalls, cycle)
+    beat = axi_read_beat(m, held, cycle)
+    asked, load_beats = _decide_read(s, m, held, cycle)
     s.remaining -= asked
     s.owed += asked - fetched_pop
     s.queued -= fetched_pop
@@ -290,17 +318,18 @@ def _fetch_and_read(s, m, stalls, cycle, fetched_pop, beat_taken):
         s.load_beats += 1
         arrived = 1
     ahead = s.stored > 0 and (s.beat_valid == 0 or beat_taken)
+    s.moves |= beat >= 0 or ahead or beat_taken
     s.stored += arrived - ahead
     s.beat_valid = 1 if ahead or (s.beat_valid == 1 and not beat_taken) else 0
 
 
 @njit(cache=True)
-def _write_stores(s, m, program, stalls, cycle, at_limit, blocked):
+def _write_stores(s, m, program, held, cycle, at_limit, blocked):
     """Storer and write master."""
-    response = axi_response(m, stalls, cycle)
-    sent, last = _send_write(s, m, stalls, cycle)
+    response = axi_response(m, held, cycle)
+    sent, last = _send_write(s, m, held, cycle)
     granted = _read_stores(s, blocked)
-    handshake, decided = _decide_write(s, program, at_limit, stalls, cycle)
+    handshake, decided = _decide_write(s, program, at_limit, held)
     if response:
         s.store_pushes = s.pushes[s.push_head]
         s.push_head = (s.push_head + 1) % _QUEUE
@@ -309,6 +338,7 @@ def _write_stores(s, m, program, stalls, cycle, at_limit, blocked):
     s.length_level += handshake - last
     s.store_credit += sent - granted
     s.store_level += s.granted - sent
+    s.moves |= response or sent or handshake or decided or s.granted
     s.granted = 1 if granted else 0
 
 
@@ -316,14 +346,18 @@ def _write_stores(s, m, program, stalls, cycle, at_limit, blocked):
 def memory_cycle(
     s, m, program, stalls, cycle, load_head, store_head, fetched_pop, available, at_limit, room, blocked
 ):
-    """One cycle of the memory side.
+    """One cycle of the memory side; `cycle_is_seen` says whether it matters to the compute side.
+
+    ``moves`` is 0 afterwards if the next cycle is the same: as long as no other input changes and, if nothing is
+    held up, for the cycles of `axi_rest`.
 
     Parameters
     ----------
     s, m : records of `MEMORY_STATE` and `AXI_STATE`
     program : ndarray of int64
         From `program_table`.
-    stalls : ndarray of uint8, shape (5, length)
+    stalls : ndarray of uint8, shape (length,)
+        `StallPattern.masks`.
     cycle : int
         0 is the first cycle of the run.
     load_head, store_head : int
@@ -339,22 +373,24 @@ def memory_cycle(
     """
     s.load_tokens, s.load_pushes, s.store_tokens, s.store_reserves, s.store_pushes = 0, 0, 0, 0, 0
     s.take_room, s.tile_done, s.load_half, s.store_half = 0, 0, 0, 0
-    s.load_pop, s.store_pop = 0, 0
+    s.load_pop, s.store_pop, s.moves = 0, 0, 0
+    held = axi_held(stalls, cycle)
     if load_head >= 0 and s.bursts[_LOADER, ACTIVE] == 0 and s.job_level < s.job_queue:
         s.load_pop = (program[load_head, F.pop] & ~available) == 0
     if store_head >= 0 and s.bursts[_STORER, ACTIVE] == 0 and s.reading == 0:
         s.store_pop = (program[store_head, F.pop] & ~available) == 0
     beat_taken, job_taken, half = _write_loads(s, program, at_limit, room, blocked)
-    _fetch_and_read(s, m, stalls, cycle, fetched_pop, beat_taken)
-    _write_stores(s, m, program, stalls, cycle, at_limit, blocked | half)
+    _fetch_and_read(s, m, held, cycle, fetched_pop, beat_taken)
+    _write_stores(s, m, program, held, cycle, at_limit, blocked | half)
     s.job_head = (s.job_head + job_taken) % _QUEUE
+    s.moves |= job_taken | s.load_pop | s.store_pop
     if s.load_pop:
         s.load_tokens = program[load_head, F.pop]
-        begin_bursts(s.bursts[_LOADER], program, load_head)
+        begin_bursts(s.bursts[_LOADER], program, load_head, s.beat_bytes)
         s.jobs[(s.job_head + s.job_level - job_taken) % _QUEUE] = load_head
     s.job_level += s.load_pop - job_taken
     if s.store_pop:
         s.store, s.store_tokens = store_head, program[store_head, F.pop]
-        begin_bursts(s.bursts[_STORER], program, store_head)
+        begin_bursts(s.bursts[_STORER], program, store_head, s.beat_bytes)
         begin_walk(s.walks[_STORER], program, store_head, s.vector_beats, program[store_head, F.slots])
         s.reading = 1

@@ -11,11 +11,11 @@ from hwshift.sim.cycle.columns import F
 
 __all__ = [
     "ACTIVE",
+    "BEATS",
     "BURST_COLUMNS",
     "WALK_COLUMNS",
     "begin_bursts",
     "begin_walk",
-    "burst_beats",
     "burst_is_last",
     "next_burst",
     "next_place",
@@ -23,8 +23,8 @@ __all__ = [
     "walk_is_last",
 ]
 
-ACTIVE, ROWS, ROW_BEATS, STRIDE, LEFT, ADDRESS, ROW_ADDRESS = range(7)
-BURST_COLUMNS = 7
+ACTIVE, ROWS, ROW_BEATS, STRIDE, LEFT, ADDRESS, ROW_ADDRESS, BEATS = range(8)
+BURST_COLUMNS = 8
 BEAT, SLOTS, COLUMNS, LINES, X, END_BEAT, ALL_SLOTS, WIDTH, X0 = range(9)
 WALK_COLUMNS = 9
 _BURST = BURST_BEATS
@@ -32,38 +32,38 @@ _PAGE = 4096
 
 
 @njit(cache=True)
-def begin_bursts(burst, program, index):
-    """The bursts of the LOAD or STORE at ``index``."""
+def begin_bursts(burst, program, index, beat_bytes):
+    """The bursts of the LOAD or STORE at ``index``; BEATS is the length of the one that comes next."""
     burst[ACTIVE], burst[ROWS] = 1, program[index, F.rows]
     burst[ROW_BEATS] = burst[LEFT] = program[index, F.row_beats]
     burst[STRIDE] = program[index, F.row_stride]
     burst[ADDRESS] = burst[ROW_ADDRESS] = program[index, F.address]
+    burst[BEATS] = _beats(burst, beat_bytes)
 
 
 @njit(cache=True)
-def burst_beats(burst, beat_bytes):
-    """Beats of the burst that comes next."""
-    to_page = (_PAGE - burst[ADDRESS] % _PAGE) // beat_bytes
-    return min(_BURST, burst[LEFT], to_page)
+def _beats(burst, beat_bytes):
+    return min(_BURST, burst[LEFT], (_PAGE - burst[ADDRESS] % _PAGE) // beat_bytes)
 
 
 @njit(cache=True)
-def burst_is_last(burst, beats):
-    """Whether the burst that comes next, of ``beats`` beats, ends its instruction."""
-    return burst[ROWS] == 1 and burst[LEFT] == beats
+def burst_is_last(burst):
+    """Whether the burst that comes next ends its instruction."""
+    return burst[ROWS] == 1 and burst[LEFT] == burst[BEATS]
 
 
 @njit(cache=True)
-def next_burst(burst, beats, beat_bytes):
+def next_burst(burst, beat_bytes):
     """The burst that comes next has been taken."""
-    burst[LEFT] -= beats
-    burst[ADDRESS] += beats * beat_bytes
+    burst[LEFT] -= burst[BEATS]
+    burst[ADDRESS] += burst[BEATS] * beat_bytes
     if burst[LEFT] == 0:
         burst[ROWS] -= 1
         burst[LEFT] = burst[ROW_BEATS]
         burst[ROW_ADDRESS] += burst[STRIDE]
         burst[ADDRESS] = burst[ROW_ADDRESS]
         burst[ACTIVE] = burst[ROWS] != 0
+    burst[BEATS] = _beats(burst, beat_bytes)
 
 
 @njit(cache=True)
@@ -77,9 +77,9 @@ def begin_walk(walk, program, index, beats, slots):
 
 
 @njit(cache=True)
-def walk_half(walk, pixels):
-    """The half of the banks' sub-banks in which the place lies, as a mask."""
-    return 1 << (walk[X] // pixels & 1)
+def walk_half(walk, pixel_bits):
+    """The half of the banks' sub-banks in which the place lies, as a mask; ``pixel_bits`` is log2 P."""
+    return 1 << (walk[X] >> pixel_bits & 1)
 
 
 @njit(cache=True)
