@@ -69,9 +69,7 @@ def build_native(config: AcceleratorConfig, beats: int, build_dir: Path | str) -
     return program
 
 
-def run_native(
-    config: AcceleratorConfig, run: RtlRun, *, build_dir: Path | str
-) -> tuple[RtlResult, float]:
+def run_native(config: AcceleratorConfig, run: RtlRun, *, build_dir: Path | str) -> tuple[RtlResult, float]:
     """Run one program; what it left, and the seconds from the start to the interrupt.
 
     Parameters

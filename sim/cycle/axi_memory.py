@@ -55,19 +55,19 @@ def new_axi_state(read_latency: int, write_latency: int) -> np.ndarray:
     return state
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def axi_held(stalls, cycle):
     """Mask of the channels that a stall pattern, an ndarray of `StallPattern.masks`, holds up in ``cycle``."""
     return np.int64(stalls[cycle % len(stalls) if len(stalls) > 1 else 0])
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def axi_open(held, channel):
     """Whether ``channel`` is let through."""
     return held >> channel & 1 == 0
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def axi_read_beat(m, held, cycle):
     """R of this cycle: -1, or 2 * tag + last of the beat. Called before the AR handshake of the cycle is entered."""
     head = m.read_head
@@ -82,7 +82,7 @@ def axi_read_beat(m, held, cycle):
     return 2 * m.tags[head] + last
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def axi_accept_read(m, beats, tag, cycle):
     """AR handshake of a burst; its beats come back with ``tag``."""
     slot = (m.read_head + m.reads) % _RING
@@ -90,7 +90,7 @@ def axi_accept_read(m, beats, tag, cycle):
     m.reads += 1
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def axi_response(m, held, cycle):
     """Whether a response comes in this cycle. Called before the W handshake of the cycle is entered."""
     if m.responses == 0 or m.response_due[m.response_head] > cycle or not axi_open(held, B):
@@ -100,14 +100,14 @@ def axi_response(m, held, cycle):
     return True
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def axi_last_write(m, cycle):
     """Handshake of the last W beat of a burst."""
     m.response_due[(m.response_head + m.responses) % _RING] = cycle + m.write_latency
     m.responses += 1
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def axi_rest(m, cycle):
     """Cycles from ``cycle`` on in which neither a beat nor a response can come, though nothing is held up."""
     rest = FOREVER

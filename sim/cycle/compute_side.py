@@ -5,17 +5,15 @@ mirror `rtl/dispatch.py`, `rtl/pass_generator.py`, `rtl/weight_fetch.py` and `rt
 A function reads what the registers held at the start of the cycle; queue levels and counters change in `commit`.
 """
 
-import numpy as np
 from numba import njit
 
-from hwshift.config import AcceleratorConfig
 from hwshift.program.counters import Cause
 from hwshift.program.isa import Opcode, Token
 from hwshift.sim.cycle.columns import F
-from hwshift.timing import Timing
+from hwshift.sim.cycle.compute_state import QUEUE, RING, TOKENS
 
-__all__ = ["COMPUTE_STATE", "PIPELINE", "commit", "compute_cycle", "later_in_pipeline", "new_compute_state", "port_b",
-           "sequencer"]  # fmt: skip
+__all__ = ["PIPELINE", "commit", "compute_cycle", "issues", "later_in_pipeline", "port_b", "port_b_is_free", "ring",
+           "sequencer", "weight_fetcher", "weight_record_ends"]  # fmt: skip
 
 IDLE, PREP, RUN = 0, 1, 2
 _END, _LOAD, _DESCRIPTOR = int(Opcode.END), int(Opcode.LOAD), int(Opcode.DESCRIPTOR)
@@ -27,75 +25,12 @@ _WEIGHT_LOAD, _WEIGHT_WAIT = int(Cause.WEIGHT_LOAD), int(Cause.WEIGHT_WAIT)
 _TOKEN_FULL, _WAIT_LOAD, _WAIT_STORE = int(Cause.TOKEN_FULL), int(Cause.WAIT_LOAD), int(Cause.WAIT_STORE)
 _SETUP, _FETCH, _TAIL = int(Cause.SETUP), int(Cause.FETCH), int(Cause.TAIL)
 _LOAD_COMPUTE, _STORE_COMPUTE = int(Token.LOAD_COMPUTE), int(Token.STORE_COMPUTE)
-_TOKENS = len(Token)
 _RESIDUAL_TO_WRITE = 3
-_RING = 64  # more than the instructions in the pipeline; a power of two, like _QUEUE
-_QUEUE = 16  # longer than any queue
 PIPELINE = 31
 """Cycles for which issues are remembered: more than the pipeline has stages."""
 
-_I = np.int64
-COMPUTE_STATE = np.dtype([
-    # constants of the configuration
-    ("unit_queue", _I), ("weight_queue", _I), ("pass_queue", _I), ("token_limit", _I), ("raw_distance", _I),
-    ("retire", _I), ("weight_release", _I), ("write_stage", _I), ("residual_stage", _I), ("tile_words", _I),
-    ("pixel_bits", _I),
-    # dispatch: program index of the next instruction; queues hold program indices
-    ("next", _I), ("end", _I),
-    ("load_queue", _I, _QUEUE), ("load_head", _I), ("load_level", _I), ("load_push", _I), ("load_pop", _I),
-    ("compute_queue", _I, _QUEUE), ("compute_head", _I), ("compute_level", _I), ("compute_push", _I),
-    ("compute_pop", _I),
-    ("store_queue", _I, _QUEUE), ("store_head", _I), ("store_level", _I), ("store_push", _I), ("store_pop", _I),
-    ("weight_records", _I, _QUEUE), ("weight_head", _I), ("weight_level", _I), ("weight_push", _I), ("weight_pop", _I),
-    ("fetched_pop", _I),
-    # pass generator
-    ("front", _I), ("work", _I), ("k", _I), ("chunk", _I), ("tile", _I), ("rows_left", _I),
-    # pass queue
-    ("pass_work", _I, _QUEUE), ("pass_rows", _I, _QUEUE), ("pass_last", _I, _QUEUE), ("pass_swap", _I, _QUEUE),
-    ("pass_final", _I, _QUEUE), ("pass_drain", _I, _QUEUE), ("pass_head", _I), ("pass_level", _I), ("pass_push", _I),
-    ("pass_pop", _I),
-    # weight fetcher
-    ("w_busy", _I), ("w_work", _I), ("w_k", _I), ("w_chunk", _I), ("w_tile", _I), ("w_row", _I), ("w_full", _I),
-    ("w_loading", _I),
-    ("avail", _I), ("room", _I), ("w_release", _I),
-    # ring tiles whose room comes back: the cycles at whose end that is
-    ("release_due", _I, _QUEUE), ("release_head", _I), ("release_level", _I),
-    # sequencer
-    ("valid", _I), ("cur_work", _I), ("cur_rows", _I), ("cur_last", _I), ("cur_swap", _I), ("cur_final", _I),
-    ("cur_drain", _I),
-    ("row", _I), ("column", _I), ("since", _I), ("reserve", _I), ("cause", _I), ("take", _I),
-    # tokens of final steps in the pipeline, and the cycles at whose end they are pushed
-    ("push_mask", _I, _RING), ("push_due", _I, _RING), ("push_head", _I), ("push_level", _I),
-    # last steps, and those with a residual: bits 2k and 2k + 1 are the halves of the step issued k cycles ago
-    ("writes", _I), ("residuals", _I),
-    # tokens: counters, what they will be, and the masks of those above zero and of those at their limits
-    ("count", _I, _TOKENS), ("owed", _I, _TOKENS), ("available", _I), ("at_limit", _I), ("compute_tokens", _I),
-    # counters; whether a queue, a token or the ring changed at the end of the cycle
-    ("causes", _I, len(Cause)), ("steps", _I), ("changed", _I),
-])  # fmt: skip
 
-
-def new_compute_state(config: AcceleratorConfig, timing: Timing) -> np.recarray:
-    """Registers at cycle 0, as an array of one record."""
-    state = np.zeros(1, COMPUTE_STATE).view(np.recarray)
-    for name in (
-        "unit_queue",
-        "weight_queue",
-        "pass_queue",
-        "token_limit",
-        "raw_distance",
-        "retire",
-        "weight_release",
-        "write_stage",
-        "residual_stage",
-    ):
-        state[name] = getattr(timing, name)
-    state["tile_words"], state["pixel_bits"] = config.tile_words, config.pixels.bit_length() - 1
-    state["room"], state["since"] = config.weight_tiles, timing.retire
-    return state
-
-
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _dispatch(s, program, fetched):
     """Pop the head of the instruction queue (``fetched`` entries) if its target has room."""
     s.fetched_pop, s.load_push, s.compute_push, s.store_push, s.weight_push, s.end = 0, 0, 0, 0, 0, 0
@@ -119,12 +54,12 @@ def _dispatch(s, program, fetched):
         s.fetched_pop = 1
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _quiet(s):
     return s.valid == 0 and s.pass_level == 0 and s.since == s.retire
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _front_waits(s, program):
     """Token mask the pass generator misses in IDLE, 0 if none."""
     if s.front != IDLE or s.compute_level == 0:
@@ -135,7 +70,7 @@ def _front_waits(s, program):
     return program[head, F.pop] & ~s.available
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _pass_generator(s, program, missing, quiet):
     s.compute_pop, s.pass_push, s.compute_tokens = 0, 0, 0
     if s.front == IDLE:
@@ -164,7 +99,7 @@ def _push_pass(s, program):
     last_chunk = s.chunk + 1 == program[work, F.chunks]
     last_tile = s.tile + 1 == program[work, F.tiles]
     begin = s.k == 0 and s.chunk == 0 and s.tile == 0
-    slot = (s.pass_head + s.pass_level) % _QUEUE
+    slot = (s.pass_head + s.pass_level) % QUEUE
     s.pass_push = 1
     s.pass_work[slot] = work
     s.pass_rows[slot] = s.rows_left if last_chunk else program[work, F.chunk_rows]
@@ -184,8 +119,9 @@ def _push_pass(s, program):
                 s.front = IDLE
 
 
-@njit(cache=True)
-def _weight_fetcher(s, program, take, cycle):
+@njit(cache=True, forceinline=True)
+def weight_fetcher(s, program, take, cycle):
+    """One cycle of the loading of tiles into the array; ``take``: a step takes the tile that is loaded."""
     s.w_release, s.weight_pop = 0, 0
     hold = program[s.w_work, F.hold_weights] == 1
     final_use = hold or s.w_chunk + 1 == program[s.w_work, F.chunks]
@@ -196,10 +132,10 @@ def _weight_fetcher(s, program, take, cycle):
     s.changed |= last_row or (issue and s.w_row == 0)
     if last_row:
         s.w_full, s.w_loading, s.w_row = 1, 0, 0
-        done = _next_weight_tile(s, program, hold)
+        done = _next_weight_tile(s, program)
         if final_use:
             s.w_release = 1
-            s.release_due[(s.release_head + s.release_level) % _QUEUE] = cycle + s.weight_release - 1
+            s.release_due[(s.release_head + s.release_level) % QUEUE] = cycle + s.weight_release - 1
             s.release_level += 1
     elif issue:
         s.w_full, s.w_loading, s.w_row = 0, 1, s.w_row + 1
@@ -212,21 +148,28 @@ def _weight_fetcher(s, program, take, cycle):
             s.w_k, s.w_chunk, s.w_tile = 0, 0, 0
 
 
-@njit(cache=True)
-def _next_weight_tile(s, program, hold):
+@njit(cache=True, forceinline=True)
+def _next_weight_tile(s, program):
     """Advance the loops after a tile; True after the record's last."""
-    s.w_k += 1
-    if hold:
+    if weight_record_ends(s, program):
         return True
+    s.w_k += 1
     if s.w_k == program[s.w_work, F.ktile_count]:
         s.w_k, s.w_chunk = 0, s.w_chunk + 1
         if s.w_chunk == program[s.w_work, F.chunks]:
             s.w_chunk, s.w_tile = 0, s.w_tile + 1
-            return s.w_tile == program[s.w_work, F.tiles]
     return False
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
+def weight_record_ends(s, program):
+    """Whether the weight fetcher's tile is the last of its record."""
+    work = s.w_work
+    last = s.w_k + 1 == program[work, F.ktile_count] and s.w_chunk + 1 == program[work, F.chunks]
+    return program[work, F.hold_weights] == 1 or (last and s.w_tile + 1 == program[work, F.tiles])
+
+
+@njit(cache=True, forceinline=True)
 def later_in_pipeline(s, cycles):
     """What has issued is ``cycles`` later in the pipeline."""
     if cycles >= PIPELINE:
@@ -236,7 +179,7 @@ def later_in_pipeline(s, cycles):
         s.writes, s.residuals = (s.writes & kept) << 2 * cycles, (s.residuals & kept) << 2 * cycles
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def sequencer(s, program, missing, cycle):
     """Decide, count the cause, advance. Returns whether the pass's last step issued."""
     s.reserve, s.take = 0, 0
@@ -268,7 +211,7 @@ def sequencer(s, program, missing, cycle):
                 s.residuals |= residual << half
             if final and program[work, F.push]:
                 s.reserve = program[work, F.push]
-                slot = (s.push_head + s.push_level) % _RING
+                slot = (s.push_head + s.push_level) % RING
                 s.push_mask[slot], s.push_due[slot] = s.reserve, cycle + s.retire - 1
                 s.push_level += 1
             s.steps += 1
@@ -285,7 +228,13 @@ def sequencer(s, program, missing, cycle):
     return cause == _BUSY and last_step
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
+def issues(s):
+    """Whether a step issued in the cycle, or would have but for port B."""
+    return s.cause == _BUSY or s.cause == _PORT
+
+
+@njit(cache=True, forceinline=True)
 def _idle_cause(s, missing):
     empty = s.compute_level == 0 and s.front == IDLE and s.pass_level == 0
     if s.end and empty:
@@ -297,7 +246,7 @@ def _idle_cause(s, missing):
     return _FETCH if empty else _SETUP
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _next_pass(s, finished):
     s.pass_pop = 0
     if s.valid == 0 or finished:
@@ -321,13 +270,13 @@ def compute_cycle(s, program, fetched, cycle):
     missing = _front_waits(s, program)
     idle = quiet and s.compute_level == 0 and s.front == IDLE
     finished = sequencer(s, program, missing, cycle)
-    _weight_fetcher(s, program, s.take, cycle)
+    weight_fetcher(s, program, s.take, cycle)
     _pass_generator(s, program, missing, quiet)
     _next_pass(s, finished)
     return idle
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def port_b(s, after):
     """Halves (bit mask) of port B that the epilogue uses: writes and residual reads of what has issued up to now.
 
@@ -341,6 +290,14 @@ def port_b(s, after):
     return mask & 3
 
 
+@njit(cache=True, forceinline=True)
+def port_b_is_free(s, after):
+    """Whether nothing that has issued up to now uses port B from ``after`` cycles later on."""
+    writes, residuals = s.write_stage - after + 1, s.residual_stage - after + 1
+    used = s.writes & ((1 << 2 * writes) - 1) if writes > 0 else 0
+    return used == 0 and (residuals <= 0 or s.residuals & ((1 << 2 * residuals) - 1) == 0)
+
+
 @njit(cache=True)
 def commit(s, cycle, unit_pops, unit_reserves, unit_pushes, take_room, tile_done):
     """End of the cycle: queues, token counters, ring. The masks are tokens of loader and storer together.
@@ -351,55 +308,61 @@ def commit(s, cycle, unit_pops, unit_reserves, unit_pushes, take_room, tile_done
     pops, pushes, reserves = s.compute_tokens | unit_pops, unit_pushes, s.reserve | unit_reserves
     if s.push_level > 0 and s.push_due[s.push_head] == cycle:
         pushes |= s.push_mask[s.push_head]
-        s.push_head = (s.push_head + 1) % _RING
+        s.push_head = (s.push_head + 1) % RING
         s.push_level -= 1
     if pops | pushes | reserves:
         _count_tokens(s, pops, pushes, reserves)
-    given = s.release_level > 0 and s.release_due[s.release_head] == cycle
-    if given:
-        s.release_head = (s.release_head + 1) % _QUEUE
-        s.release_level -= 1
-    s.avail += tile_done - s.w_release
-    s.room += given - take_room
+    s.avail -= s.w_release
+    s.changed |= ring(s, cycle, take_room, tile_done)
     queues = (
         s.fetched_pop | s.load_pop | s.store_pop | s.compute_pop | s.weight_pop | s.pass_push | s.pass_pop
     )
     if queues:
         _move_queues(s)
-    s.changed |= (
-        queues | s.take | s.w_release | tile_done | take_room | given | (pops | pushes | reserves != 0)
-    )
+    s.changed |= queues | s.take | s.w_release | (pops | pushes | reserves != 0)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
+def ring(s, cycle, take_room, tile_done):
+    """End of the cycle for the weight ring. Returns whether the weight fetcher sees it: it waited for the tile."""
+    if s.release_level > 0 and s.release_due[s.release_head] == cycle:
+        s.room += 1
+        s.release_head = (s.release_head + 1) % QUEUE
+        s.release_level -= 1
+    s.room -= take_room
+    s.avail += tile_done
+    return tile_done == 1 and s.w_busy == 1 and s.w_loading == 0 and s.w_full == 0
+
+
+@njit(cache=True, forceinline=True)
 def _move_queues(s):
     if s.fetched_pop:
         index = s.next
         s.next += 1
         if s.load_push:
-            s.load_queue[(s.load_head + s.load_level) % _QUEUE] = index
+            s.load_queue[(s.load_head + s.load_level) % QUEUE] = index
         if s.compute_push:
-            s.compute_queue[(s.compute_head + s.compute_level) % _QUEUE] = index
+            s.compute_queue[(s.compute_head + s.compute_level) % QUEUE] = index
         if s.weight_push:
-            s.weight_records[(s.weight_head + s.weight_level) % _QUEUE] = index
+            s.weight_records[(s.weight_head + s.weight_level) % QUEUE] = index
         if s.store_push:
-            s.store_queue[(s.store_head + s.store_level) % _QUEUE] = index
+            s.store_queue[(s.store_head + s.store_level) % QUEUE] = index
     s.load_level += s.load_push - s.load_pop
-    s.load_head = (s.load_head + s.load_pop) % _QUEUE
+    s.load_head = (s.load_head + s.load_pop) % QUEUE
     s.compute_level += s.compute_push - s.compute_pop
-    s.compute_head = (s.compute_head + s.compute_pop) % _QUEUE
+    s.compute_head = (s.compute_head + s.compute_pop) % QUEUE
     s.weight_level += s.weight_push - s.weight_pop
-    s.weight_head = (s.weight_head + s.weight_pop) % _QUEUE
+    s.weight_head = (s.weight_head + s.weight_pop) % QUEUE
     s.store_level += s.store_push - s.store_pop
-    s.store_head = (s.store_head + s.store_pop) % _QUEUE
+    s.store_head = (s.store_head + s.store_pop) % QUEUE
     s.pass_level += s.pass_push - s.pass_pop
-    s.pass_head = (s.pass_head + s.pass_pop) % _QUEUE
+    s.pass_head = (s.pass_head + s.pass_pop) % QUEUE
 
 
 @njit(cache=True)
 def _count_tokens(s, pops, pushes, reserves):
     s.available, s.at_limit = 0, 0
-    for index in range(_TOKENS):
+    for index in range(TOKENS):
         popped = pops >> index & 1
         s.count[index] += (pushes >> index & 1) - popped
         s.owed[index] += (reserves >> index & 1) - popped

@@ -10,9 +10,12 @@ from hwshift.program.counters import COUNTERS
 from hwshift.program.image import Program
 from hwshift.sim.cycle.axi_memory import new_axi_state
 from hwshift.sim.cycle.columns import program_table
-from hwshift.sim.cycle.compute_side import commit, compute_cycle, new_compute_state, port_b
-from hwshift.sim.cycle.memory_side import instructions_ready, memory_cycle, memory_idle, new_memory_state
-from hwshift.sim.cycle.skip import advance, alike, memory_cycles
+from hwshift.sim.cycle.compute_side import commit, compute_cycle, port_b
+from hwshift.sim.cycle.compute_skip import advance, alike
+from hwshift.sim.cycle.compute_state import new_compute_state
+from hwshift.sim.cycle.memory_side import instructions_ready, memory_cycle, memory_idle, memory_rests
+from hwshift.sim.cycle.memory_skip import memory_cycles
+from hwshift.sim.cycle.memory_state import new_memory_state
 from hwshift.sim.stalls import StallPattern
 from hwshift.timing import timing
 
@@ -54,8 +57,11 @@ def _run(compute, memory, axi, program, stalls, max_cycles, issues, stepped):
         issues[steps : compute.steps] = cycle
         if compute.end and idle and not busy:
             return cycle + 1
-        memory_cycle(memory, axi, program, stalls, cycle, load_head, store_head, compute.fetched_pop,
-                     available, at_limit, compute.room, port_b(compute, 0))  # fmt: skip
+        if stepped or len(stalls) > 1 or not memory_rests(
+            memory, axi, cycle, load_head, store_head, compute.fetched_pop, available, at_limit, compute.room
+        ):  # fmt: skip
+            memory_cycle(memory, axi, program, stalls, cycle, load_head, store_head, compute.fetched_pop,
+                         available, at_limit, compute.room, port_b(compute, 0))  # fmt: skip
         _commit(compute, memory, cycle)
         cycle += 1
         if stepped or compute.changed or instructions_ready(memory) != fetched:
@@ -69,7 +75,7 @@ def _run(compute, memory, axi, program, stalls, max_cycles, issues, stepped):
     return -1
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _commit(compute, memory, cycle):
     compute.load_pop, compute.store_pop = memory.load_pop, memory.store_pop
     commit(compute, cycle, memory.load_tokens | memory.store_tokens, memory.load_pushes | memory.store_reserves,

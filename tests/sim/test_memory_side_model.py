@@ -6,7 +6,8 @@ import pytest
 from hwshift.program.isa import LoadKind, Opcode
 from hwshift.sim.cycle.axi_memory import new_axi_state
 from hwshift.sim.cycle.columns import program_table
-from hwshift.sim.cycle.memory_side import memory_cycle, memory_idle, new_memory_state
+from hwshift.sim.cycle.memory_side import memory_cycle, memory_idle
+from hwshift.sim.cycle.memory_state import new_memory_state
 from hwshift.sim.models.transfers import OnChip
 from hwshift.sim.stalls import StallPattern
 from hwshift.timing import timing
