@@ -21,14 +21,18 @@ from hwshift.sim.stalls import StallPattern
 from hwshift.timing import timing
 from hwshift.tools import package_dir
 
-__all__ = ["RtlResult", "RtlRun", "build_core", "core_file", "run_rtl", "write_job"]
+__all__ = ["BENCH_SOURCES", "ENABLE_ALL", "READS", "RtlResult", "RtlRun", "bench_parameters", "build_core", "core_file",
+           "rtl_result", "run_rtl", "write_job", "write_memory"]  # fmt: skip
 
 VERILOG = Path(__file__).parent / "verilog"
+BENCH_SOURCES = tuple(VERILOG / name for name in ("axi_memory.v", "axi_checker.v", "tb_top.v"))
+"""Verilog of ``tb_top`` without the accelerator."""
 _SMALLEST_MEMORY = 1 << 14
 # the bench touches a few signals of the top, marked there: making all public would cost most of the speed
 _BUILD_ARGS = {"icarus": [], "verilator": ["--no-public-flat-rw"]}
-_ENABLE_ALL = 0b111
-_READS = ("STATUS", *(item.name for item in REGISTERS if item.name.startswith("COUNT_")))
+ENABLE_ALL = 0b111
+READS = ("STATUS", *(item.name for item in REGISTERS if item.name.startswith("COUNT_")))
+"""Registers that a bench reads after a run."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +169,7 @@ def run_rtl(
         waves=waves,
     )
     results = [
-        _result(result, (folder / f"result_{index}.bin").read_bytes())
+        rtl_result(result, (folder / f"result_{index}.bin").read_bytes())
         for index, result in enumerate(json.loads((folder / "results.json").read_text()))
     ]
     shutil.rmtree(folder)  # both are kept when something fails
@@ -184,26 +188,27 @@ def build_core(
     waves: bool = False,
 ) -> Build:
     """Build core and bench with a memory of at least ``beats`` beats; parameters as for `run_rtl`."""
-    words = max(_SMALLEST_MEMORY, 1 << max(0, beats - 1).bit_length())
-    times = timing(config)
     return build_rtl(
-        sources=[
-            core or core_file(config, Path(build_dir)),
-            *(VERILOG / name for name in ("axi_memory.v", "axi_checker.v", "tb_top.v")),
-        ],
+        sources=[core or core_file(config, Path(build_dir)), *BENCH_SOURCES],
         top="tb_top",
         simulator=simulator,
         build_dir=build_dir,
-        parameters={
-            "ADDRESS_BITS": config.address_width,
-            "DATA_BITS": config.bus_width,
-            "WORDS": words,
-            "READ_BURSTS": times.read_bursts,
-            "WRITE_BURSTS": times.write_bursts,
-        },
+        parameters=bench_parameters(config, beats),
         build_args=_BUILD_ARGS[simulator],
         waves=waves,
     )
+
+
+def bench_parameters(config: AcceleratorConfig, beats: int) -> dict[str, int]:
+    """Parameters of ``tb_top`` with a memory of at least ``beats`` beats."""
+    times = timing(config)
+    return {
+        "ADDRESS_BITS": config.address_width,
+        "DATA_BITS": config.bus_width,
+        "WORDS": max(_SMALLEST_MEMORY, 1 << max(0, beats - 1).bit_length()),
+        "READ_BURSTS": times.read_bursts,
+        "WRITE_BURSTS": times.write_bursts,
+    }
 
 
 def core_file(config: AcceleratorConfig, build_dir: Path) -> Path:
@@ -240,20 +245,11 @@ def write_job(config: AcceleratorConfig, runs: Sequence[RtlRun], folder: Path) -
     """Write what `hwshift.sim.benches.bench_core` reads: memories, stalls and ``job.json``."""
     listed: list[dict] = []
     for index, run in enumerate(runs):
-        if len(run.memory) % config.beat_bytes or not run.memory:
-            raise ValueError(
-                f"memory must be beats of {config.beat_bytes} bytes, not {len(run.memory)} bytes"
-            )
-        image = np.frombuffer(run.memory, np.uint8).reshape(-1, config.beat_bytes)
-        (folder / f"memory_{index}.bin").write_bytes(image[:, ::-1].tobytes())
-        stalls = folder / f"stalls_{index}.bin"
-        stalls.unlink(missing_ok=True)
-        if run.stalls is not None:
-            run.stalls.write(stalls)
+        write_memory(config, run, folder, index)
         base, last = run.error_range or (1, 0)
         listed.append(
             {
-                "writes": run.launch.registers() | {"IRQ_ENABLE": _ENABLE_ALL},
+                "writes": run.launch.registers() | {"IRQ_ENABLE": ENABLE_ALL},
                 "read_latency": run.read_latency,
                 "write_latency": run.write_latency,
                 "error_base": base,
@@ -263,10 +259,36 @@ def write_job(config: AcceleratorConfig, runs: Sequence[RtlRun], folder: Path) -
             }
         )
     registers = {item.name: item.offset for item in REGISTERS}
-    (folder / "job.json").write_text(json.dumps({"registers": registers, "reads": _READS, "runs": listed}))
+    (folder / "job.json").write_text(json.dumps({"registers": registers, "reads": READS, "runs": listed}))
 
 
-def _result(result: dict, memory: bytes) -> RtlResult:
+def write_memory(config: AcceleratorConfig, run: RtlRun, folder: Path, index: int) -> None:
+    """Write the files that ``axi_memory.v`` reads as image ``index``.
+
+    Raises
+    ------
+    ValueError
+        If the memory is empty or has no whole number of beats.
+    """
+    if len(run.memory) % config.beat_bytes or not run.memory:
+        raise ValueError(f"memory must be beats of {config.beat_bytes} bytes, not {len(run.memory)} bytes")
+    image = np.frombuffer(run.memory, np.uint8).reshape(-1, config.beat_bytes)
+    (folder / f"memory_{index}.bin").write_bytes(image[:, ::-1].tobytes())
+    stalls = folder / f"stalls_{index}.bin"
+    stalls.unlink(missing_ok=True)
+    if run.stalls is not None:
+        run.stalls.write(stalls)
+
+
+def rtl_result(result: dict, memory: bytes) -> RtlResult:
+    """What a bench's result and the memory afterwards say.
+
+    Parameters
+    ----------
+    result : dict
+        ``registers`` (by name, those of `READS`), ``interrupted``, ``irq_cycle``, ``violations``, ``broken``.
+    memory : bytes
+    """
     registers = result["registers"]
     status = REGISTER["STATUS"].unpack(registers["STATUS"])
     counters = {}

@@ -93,10 +93,14 @@ class StallPattern:
         """All streams: ndarray of uint8, shape (5, length), rows in the order of `CHANNELS`."""
         return np.stack([getattr(self, name) for name in CHANNELS])
 
-    def to_bytes(self) -> bytes:
-        """One byte per cycle, bit i for channel i of `CHANNELS`."""
+    def masks(self) -> np.ndarray:
+        """Per cycle what is held up, bit i for channel i of `CHANNELS`: ndarray of uint8, shape (length,)."""
         weights = (1 << np.arange(len(CHANNELS), dtype=np.uint8))[:, None]
-        return (self.matrix() * weights).sum(axis=0, dtype=np.uint8).tobytes()
+        return (self.matrix() * weights).sum(axis=0, dtype=np.uint8)
+
+    def to_bytes(self) -> bytes:
+        """`masks` as bytes."""
+        return self.masks().tobytes()
 
     def write(self, path: Path) -> None:
         """Write the file that the Verilog memory reads."""

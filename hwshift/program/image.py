@@ -138,6 +138,10 @@ class Program:
 
     def words(self) -> np.ndarray:
         """The instructions' words, ndarray of uint32, shape (instructions, 16)."""
+        return self._words.copy()
+
+    @cached_property
+    def _words(self) -> np.ndarray:
         return to_words(self.instructions)
 
     def check_config(self, config: AcceleratorConfig) -> None:

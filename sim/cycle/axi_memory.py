@@ -14,15 +14,20 @@ from hwshift.sim.stalls import CHANNELS
 
 __all__ = [
     "AXI_STATE",
+    "FOREVER",
     "axi_accept_read",
+    "axi_held",
     "axi_last_write",
     "axi_open",
     "axi_read_beat",
+    "axi_rest",
     "axi_response",
     "new_axi_state",
 ]
 
 AR, R, AW, W, B = range(len(CHANNELS))
+FOREVER = 1 << 60
+"""More cycles than any run has."""
 _RING = 64  # the most bursts that wait on one side
 
 _I = np.int64
@@ -50,17 +55,23 @@ def new_axi_state(read_latency: int, write_latency: int) -> np.ndarray:
     return state
 
 
-@njit(cache=True)
-def axi_open(stalls, channel, cycle):
-    """Whether a stall stream, row ``channel`` of ``StallPattern.matrix``, lets ``channel`` through in ``cycle``."""
-    return stalls[channel, cycle % stalls.shape[1]] == 0
+@njit(cache=True, forceinline=True)
+def axi_held(stalls, cycle):
+    """Mask of the channels that a stall pattern, an ndarray of `StallPattern.masks`, holds up in ``cycle``."""
+    return np.int64(stalls[cycle % len(stalls) if len(stalls) > 1 else 0])
 
 
-@njit(cache=True)
-def axi_read_beat(m, stalls, cycle):
+@njit(cache=True, forceinline=True)
+def axi_open(held, channel):
+    """Whether ``channel`` is let through."""
+    return held >> channel & 1 == 0
+
+
+@njit(cache=True, forceinline=True)
+def axi_read_beat(m, held, cycle):
     """R of this cycle: -1, or 2 * tag + last of the beat. Called before the AR handshake of the cycle is entered."""
     head = m.read_head
-    if m.reads == 0 or m.read_due[head] > cycle or not axi_open(stalls, R, cycle):
+    if m.reads == 0 or m.read_due[head] > cycle or not axi_open(held, R):
         return -1
     m.sent += 1
     last = m.sent == m.beats[head]
@@ -71,7 +82,7 @@ def axi_read_beat(m, stalls, cycle):
     return 2 * m.tags[head] + last
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def axi_accept_read(m, beats, tag, cycle):
     """AR handshake of a burst; its beats come back with ``tag``."""
     slot = (m.read_head + m.reads) % _RING
@@ -79,18 +90,29 @@ def axi_accept_read(m, beats, tag, cycle):
     m.reads += 1
 
 
-@njit(cache=True)
-def axi_response(m, stalls, cycle):
+@njit(cache=True, forceinline=True)
+def axi_response(m, held, cycle):
     """Whether a response comes in this cycle. Called before the W handshake of the cycle is entered."""
-    if m.responses == 0 or m.response_due[m.response_head] > cycle or not axi_open(stalls, B, cycle):
+    if m.responses == 0 or m.response_due[m.response_head] > cycle or not axi_open(held, B):
         return False
     m.response_head = (m.response_head + 1) % _RING
     m.responses -= 1
     return True
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def axi_last_write(m, cycle):
     """Handshake of the last W beat of a burst."""
     m.response_due[(m.response_head + m.responses) % _RING] = cycle + m.write_latency
     m.responses += 1
+
+
+@njit(cache=True, forceinline=True)
+def axi_rest(m, cycle):
+    """Cycles from ``cycle`` on in which neither a beat nor a response can come, though nothing is held up."""
+    rest = FOREVER
+    if m.reads > 0:
+        rest = m.read_due[m.read_head] - cycle
+    if m.responses > 0:
+        rest = min(rest, m.response_due[m.response_head] - cycle)
+    return max(rest, 0)

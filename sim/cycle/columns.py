@@ -30,13 +30,23 @@ def program_table(words: np.ndarray) -> np.ndarray:
     ndarray of int64, shape (instructions, len(COLUMNS))
         Fields an instruction does not have are 0.
     """
+    words = np.ascontiguousarray(words, "<u4").astype(np.int64)
     table = np.zeros((len(words), len(COLUMNS)), np.int64)
-    for row, line in zip(table, np.ascontiguousarray(words, "<u4"), strict=True):
-        word = int.from_bytes(line.tobytes(), "little")
-        if word & 15 not in set(isa.Opcode):
-            row[F.opcode] = word & 15
-            continue
-        layout = isa.FORMATS[isa.Opcode(word & 15)]
-        for name, value in layout.unpack(word).items():
-            row[F._fields.index(name)] = value
+    table[:, F.opcode] = words[:, 0] & 15
+    for opcode, layout in isa.FORMATS.items():
+        rows = table[:, F.opcode] == opcode
+        for field in layout.fields:
+            values = _bits(words[rows], layout.offsets[field.name], field.width)
+            if field.signed:
+                values -= (values >> field.width - 1) << field.width
+            table[rows, COLUMNS.index(field.name)] = values
     return table
+
+
+def _bits(words: np.ndarray, offset: int, width: int) -> np.ndarray:
+    """``width`` bits from ``offset`` on of every row; 64 bits as they are in int64."""
+    out = np.zeros(len(words), np.int64)
+    for index in range(offset // 32, (offset + width - 1) // 32 + 1):
+        place = 32 * index - offset
+        out |= words[:, index] << place if place >= 0 else words[:, index] >> -place
+    return out & ((1 << width) - 1) if width < 64 else out

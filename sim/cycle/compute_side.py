@@ -5,16 +5,15 @@ mirror `rtl/dispatch.py`, `rtl/pass_generator.py`, `rtl/weight_fetch.py` and `rt
 A function reads what the registers held at the start of the cycle; queue levels and counters change in `commit`.
 """
 
-import numpy as np
 from numba import njit
 
-from hwshift.config import AcceleratorConfig
 from hwshift.program.counters import Cause
 from hwshift.program.isa import Opcode, Token
 from hwshift.sim.cycle.columns import F
-from hwshift.timing import Timing
+from hwshift.sim.cycle.compute_state import QUEUE, RING, TOKENS
 
-__all__ = ["COMPUTE_STATE", "commit", "compute_cycle", "new_compute_state", "port_b"]
+__all__ = ["PIPELINE", "commit", "compute_cycle", "issues", "later_in_pipeline", "port_b", "port_b_is_free", "ring",
+           "sequencer", "weight_fetcher", "weight_record_ends"]  # fmt: skip
 
 IDLE, PREP, RUN = 0, 1, 2
 _END, _LOAD, _DESCRIPTOR = int(Opcode.END), int(Opcode.LOAD), int(Opcode.DESCRIPTOR)
@@ -26,89 +25,12 @@ _WEIGHT_LOAD, _WEIGHT_WAIT = int(Cause.WEIGHT_LOAD), int(Cause.WEIGHT_WAIT)
 _TOKEN_FULL, _WAIT_LOAD, _WAIT_STORE = int(Cause.TOKEN_FULL), int(Cause.WAIT_LOAD), int(Cause.WAIT_STORE)
 _SETUP, _FETCH, _TAIL = int(Cause.SETUP), int(Cause.FETCH), int(Cause.TAIL)
 _LOAD_COMPUTE, _STORE_COMPUTE = int(Token.LOAD_COMPUTE), int(Token.STORE_COMPUTE)
-_TOKENS = len(Token)
 _RESIDUAL_TO_WRITE = 3
-_RING = 64  # longer than the pipeline
-_QUEUE = 16  # longer than any queue
-
-_I = np.int64
-COMPUTE_STATE = np.dtype([
-    # constants of the configuration
-    ("unit_queue", _I), ("weight_queue", _I), ("pass_queue", _I), ("token_limit", _I), ("raw_distance", _I),
-    ("retire", _I), ("weight_release", _I), ("write_stage", _I), ("residual_stage", _I), ("tile_words", _I),
-    ("weight_tiles", _I), ("pixels", _I),
-    # dispatch: program index of the next instruction; queues hold program indices
-    ("next", _I), ("end", _I),
-    ("load_queue", _I, _QUEUE), ("load_head", _I), ("load_level", _I), ("load_push", _I), ("load_pop", _I),
-    ("compute_queue", _I, _QUEUE), ("compute_head", _I), ("compute_level", _I), ("compute_push", _I),
-    ("compute_pop", _I),
-    ("store_queue", _I, _QUEUE), ("store_head", _I), ("store_level", _I), ("store_push", _I), ("store_pop", _I),
-    ("weight_records", _I, _QUEUE), ("weight_head", _I), ("weight_level", _I), ("weight_push", _I), ("weight_pop", _I),
-    ("fetched_pop", _I),
-    # pass generator
-    ("front", _I), ("work", _I), ("k", _I), ("chunk", _I), ("tile", _I), ("rows_left", _I),
-    # pass queue
-    ("pass_work", _I, _QUEUE), ("pass_rows", _I, _QUEUE), ("pass_last", _I, _QUEUE), ("pass_swap", _I, _QUEUE),
-    ("pass_final", _I, _QUEUE), ("pass_drain", _I, _QUEUE), ("pass_head", _I), ("pass_level", _I), ("pass_push", _I),
-    ("pass_pop", _I),
-    # weight fetcher
-    ("w_busy", _I), ("w_work", _I), ("w_k", _I), ("w_chunk", _I), ("w_tile", _I), ("w_row", _I), ("w_full", _I),
-    ("w_loading", _I),
-    ("avail", _I), ("room", _I), ("w_release", _I), ("w_released", _I, _RING),
-    # sequencer
-    ("valid", _I), ("cur_work", _I), ("cur_rows", _I), ("cur_last", _I), ("cur_swap", _I), ("cur_final", _I),
-    ("cur_drain", _I),
-    ("row", _I), ("column", _I), ("since", _I), ("pushed", _I, _RING), ("reserve", _I),
-    # what the issues of the last cycles do on port B: 0 nothing, 1 write, 2 write with residual; and the half
-    ("writes", _I, _RING), ("halves", _I, _RING),
-    # tokens
-    ("count", _I, _TOKENS), ("owed", _I, _TOKENS), ("compute_tokens", _I),
-    # counters
-    ("causes", _I, len(Cause)), ("steps", _I),
-])  # fmt: skip
+PIPELINE = 31
+"""Cycles for which issues are remembered: more than the pipeline has stages."""
 
 
-def new_compute_state(config: AcceleratorConfig, timing: Timing) -> np.recarray:
-    """Registers at cycle 0, as an array of one record."""
-    state = np.zeros(1, COMPUTE_STATE).view(np.recarray)
-    for name in (
-        "unit_queue",
-        "weight_queue",
-        "pass_queue",
-        "token_limit",
-        "raw_distance",
-        "retire",
-        "weight_release",
-        "write_stage",
-        "residual_stage",
-    ):
-        state[name] = getattr(timing, name)
-    state["tile_words"], state["weight_tiles"], state["pixels"] = (
-        config.tile_words,
-        config.weight_tiles,
-        config.pixels,
-    )
-    state["room"], state["since"] = config.weight_tiles, timing.retire
-    return state
-
-
-@njit(cache=True)
-def _tokens_available(s, mask):
-    for index in range(_TOKENS):
-        if mask >> index & 1 and s.count[index] == 0:
-            return False
-    return True
-
-
-@njit(cache=True)
-def _tokens_at_limit(s, mask):
-    for index in range(_TOKENS):
-        if mask >> index & 1 and s.owed[index] == s.token_limit:
-            return True
-    return False
-
-
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _dispatch(s, program, fetched):
     """Pop the head of the instruction queue (``fetched`` entries) if its target has room."""
     s.fetched_pop, s.load_push, s.compute_push, s.store_push, s.weight_push, s.end = 0, 0, 0, 0, 0, 0
@@ -132,12 +54,12 @@ def _dispatch(s, program, fetched):
         s.fetched_pop = 1
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _quiet(s):
     return s.valid == 0 and s.pass_level == 0 and s.since == s.retire
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _front_waits(s, program):
     """Token mask the pass generator misses in IDLE, 0 if none."""
     if s.front != IDLE or s.compute_level == 0:
@@ -145,14 +67,10 @@ def _front_waits(s, program):
     head = s.compute_queue[s.compute_head]
     if program[head, F.opcode] != _COMPUTE:
         return 0
-    missing, pop = 0, program[head, F.pop]
-    for index in range(_TOKENS):
-        if pop >> index & 1 and s.count[index] == 0:
-            missing |= 1 << index
-    return missing
+    return program[head, F.pop] & ~s.available
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _pass_generator(s, program, missing, quiet):
     s.compute_pop, s.pass_push, s.compute_tokens = 0, 0, 0
     if s.front == IDLE:
@@ -169,7 +87,7 @@ def _pass_generator(s, program, missing, quiet):
             s.work, s.k, s.chunk, s.tile, s.rows_left = head, 0, 0, 0, program[head, F.rows]
             s.front = PREP
     elif s.front == PREP:
-        s.front = RUN
+        s.front, s.changed = RUN, 1
     elif s.pass_level < s.pass_queue:
         _push_pass(s, program)
 
@@ -181,7 +99,7 @@ def _push_pass(s, program):
     last_chunk = s.chunk + 1 == program[work, F.chunks]
     last_tile = s.tile + 1 == program[work, F.tiles]
     begin = s.k == 0 and s.chunk == 0 and s.tile == 0
-    slot = (s.pass_head + s.pass_level) % _QUEUE
+    slot = (s.pass_head + s.pass_level) % QUEUE
     s.pass_push = 1
     s.pass_work[slot] = work
     s.pass_rows[slot] = s.rows_left if last_chunk else program[work, F.chunk_rows]
@@ -201,8 +119,9 @@ def _push_pass(s, program):
                 s.front = IDLE
 
 
-@njit(cache=True)
-def _weight_fetcher(s, program, take, cycle):
+@njit(cache=True, forceinline=True)
+def weight_fetcher(s, program, take, cycle):
+    """One cycle of the loading of tiles into the array; ``take``: a step takes the tile that is loaded."""
     s.w_release, s.weight_pop = 0, 0
     hold = program[s.w_work, F.hold_weights] == 1
     final_use = hold or s.w_chunk + 1 == program[s.w_work, F.chunks]
@@ -210,12 +129,14 @@ def _weight_fetcher(s, program, take, cycle):
     issue = s.w_loading == 1 or ((s.w_full == 0 or take) and s.w_busy == 1 and offset < s.avail)
     last_row = issue and s.w_row == s.tile_words - 1
     done = False
+    s.changed |= last_row or (issue and s.w_row == 0)
     if last_row:
         s.w_full, s.w_loading, s.w_row = 1, 0, 0
-        done = _next_weight_tile(s, program, hold)
+        done = _next_weight_tile(s, program)
         if final_use:
             s.w_release = 1
-            s.w_released[(cycle + s.weight_release - 1) % _RING] = 1
+            s.release_due[(s.release_head + s.release_level) % QUEUE] = cycle + s.weight_release - 1
+            s.release_level += 1
     elif issue:
         s.w_full, s.w_loading, s.w_row = 0, 1, s.w_row + 1
     elif take:
@@ -227,26 +148,43 @@ def _weight_fetcher(s, program, take, cycle):
             s.w_k, s.w_chunk, s.w_tile = 0, 0, 0
 
 
-@njit(cache=True)
-def _next_weight_tile(s, program, hold):
+@njit(cache=True, forceinline=True)
+def _next_weight_tile(s, program):
     """Advance the loops after a tile; True after the record's last."""
-    s.w_k += 1
-    if hold:
+    if weight_record_ends(s, program):
         return True
+    s.w_k += 1
     if s.w_k == program[s.w_work, F.ktile_count]:
         s.w_k, s.w_chunk = 0, s.w_chunk + 1
         if s.w_chunk == program[s.w_work, F.chunks]:
             s.w_chunk, s.w_tile = 0, s.w_tile + 1
-            return s.w_tile == program[s.w_work, F.tiles]
     return False
 
 
-@njit(cache=True)
-def _sequencer(s, program, missing, cycle):
-    """Decide, count the cause, advance. Returns 1 if a step with swap issued."""
-    s.pass_pop, s.reserve = 0, 0
-    s.writes[cycle % _RING] = 0
-    take = 0
+@njit(cache=True, forceinline=True)
+def weight_record_ends(s, program):
+    """Whether the weight fetcher's tile is the last of its record."""
+    work = s.w_work
+    last = s.w_k + 1 == program[work, F.ktile_count] and s.w_chunk + 1 == program[work, F.chunks]
+    return program[work, F.hold_weights] == 1 or (last and s.w_tile + 1 == program[work, F.tiles])
+
+
+@njit(cache=True, forceinline=True)
+def later_in_pipeline(s, cycles):
+    """What has issued is ``cycles`` later in the pipeline."""
+    if cycles >= PIPELINE:
+        s.writes, s.residuals = 0, 0
+    else:
+        kept = (1 << 2 * (PIPELINE - cycles)) - 1
+        s.writes, s.residuals = (s.writes & kept) << 2 * cycles, (s.residuals & kept) << 2 * cycles
+
+
+@njit(cache=True, forceinline=True)
+def sequencer(s, program, missing, cycle):
+    """Decide, count the cause, advance. Returns whether the pass's last step issued."""
+    s.reserve, s.take = 0, 0
+    later_in_pipeline(s, 1)
+    last_step = False
     if s.valid == 0:
         cause = _idle_cause(s, missing)
     else:
@@ -255,34 +193,48 @@ def _sequencer(s, program, missing, cycle):
         last_column = s.column + 1 == program[work, F.steps]
         last_step = last_column and s.row + 1 == s.cur_rows
         final = s.cur_final == 1 and last_step
-        half = (program[work, F.out_x0] + s.column * program[work, F.out_step]) // s.pixels & 1
+        half = (program[work, F.out_x0] + s.column * program[work, F.out_step]) >> s.pixel_bits & 1
         residual = program[work, F.residual]
-        before = (cycle - _RESIDUAL_TO_WRITE) % _RING
         if first_step and s.cur_drain and s.since < s.raw_distance:
             cause = _DRAIN
         elif first_step and s.cur_swap and s.w_full == 0:
             cause = _WEIGHT_LOAD if s.w_loading else _WEIGHT_WAIT
-        elif final and _tokens_at_limit(s, program[work, F.push]):
+        elif final and program[work, F.push] & s.at_limit:
             cause = _TOKEN_FULL
-        elif s.cur_last and residual and s.writes[before] > 0 and s.halves[before] == half:
+        elif s.cur_last and residual and s.writes >> 2 * _RESIDUAL_TO_WRITE + half & 1:
             cause = _PORT
         else:
             cause = _BUSY
-            take = 1 if first_step and s.cur_swap else 0
+            s.take = 1 if first_step and s.cur_swap else 0
             if s.cur_last:
-                s.writes[cycle % _RING], s.halves[cycle % _RING] = 1 + residual, half
-            if final:
+                s.writes |= 1 << half
+                s.residuals |= residual << half
+            if final and program[work, F.push]:
                 s.reserve = program[work, F.push]
-                s.pushed[(cycle + s.retire - 1) % _RING] = s.reserve
+                slot = (s.push_head + s.push_level) % RING
+                s.push_mask[slot], s.push_due[slot] = s.reserve, cycle + s.retire - 1
+                s.push_level += 1
             s.steps += 1
             s.column += 1
             if last_column:
                 s.column, s.row = 0, 0 if last_step else s.row + 1
+    s.cause = cause
     s.causes[cause] += 1
-    return take, cause == _BUSY, cause == _BUSY and last_step
+    if s.writes & 3:
+        s.since = 1
+    elif s.since < s.retire:
+        s.since += 1
+        s.changed |= s.since == s.retire
+    return cause == _BUSY and last_step
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
+def issues(s):
+    """Whether a step issued in the cycle, or would have but for port B."""
+    return s.cause == _BUSY or s.cause == _PORT
+
+
+@njit(cache=True, forceinline=True)
 def _idle_cause(s, missing):
     empty = s.compute_level == 0 and s.front == IDLE and s.pass_level == 0
     if s.end and empty:
@@ -294,8 +246,9 @@ def _idle_cause(s, missing):
     return _FETCH if empty else _SETUP
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _next_pass(s, finished):
+    s.pass_pop = 0
     if s.valid == 0 or finished:
         s.valid = 1 if s.pass_level > 0 else 0
         if s.valid:
@@ -311,67 +264,107 @@ def compute_cycle(s, program, fetched, cycle):
 
     Returns whether the engine's compute side was idle (nothing waits, every last step has retired) at its start.
     """
+    s.changed = 0
     _dispatch(s, program, fetched)
     quiet = _quiet(s)
     missing = _front_waits(s, program)
     idle = quiet and s.compute_level == 0 and s.front == IDLE
-    take, issued, finished = _sequencer(s, program, missing, cycle)
-    wrote = issued and s.cur_last == 1
-    _weight_fetcher(s, program, take, cycle)
+    finished = sequencer(s, program, missing, cycle)
+    weight_fetcher(s, program, s.take, cycle)
     _pass_generator(s, program, missing, quiet)
     _next_pass(s, finished)
-    if wrote:
-        s.since = 1
-    elif s.since < s.retire:
-        s.since += 1
     return idle
 
 
-@njit(cache=True)
-def port_b(s, cycle):
-    """Halves (bit mask) of port B that the epilogue uses in this cycle: writes and residual reads."""
+@njit(cache=True, forceinline=True)
+def port_b(s, after):
+    """Halves (bit mask) of port B that the epilogue uses: writes and residual reads of what has issued up to now.
+
+    ``after`` cycles later than the cycle whose issue was the last; 0: in that cycle.
+    """
     mask = 0
-    write, residual = (cycle - s.write_stage) % _RING, (cycle - s.residual_stage) % _RING
-    if s.writes[write] > 0:
-        mask |= 1 << s.halves[write]
-    if s.writes[residual] == 2:
-        mask |= 1 << s.halves[residual]
-    return mask
+    if after <= s.write_stage:
+        mask |= s.writes >> 2 * (s.write_stage - after)
+    if after <= s.residual_stage:
+        mask |= s.residuals >> 2 * (s.residual_stage - after)
+    return mask & 3
+
+
+@njit(cache=True, forceinline=True)
+def port_b_is_free(s, after):
+    """Whether nothing that has issued up to now uses port B from ``after`` cycles later on."""
+    writes, residuals = s.write_stage - after + 1, s.residual_stage - after + 1
+    used = s.writes & ((1 << 2 * writes) - 1) if writes > 0 else 0
+    return used == 0 and (residuals <= 0 or s.residuals & ((1 << 2 * residuals) - 1) == 0)
 
 
 @njit(cache=True)
 def commit(s, cycle, unit_pops, unit_reserves, unit_pushes, take_room, tile_done):
-    """End of the cycle: queues, token counters, ring. The masks are tokens of loader and storer together."""
+    """End of the cycle: queues, token counters, ring. The masks are tokens of loader and storer together.
+
+    Afterwards ``changed`` says whether anything is different from the cycle before but counters of cycles, of steps
+    and of rows, and what is in the pipeline.
+    """
+    pops, pushes, reserves = s.compute_tokens | unit_pops, unit_pushes, s.reserve | unit_reserves
+    if s.push_level > 0 and s.push_due[s.push_head] == cycle:
+        pushes |= s.push_mask[s.push_head]
+        s.push_head = (s.push_head + 1) % RING
+        s.push_level -= 1
+    if pops | pushes | reserves:
+        _count_tokens(s, pops, pushes, reserves)
+    s.avail -= s.w_release
+    s.changed |= ring(s, cycle, take_room, tile_done)
+    queues = (
+        s.fetched_pop | s.load_pop | s.store_pop | s.compute_pop | s.weight_pop | s.pass_push | s.pass_pop
+    )
+    if queues:
+        _move_queues(s)
+    s.changed |= queues | s.take | s.w_release | (pops | pushes | reserves != 0)
+
+
+@njit(cache=True, forceinline=True)
+def ring(s, cycle, take_room, tile_done):
+    """End of the cycle for the weight ring. Returns whether the weight fetcher sees it: it waited for the tile."""
+    if s.release_level > 0 and s.release_due[s.release_head] == cycle:
+        s.room += 1
+        s.release_head = (s.release_head + 1) % QUEUE
+        s.release_level -= 1
+    s.room -= take_room
+    s.avail += tile_done
+    return tile_done == 1 and s.w_busy == 1 and s.w_loading == 0 and s.w_full == 0
+
+
+@njit(cache=True, forceinline=True)
+def _move_queues(s):
     if s.fetched_pop:
         index = s.next
         s.next += 1
         if s.load_push:
-            s.load_queue[(s.load_head + s.load_level) % _QUEUE] = index
+            s.load_queue[(s.load_head + s.load_level) % QUEUE] = index
         if s.compute_push:
-            s.compute_queue[(s.compute_head + s.compute_level) % _QUEUE] = index
+            s.compute_queue[(s.compute_head + s.compute_level) % QUEUE] = index
         if s.weight_push:
-            s.weight_records[(s.weight_head + s.weight_level) % _QUEUE] = index
+            s.weight_records[(s.weight_head + s.weight_level) % QUEUE] = index
         if s.store_push:
-            s.store_queue[(s.store_head + s.store_level) % _QUEUE] = index
+            s.store_queue[(s.store_head + s.store_level) % QUEUE] = index
     s.load_level += s.load_push - s.load_pop
-    s.load_head = (s.load_head + s.load_pop) % _QUEUE
+    s.load_head = (s.load_head + s.load_pop) % QUEUE
     s.compute_level += s.compute_push - s.compute_pop
-    s.compute_head = (s.compute_head + s.compute_pop) % _QUEUE
+    s.compute_head = (s.compute_head + s.compute_pop) % QUEUE
     s.weight_level += s.weight_push - s.weight_pop
-    s.weight_head = (s.weight_head + s.weight_pop) % _QUEUE
+    s.weight_head = (s.weight_head + s.weight_pop) % QUEUE
     s.store_level += s.store_push - s.store_pop
-    s.store_head = (s.store_head + s.store_pop) % _QUEUE
+    s.store_head = (s.store_head + s.store_pop) % QUEUE
     s.pass_level += s.pass_push - s.pass_pop
-    s.pass_head = (s.pass_head + s.pass_pop) % _QUEUE
-    slot = cycle % _RING
-    pops = s.compute_tokens | unit_pops
-    pushes = s.pushed[slot] | unit_pushes
-    reserves = s.reserve | unit_reserves
-    s.pushed[slot] = 0
-    for index in range(_TOKENS):
+    s.pass_head = (s.pass_head + s.pass_pop) % QUEUE
+
+
+@njit(cache=True)
+def _count_tokens(s, pops, pushes, reserves):
+    s.available, s.at_limit = 0, 0
+    for index in range(TOKENS):
         popped = pops >> index & 1
         s.count[index] += (pushes >> index & 1) - popped
         s.owed[index] += (reserves >> index & 1) - popped
-    s.avail += tile_done - s.w_release
-    s.room += s.w_released[slot] - take_room
-    s.w_released[slot] = 0
+        s.available |= (s.count[index] > 0) << index
+        s.at_limit |= (s.owed[index] == s.token_limit) << index

@@ -10,8 +10,12 @@ from hwshift.program.counters import COUNTERS
 from hwshift.program.image import Program
 from hwshift.sim.cycle.axi_memory import new_axi_state
 from hwshift.sim.cycle.columns import program_table
-from hwshift.sim.cycle.compute_side import commit, compute_cycle, new_compute_state, port_b
-from hwshift.sim.cycle.memory_side import instructions_ready, memory_cycle, memory_idle, new_memory_state
+from hwshift.sim.cycle.compute_side import commit, compute_cycle, port_b
+from hwshift.sim.cycle.compute_skip import advance, alike
+from hwshift.sim.cycle.compute_state import new_compute_state
+from hwshift.sim.cycle.memory_side import instructions_ready, memory_cycle, memory_idle, memory_rests
+from hwshift.sim.cycle.memory_skip import memory_cycles
+from hwshift.sim.cycle.memory_state import new_memory_state
 from hwshift.sim.stalls import StallPattern
 from hwshift.timing import timing
 
@@ -37,39 +41,45 @@ class MemoryTiming:
 
 
 @njit(cache=True)
-def _mask(counts, value, above):
-    """Bits of the counters above ``value`` (or equal to it)."""
-    mask = 0
-    for index in range(len(counts)):
-        if (counts[index] > value) if above else (counts[index] == value):
-            mask |= 1 << index
-    return mask
-
-
-@njit(cache=True)
-def _run(compute, memory, axi, program, stalls, max_cycles, issues):
-    """Cycle by cycle until the engine is idle. Returns the number of cycles, or -1 if that is never.
+def _run(compute, memory, axi, program, stalls, max_cycles, issues, stepped):
+    """Until the engine is idle. Returns the number of cycles, or -1 if that is never.
 
     ``issues`` receives the cycle of every step as far as it reaches.
     """
-    for cycle in range(max_cycles):
+    cycle = 0
+    while cycle < max_cycles:
         load_head = compute.load_queue[compute.load_head] if compute.load_level > 0 else -1
         store_head = compute.store_queue[compute.store_head] if compute.store_level > 0 else -1
-        available = _mask(compute.count, 0, True)
-        at_limit = _mask(compute.owed, compute.token_limit, False)
-        waiting = load_head >= 0 or store_head >= 0 or memory.reads > 0
-        busy = waiting or not memory_idle(memory)
-        idle = compute_cycle(compute, program, instructions_ready(memory), cycle)
-        if compute.steps > 0 and compute.steps <= len(issues) and issues[compute.steps - 1] < 0:
-            issues[compute.steps - 1] = cycle
+        available, at_limit, steps = compute.available, compute.at_limit, compute.steps
+        busy = load_head >= 0 or store_head >= 0 or memory.reads > 0 or not memory_idle(memory)
+        fetched = instructions_ready(memory)
+        idle = compute_cycle(compute, program, fetched, cycle)
+        issues[steps : compute.steps] = cycle
         if compute.end and idle and not busy:
             return cycle + 1
-        memory_cycle(memory, axi, program, stalls, cycle, load_head, store_head, compute.fetched_pop,
-                     available, at_limit, compute.room, port_b(compute, cycle))  # fmt: skip
-        compute.load_pop, compute.store_pop = memory.load_pop, memory.store_pop
-        commit(compute, cycle, memory.load_tokens | memory.store_tokens, memory.load_pushes | memory.store_reserves,
-               memory.load_pushes | memory.store_pushes, memory.take_room, memory.tile_done)  # fmt: skip
+        if stepped or len(stalls) > 1 or not memory_rests(
+            memory, axi, cycle, load_head, store_head, compute.fetched_pop, available, at_limit, compute.room
+        ):  # fmt: skip
+            memory_cycle(memory, axi, program, stalls, cycle, load_head, store_head, compute.fetched_pop,
+                         available, at_limit, compute.room, port_b(compute, 0))  # fmt: skip
+        _commit(compute, memory, cycle)
+        cycle += 1
+        if stepped or compute.changed or instructions_ready(memory) != fetched:
+            continue
+        count = min(alike(compute, program, cycle), max_cycles - cycle)
+        if count > 0:
+            count = memory_cycles(compute, memory, axi, program, stalls, cycle, count, load_head, store_head)
+            advance(compute, program, cycle, count, issues)
+            cycle += count
+            _commit(compute, memory, cycle - 1)
     return -1
+
+
+@njit(cache=True, forceinline=True)
+def _commit(compute, memory, cycle):
+    compute.load_pop, compute.store_pop = memory.load_pop, memory.store_pop
+    commit(compute, cycle, memory.load_tokens | memory.store_tokens, memory.load_pushes | memory.store_reserves,
+           memory.load_pushes | memory.store_pushes, memory.take_room, memory.tile_done)  # fmt: skip
 
 
 def simulate_cycles(
@@ -78,6 +88,7 @@ def simulate_cycles(
     *,
     max_cycles: int = 1 << 40,
     issues: np.ndarray | None = None,
+    stepped: bool = False,
 ) -> dict[str, int]:
     """Predict the counters of one run.
 
@@ -90,6 +101,8 @@ def simulate_cycles(
         Give up then.
     issues : ndarray of int64, filled with -1, or None
         Receives the cycle in which each step issued, as far as it reaches.
+    stepped : bool
+        Take every cycle by itself: the slow definition of what is returned.
 
     Returns
     -------
@@ -107,9 +120,9 @@ def simulate_cycles(
     compute = new_compute_state(config, times)
     memories = new_memory_state(config, times, len(words)).view(np.recarray)
     axi = new_axi_state(memory.read_latency, memory.write_latency).view(np.recarray)
-    stalls = (memory.stalls or StallPattern.none()).matrix()
+    stalls = (memory.stalls or StallPattern.none()).masks()
     issues = np.zeros(0, np.int64) if issues is None else issues
-    total = _run(compute[0], memories[0], axi[0], program_table(words), stalls, max_cycles, issues)
+    total = _run(compute[0], memories[0], axi[0], program_table(words), stalls, max_cycles, issues, stepped)
     if total < 0:
         raise SimulationError(f"the run has not ended after {max_cycles} cycles", where=program.name)
     values = {"total": total, "steps": int(compute["steps"][0])}

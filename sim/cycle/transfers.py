@@ -11,95 +11,116 @@ from hwshift.sim.cycle.columns import F
 
 __all__ = [
     "ACTIVE",
+    "BEATS",
     "BURST_COLUMNS",
+    "PLACES",
     "WALK_COLUMNS",
     "begin_bursts",
     "begin_walk",
-    "burst_beats",
     "burst_is_last",
+    "later_place",
     "next_burst",
     "next_place",
+    "places_left",
     "walk_half",
     "walk_is_last",
 ]
 
-ACTIVE, ROWS, ROW_BEATS, STRIDE, LEFT, ADDRESS, ROW_ADDRESS = range(7)
-BURST_COLUMNS = 7
-BEAT, SLOTS, COLUMNS, LINES, X, END_BEAT, ALL_SLOTS, WIDTH, X0 = range(9)
-WALK_COLUMNS = 9
+ACTIVE, ROWS, ROW_BEATS, STRIDE, LEFT, ADDRESS, ROW_ADDRESS, BEATS = range(8)
+BURST_COLUMNS = 8
+PLACES, COLUMNS, LINES, X, ALL_PLACES, WIDTH, X0 = range(7)
+WALK_COLUMNS = 7
 _BURST = BURST_BEATS
 _PAGE = 4096
 
 
-@njit(cache=True)
-def begin_bursts(burst, program, index):
-    """The bursts of the LOAD or STORE at ``index``."""
+@njit(cache=True, forceinline=True)
+def begin_bursts(burst, program, index, beat_bytes):
+    """The bursts of the LOAD or STORE at ``index``; BEATS is the length of the one that comes next."""
     burst[ACTIVE], burst[ROWS] = 1, program[index, F.rows]
     burst[ROW_BEATS] = burst[LEFT] = program[index, F.row_beats]
     burst[STRIDE] = program[index, F.row_stride]
     burst[ADDRESS] = burst[ROW_ADDRESS] = program[index, F.address]
+    burst[BEATS] = _beats(burst, beat_bytes)
 
 
-@njit(cache=True)
-def burst_beats(burst, beat_bytes):
-    """Beats of the burst that comes next."""
-    to_page = (_PAGE - burst[ADDRESS] % _PAGE) // beat_bytes
-    return min(_BURST, burst[LEFT], to_page)
+@njit(cache=True, forceinline=True)
+def _beats(burst, beat_bytes):
+    return min(_BURST, burst[LEFT], (_PAGE - burst[ADDRESS] % _PAGE) // beat_bytes)
 
 
-@njit(cache=True)
-def burst_is_last(burst, beats):
-    """Whether the burst that comes next, of ``beats`` beats, ends its instruction."""
-    return burst[ROWS] == 1 and burst[LEFT] == beats
+@njit(cache=True, forceinline=True)
+def burst_is_last(burst):
+    """Whether the burst that comes next ends its instruction."""
+    return burst[ROWS] == 1 and burst[LEFT] == burst[BEATS]
 
 
-@njit(cache=True)
-def next_burst(burst, beats, beat_bytes):
+@njit(cache=True, forceinline=True)
+def next_burst(burst, beat_bytes):
     """The burst that comes next has been taken."""
-    burst[LEFT] -= beats
-    burst[ADDRESS] += beats * beat_bytes
+    burst[LEFT] -= burst[BEATS]
+    burst[ADDRESS] += burst[BEATS] * beat_bytes
     if burst[LEFT] == 0:
         burst[ROWS] -= 1
         burst[LEFT] = burst[ROW_BEATS]
         burst[ROW_ADDRESS] += burst[STRIDE]
         burst[ADDRESS] = burst[ROW_ADDRESS]
         burst[ACTIVE] = burst[ROWS] != 0
+    burst[BEATS] = _beats(burst, beat_bytes)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def begin_walk(walk, program, index, beats, slots):
-    """Row, pixel, slot and beat of the LOAD or STORE at ``index``, with ``beats`` beats per slot."""
-    walk[BEAT], walk[END_BEAT] = 0, beats - 1
-    walk[SLOTS] = walk[ALL_SLOTS] = slots
+    """Row, pixel, slot and beat of the LOAD or STORE at ``index``, with ``beats`` beats per slot.
+
+    PLACES, COLUMNS and LINES are what is left of the pixel, the row and the instruction, this place included.
+    """
+    walk[PLACES] = walk[ALL_PLACES] = slots * beats
     walk[COLUMNS] = walk[WIDTH] = program[index, F.width]
     walk[LINES] = program[index, F.rows]
     walk[X] = walk[X0] = program[index, F.x0]
 
 
-@njit(cache=True)
-def walk_half(walk, pixels):
-    """The half of the banks' sub-banks in which the place lies, as a mask."""
-    return 1 << (walk[X] // pixels & 1)
+@njit(cache=True, forceinline=True)
+def walk_half(walk, pixel_bits):
+    """The half of the banks' sub-banks in which the place lies, as a mask; ``pixel_bits`` is log2 P."""
+    return 1 << (walk[X] >> pixel_bits & 1)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
+def places_left(walk):
+    """Places of the walk, this one included."""
+    return ((walk[LINES] - 1) * walk[WIDTH] + walk[COLUMNS] - 1) * walk[ALL_PLACES] + walk[PLACES]
+
+
+@njit(cache=True, forceinline=True)
 def walk_is_last(walk):
     """Whether this is the last place."""
-    return walk[BEAT] == walk[END_BEAT] and walk[SLOTS] == 1 and walk[COLUMNS] == 1 and walk[LINES] == 1
+    return walk[PLACES] == 1 and walk[COLUMNS] == 1 and walk[LINES] == 1
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def next_place(walk):
     """To the next beat, slot, pixel or row."""
-    walk[BEAT] += 1
-    if walk[BEAT] <= walk[END_BEAT]:
-        return
-    walk[BEAT] = 0
-    walk[SLOTS] -= 1
-    if walk[SLOTS] == 0:
-        walk[SLOTS] = walk[ALL_SLOTS]
+    walk[PLACES] -= 1
+    if walk[PLACES] == 0:
+        walk[PLACES] = walk[ALL_PLACES]
         walk[X] += 1
         walk[COLUMNS] -= 1
         if walk[COLUMNS] == 0:
             walk[X], walk[COLUMNS] = walk[X0], walk[WIDTH]
             walk[LINES] -= 1
+
+
+@njit(cache=True, forceinline=True)
+def later_place(walk, count):
+    """`next_place`, ``count`` times; the walk does not end."""
+    if count < walk[PLACES]:
+        walk[PLACES] -= count
+        return
+    left = places_left(walk) - count - 1
+    pixels = left // walk[ALL_PLACES]
+    walk[PLACES] = left % walk[ALL_PLACES] + 1
+    walk[COLUMNS] = pixels % walk[WIDTH] + 1
+    walk[LINES] = pixels // walk[WIDTH] + 1
+    walk[X] = walk[X0] + walk[WIDTH] - walk[COLUMNS]

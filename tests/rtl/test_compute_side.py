@@ -9,7 +9,8 @@ from hwshift.program import isa
 from hwshift.program.isa import Opcode, Token
 from hwshift.rtl.compute_side import ComputeSide
 from hwshift.sim.cycle.columns import program_table
-from hwshift.sim.cycle.compute_side import commit, compute_cycle, new_compute_state
+from hwshift.sim.cycle.compute_side import commit, compute_cycle
+from hwshift.sim.cycle.compute_state import new_compute_state
 from hwshift.timing import timing
 
 CYCLES = 1500

@@ -6,7 +6,8 @@ import pytest
 from hwshift.program.isa import LoadKind, Opcode
 from hwshift.sim.cycle.axi_memory import new_axi_state
 from hwshift.sim.cycle.columns import program_table
-from hwshift.sim.cycle.memory_side import memory_cycle, memory_idle, new_memory_state
+from hwshift.sim.cycle.memory_side import memory_cycle, memory_idle
+from hwshift.sim.cycle.memory_state import new_memory_state
 from hwshift.sim.models.transfers import OnChip
 from hwshift.sim.stalls import StallPattern
 from hwshift.timing import timing
@@ -20,7 +21,7 @@ def model_events(scenario, around, stalls, latency, cycles):
     """`EVENTS` of every cycle, as `MemoryBench` records them."""
     config = scenario.config
     state = new_memory_state(config, timing(config), len(scenario.words))
-    memory, table, matrix = new_axi_state(*latency), program_table(scenario.words), stalls.matrix()
+    memory, table, masks = new_axi_state(*latency), program_table(scenario.words), stalls.masks()
     heads = {"load": scenario.indices(Opcode.LOAD), "store": scenario.indices(Opcode.STORE)}
     offered = {"load": False, "store": False}
     events = []
@@ -34,7 +35,7 @@ def model_events(scenario, around, stalls, latency, cycles):
         idle = memory_idle(s) and not any(offered.values())
         written = int(memory["response_head"][0])
         inputs = (getattr(around, field)[cycle] for field in ("available", "at_limit", "room", "blocked"))
-        memory_cycle(s, memory[0], table, matrix, cycle, now["load"], now["store"], popped, *inputs)
+        memory_cycle(s, memory[0], table, masks, cycle, now["load"], now["store"], popped, *inputs)
         values = {name: int(state[field][0] - before[field][0]) for name, field in COUNTERS.items()}
         values["r"] = int(sum(state[field][0] - before[field][0] for field in ("fetch_beats", "load_beats")))
         values["b"] = int(memory["response_head"][0] != written)

@@ -1,0 +1,145 @@
+"""Drawn configurations, networks, and programs that go with both."""
+
+import numpy as np
+
+from hwshift.compiler import compile as compile_network
+from hwshift.compiler.shift_mode import with_shifts
+from hwshift.config import AcceleratorConfig
+from hwshift.errors import CompileError, ConfigError, QuantizeError
+from hwshift.golden.formats import Pow2Format, QFormat
+from hwshift.network import ops
+from hwshift.network.bind import bind
+from hwshift.network.fixed import FixedNetwork
+from hwshift.network.graph import Network
+from hwshift.network.quantize import quantize
+from hwshift.network.random import NetworkBuilder
+from hwshift.network.shifts import modulo_shifts
+from hwshift.program.image import Program
+
+REFUSALS = (ConfigError, QuantizeError, CompileError)
+"""What `draw` raises when what was drawn does not go together."""
+
+
+def draw(rng: np.random.Generator, scale: int = 1) -> tuple[Program, FixedNetwork]:
+    """A program and what it computes, on maps of up to ``8 * scale`` by ``12 * scale`` pixels."""
+    config, network = _config(rng), _network(rng, scale)
+    kind = "fixed" if config.pe == "mac" else "pow2"
+    fixed = quantize(network, act=config.act, weights=kind, weight_format=config.weights)
+    fixed = with_shifts(fixed, [None, "fused", "moved"][rng.integers(3)])
+    fixed = bind(fixed, config.arithmetic)
+    return compile_network(fixed, config, keep=["all", "outputs"][rng.integers(2)]), fixed
+
+
+def draw_program(rng: np.random.Generator, scale: int = 1) -> Program:
+    """The first that is not refused."""
+    while True:
+        try:
+            return draw(rng, scale)[0]
+        except REFUSALS:
+            continue
+
+
+def _config(rng: np.random.Generator) -> AcceleratorConfig:
+    rows, columns = [(4, 4), (4, 4), (8, 4), (8, 8)][rng.integers(4)]
+    act = QFormat.parse(["Q16.16", "Q8.8", "Q4.12", "Q5.6"][rng.integers(4)])
+    pe = ["shift_add", "mac"][rng.integers(2)]
+    formats = {
+        "mac": [QFormat(), QFormat(2, 14), QFormat(4, 4)],
+        "shift_add": [Pow2Format(), Pow2Format(-7, 0), Pow2Format(-3, 2), Pow2Format(-20, 4)],
+    }[pe]
+    buses = [width for width in (32, 64, 128, 256) if width <= rows * act.storage_bits]
+
+    def any_of(*values: int) -> int:
+        return int(rng.choice(values))
+
+    config = AcceleratorConfig(
+        rows=rows,
+        columns=columns,
+        pixels=any_of(1, 2, 4),
+        pe=pe,
+        act=act,
+        weights=formats[rng.integers(len(formats))],
+        scale_digits=[None, 1, 2, 3, 4][rng.integers(5)],
+        feature_depth=any_of(16, 32, 64, 256),
+        weight_tiles=int(rng.integers(2, 9)),
+        acc_depth=any_of(4, 8, 16, 64),
+        weight_rows=any_of(1, 2, 4),
+        ktile_entries=any_of(16, 32, 64),
+        lane_rows=any_of(8, 16, 32),
+        param_tiles=any_of(2, 4, 8),
+        bus_width=any_of(*buses),
+    )
+    guards = range(config.guard + 1)
+    return config.with_(weights=config.weights, guard=any_of(*guards, *[config.guard] * len(guards)))
+
+
+def _network(rng: np.random.Generator, scale: int) -> Network:
+    """A few layers on maps of a few pixels; a layer that does not fit its input is left out."""
+    seed = int(rng.integers(1 << 30))
+    size = (int(rng.integers(1, 6)), int(rng.integers(1, 9 * scale)), int(rng.integers(1, 13 * scale)))
+    build = NetworkBuilder(seed, *size)
+    maps = ["input"]
+    for index in range(int(rng.integers(3, 8))):
+        source = maps[-1] if rng.random() < 0.7 else maps[rng.integers(len(maps))]
+        kind = _LAYERS[rng.integers(len(_LAYERS))]
+        try:
+            maps.append(kind(build, f"l{index}", source, rng))
+        except ValueError:
+            continue
+    if len(maps) == 1:
+        build.conv("only", "input", 3)
+    return build.network(f"drawn-{seed}")
+
+
+def _conv(build: NetworkBuilder, name: str, source: str, rng: np.random.Generator) -> str:
+    kernel = (int(rng.integers(1, 4)), int(rng.integers(1, 4)))
+    stride, dilation = int(rng.choice([1, 1, 2, 3, 4])), int(rng.integers(1, 3))
+    out = int(rng.integers(1, 13))
+    return build.conv(name, source, out, kernel, stride=stride, dilation=(dilation, dilation), bias=True)
+
+
+def _pointwise(build: NetworkBuilder, name: str, source: str, rng: np.random.Generator) -> str:
+    return build.conv(name, source, int(rng.integers(1, 20)))
+
+
+def _depthwise(build: NetworkBuilder, name: str, source: str, rng: np.random.Generator) -> str:
+    channels = build.shapes[source][0]
+    return build.conv(name, source, channels, (3, 1), groups=channels, stride=int(rng.integers(1, 3)))
+
+
+def _shifted(build: NetworkBuilder, name: str, source: str, rng: np.random.Generator) -> str:
+    shift = ops.SpatialShift(modulo_shifts(build.shapes[source][0]), int(rng.integers(1, 3)))
+    moved = build.add(f"{name}_shift", shift, source)
+    return build.conv(name, moved, int(rng.integers(1, 13)), stride=int(rng.integers(1, 3)))
+
+
+def _residual(build: NetworkBuilder, name: str, source: str, rng: np.random.Generator) -> str:
+    last = build.conv(f"{name}_conv", source, build.shapes[source][0], (1, int(rng.choice([1, 3]))))
+    after = [None, ops.ReLU(), ops.Clamp(-0.3, 1.0)]
+    for part in ("first", "sum", "second"):
+        act = after[rng.integers(3)]
+        if part == "sum":
+            last = build.sum(f"{name}_{part}", last, source)
+        elif act is not None:
+            last = build.add(f"{name}_{part}", act, last)
+    return last
+
+
+def _pool(build: NetworkBuilder, name: str, source: str, rng: np.random.Generator) -> str:
+    stride = (int(rng.integers(1, 3)), int(rng.integers(1, 4)))
+    if rng.random() < 0.5:
+        return build.add(name, ops.MaxPool((2, 3), stride, (1, 1, 1, 1)), source)
+    border = bool(rng.integers(2))
+    return build.add(name, ops.AveragePool((2, 2), stride, (1, 1, 1, 1), include_border=border), source)
+
+
+def _joined(build: NetworkBuilder, name: str, source: str, rng: np.random.Generator) -> str:
+    others = [key for key, shape in build.shapes.items() if shape[1:] == build.shapes[source][1:]]
+    return build.add(name, ops.Concat(), source, others[rng.integers(len(others))])
+
+
+def _linear(build: NetworkBuilder, name: str, source: str, rng: np.random.Generator) -> str:
+    return build.linear(name, source, int(rng.integers(1, 9)))
+
+
+_LAYERS = (_conv, _conv, _pointwise, _depthwise, _shifted, _residual, _residual, _pool, _joined, _linear)
