@@ -206,10 +206,10 @@ def test_memory_does_not_grow_with_the_batch(threads):
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         found.append((set(sizes(one)), len(sizes(one)), peak))
-        assert peak < max(sizes(one)) // 2  # a second run makes no maps: all of them are there
-    (few, _, _), (many, contexts, _) = found
+    (few, _, _), (many, contexts, peak) = found
     assert few == many
     assert contexts <= threads
+    assert peak <= threads * 2 * max(many)  # at worst a thread comes late and makes its context in this run
     assert max(many) < 640 * 8 * 12 * 12 * 4 // 10
 
 
