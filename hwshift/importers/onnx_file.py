@@ -48,7 +48,7 @@ def from_onnx(source: str | Path | ModelProto) -> Network:
         For a file that is no valid model, or a node that cannot be expressed, naming node, operator and reason.
     """
     if isinstance(source, ModelProto):
-        return _network(source, source.graph.name or "network", None)
+        return _network(source, str(source.graph.name or "network"), None)
     path = Path(source)
     return _network(read(path), path.stem, path.parent, where=str(path))
 

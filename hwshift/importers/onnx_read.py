@@ -2,6 +2,7 @@
 
 import math
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +67,8 @@ def _line(error: Exception) -> str:
 
 def checked(model: ModelProto, where: str) -> ModelProto:
     """The model after ONNX's own check of its structure: operators, attributes, names, order. Raises NetworkError."""
+    if any(isinstance(text, bytes) for text in _texts(model)):
+        raise refusal("not a valid ONNX model: a name in it is not UTF-8", where)
     version = opset(model, where)
     newest = onnx.defs.onnx_opset_version()
     if not OLDEST_OPSET <= version <= newest:
@@ -84,6 +87,24 @@ def checked(model: ModelProto, where: str) -> ModelProto:
     except (onnx.checker.ValidationError, ValueError) as error:
         raise refusal(f"not a valid ONNX model: {_line(error)}", where) from None
     return model
+
+
+def _texts(model: ModelProto) -> Iterator[str | bytes]:
+    """Every text that is used as one; protobuf gives what is not UTF-8 as bytes."""
+    graph = model.graph
+    yield from (graph.name, model.producer_name, model.producer_version)
+    for node in graph.node:
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        yield from (item.name for item in node.attribute)
+        for tensor in (item.t for item in node.attribute if item.HasField("t")):
+            yield from (text for entry in tensor.external_data for text in (entry.key, entry.value))
+    for tensor in graph.initializer:
+        yield tensor.name
+        yield from (text for entry in tensor.external_data for text in (entry.key, entry.value))
+    for value in (*graph.input, *graph.output):
+        yield from (value.name, *(dim.dim_param for dim in value.type.tensor_type.shape.dim))
+    yield from (entry.domain for entry in model.opset_import)
+    yield from (function.name for function in model.functions)
 
 
 def opset(model: ModelProto, where: str) -> int:

@@ -292,6 +292,17 @@ def test_many_nodes():
     refused(graph.model(output="y"), f"^g: it has {MAX_NODES + 1} nodes, {MAX_NODES} are allowed$")
 
 
+@pytest.mark.parametrize("field", [b"stem", b"Conv", b"c0", b"dilations"])
+def test_names_that_are_no_text(tmp_path, field):
+    graph = Graph()
+    graph.add("Conv", "x", graph.random(2, 4, 1, 1), name="stem", dilations=[1, 1])
+    data = graph.model().SerializeToString()
+    assert field in data
+    path = tmp_path / "model.onnx"
+    path.write_bytes(data.replace(field, b"\xff" + field[1:]))
+    refused(path, "model.onnx: not a valid ONNX model: a name in it is not UTF-8$")
+
+
 def test_names_are_told_as_one_short_line():
     graph = Graph()
     graph.add("Tanh", "x", name="two\nlines " + 1000 * "x")
