@@ -8,56 +8,18 @@ changes. This is the order of the published ShiftResNet code.
 import copy
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import nn
+from torch.nn import functional
 from torch.nn.utils import parametrize
 
 from hwshift.network.shifts import modulo_shifts
 
-__all__ = ["CscModule", "PowerOfTwo", "ShiftNet", "SpatialShift", "twin_of"]
+__all__ = ["CscModule", "PowerOfTwo", "ShiftNet", "twin_of"]
 
 P_MIN, P_MAX = -15, 0
 """Powers of the twin's weights: with the sign 5 bits."""
-
-
-class _Moves(torch.autograd.Function):
-    """``out[:, c, y, x] = in[:, c, y + dy_c, x + dx_c]``, zero outside; the gradient moves back."""
-
-    @staticmethod
-    def forward(ctx, x: torch.Tensor, groups: list) -> torch.Tensor:
-        ctx.groups = groups
-        return _move(x, groups, 1)
-
-    @staticmethod
-    def backward(ctx, grad: torch.Tensor) -> tuple[torch.Tensor, None]:
-        return _move(grad, ctx.groups, -1), None
-
-
-def _move(x: torch.Tensor, groups: list, sign: int) -> torch.Tensor:
-    out = torch.zeros_like(x)
-    height, width = x.shape[2:]
-    for dy, dx, channels in groups:
-        dy, dx = sign * dy, sign * dx
-        source = x[:, channels, max(dy, 0) : height + min(dy, 0), max(dx, 0) : width + min(dx, 0)]
-        out[:, channels, max(-dy, 0) : height - max(dy, 0), max(-dx, 0) : width - max(dx, 0)] = source
-    return out
-
-
-class SpatialShift(nn.Module):
-    """3x3 spatial shift without parameters: each channel moves by its own (dy, dx)."""
-
-    def __init__(self, channels: int, kernel: int = 3) -> None:
-        super().__init__()
-        self.offsets = modulo_shifts(channels, kernel)
-        last = channels - channels % kernel**2  # the channels from here on do not move
-        self._groups = [(int(dy), int(dx), slice(c, last, kernel**2))
-                        for c, (dy, dx) in enumerate(self.offsets[: min(kernel**2, last)])]  # fmt: skip
-        if last < channels:
-            self._groups.append((0, 0, slice(last, channels)))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """The moved map."""
-        return _Moves.apply(x, self._groups)
 
 
 class CscModule(nn.Module):
@@ -67,7 +29,8 @@ class CscModule(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(inputs, outputs, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(outputs)
-        self.shift = SpatialShift(outputs)
+        self.offsets = modulo_shifts(outputs)
+        self.register_buffer("taps", _taps(self.offsets), persistent=False)
         self.conv2 = nn.Conv2d(outputs, outputs, 1, stride=stride, bias=False)
         self.bn2 = nn.BatchNorm2d(outputs)
         self.short: nn.Sequential | None = None
@@ -78,25 +41,35 @@ class CscModule(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The sum of both branches; no ReLU after it."""
         y = torch.relu(self.bn1(self.conv1(x)))
-        y = torch.relu(self.bn2(self.conv2(self.shift(y))))
+        y = functional.conv2d(y, self.conv2.weight * self.taps, stride=self.conv2.stride, padding=1)
+        y = torch.relu(self.bn2(y))
         return y + (x if self.short is None else self.short(x))
 
 
+def _taps(offsets: np.ndarray) -> torch.Tensor:
+    """Per channel a 3x3 neighbourhood that is 1 at (dy, dx): times a 1x1 kernel it is shift and convolution."""
+    taps = torch.zeros(1, len(offsets), 3, 3)
+    taps[0, range(len(offsets)), offsets[:, 0] + 1, offsets[:, 1] + 1] = 1
+    return taps
+
+
 class ShiftNet(nn.Module):
-    """3x3 stem, modules, global average pool, classifier; for maps of one channel.
+    """3x3 stem, modules, global average pool, classifier.
 
     Parameters
     ----------
+    inputs : int
+        Channels of the image.
     width : int
         Channels of the stem; a module with stride 2 doubles them.
     strides : sequence of int
-        Of the modules.
+        Of the modules. Width 16 and strides 1 1 1 2 1 1 2 1 1 are ShiftResNet20-1.
     classes : int
     """
 
-    def __init__(self, width: int = 16, strides: Sequence[int] = (2, 1, 2, 1), classes: int = 10) -> None:
+    def __init__(self, inputs: int, width: int, strides: Sequence[int], classes: int = 10) -> None:
         super().__init__()
-        self.stem_conv = nn.Conv2d(1, width, 3, padding=1, bias=False)
+        self.stem_conv = nn.Conv2d(inputs, width, 3, padding=1, bias=False)
         self.stem_bn = nn.BatchNorm2d(width)
         modules = []
         for stride in strides:

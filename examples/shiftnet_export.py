@@ -1,15 +1,72 @@
-"""From a trained `ShiftNet` to a hwshift network, layer by layer, and the check that both compute the same."""
+"""From a trained `ShiftNet` to a hwshift network file, layer by layer, and the check that both compute the same."""
+
+import argparse
+from pathlib import Path
 
 import numpy as np
 import torch
 from shiftnet import CscModule, ShiftNet
 from torch import nn
+from training import logits_of
 
 from hwshift.network import ops
 from hwshift.network.float_model import evaluate_float
 from hwshift.network.graph import Network, Node
+from hwshift.network.serialize import save
 
-__all__ = ["largest_difference", "to_network"]
+__all__ = ["command_of", "export", "to_network"]
+
+TOLERANCE = 1e-3  # between PyTorch's float32 logits and ours
+
+
+def export(
+    model: ShiftNet, name: str, images: torch.Tensor, labels: torch.Tensor, meta: dict, out: Path
+) -> None:
+    """Save a trained model as ``out/name.hwnet``, with its accuracy in ``meta["float_test_accuracy"]``.
+
+    Parameters
+    ----------
+    model : ShiftNet
+    name : str
+    images : tensor of float32, shape (images, channels, height, width)
+        The test images, normalised.
+    labels : tensor of int64, shape (images,)
+    meta : dict
+        Classes, normalisation, source, licence and training.
+    out : Path
+        A folder.
+
+    Raises
+    ------
+    SystemExit
+        When the exported network's logits are not the model's.
+    """
+    logits = logits_of(model, images)
+    correct = int((logits.argmax(1) == labels).sum())
+    meta = meta | {"float_test_accuracy": correct / len(labels)}
+    network = to_network(model, name, tuple(images.shape[1:]), meta)
+    difference = largest_difference(network, logits[:256], images[:256])
+    print(
+        f"{name}: {correct} of {len(labels)} test images, {network.macs} MACs, {network.parameters} parameters, "
+        f"logits differ by at most {difference:.1e}"
+    )
+    if not difference <= TOLERANCE:
+        raise SystemExit(f"{name}: the exported network is not the trained one")
+    save(network, out / f"{name}.hwnet")
+
+
+def command_of(script: str, args: argparse.Namespace) -> str:
+    """The command line that trains the same again, with DIR for folders."""
+    words = [f"python examples/{script} --data DIR --out DIR"]
+    for name, value in vars(args).items():
+        option = f"--{name.replace('_', '-')}"
+        if isinstance(value, bool):
+            words += [option] * value
+        elif isinstance(value, list):
+            words.append(f"{option} {' '.join(map(str, value))}")
+        elif not isinstance(value, Path):
+            words.append(f"{option} {value}")
+    return " ".join(words)
 
 
 def to_network(model: ShiftNet, name: str, shape: tuple[int, int, int], meta: dict) -> Network:
@@ -46,7 +103,7 @@ def _module(add, name: str, module: CscModule, source: str) -> str:
     add(f"{name}_conv1", _conv(module.conv1), source)
     add(f"{name}_bn1", _norm(module.bn1), f"{name}_conv1")
     add(f"{name}_relu1", ops.ReLU(), f"{name}_bn1")
-    add(f"{name}_shift", ops.SpatialShift(module.shift.offsets), f"{name}_relu1")
+    add(f"{name}_shift", ops.SpatialShift(module.offsets), f"{name}_relu1")
     add(f"{name}_conv2", _conv(module.conv2), f"{name}_shift")
     add(f"{name}_bn2", _norm(module.bn2), f"{name}_conv2")
     add(f"{name}_relu2", ops.ReLU(), f"{name}_bn2")
