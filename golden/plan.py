@@ -114,6 +114,11 @@ class Recipe:
             if isinstance(layer.op, fixed.Conv)
         )
 
+    @cached_property
+    def pixels(self) -> int:
+        """Values of all maps of one image."""
+        return sum(math.prod(shape) for shape in self.shapes.values())
+
     def margins(self) -> dict[tuple[int, int], tuple[int, int]]:
         """For each size of map the rows and columns beside it that some layer reads."""
         found: dict[tuple[int, int], tuple[int, int]] = {}

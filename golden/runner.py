@@ -198,8 +198,7 @@ class Runner:
 
     def _block_images(self, most: int) -> int:
         """How many images are computed at once: small maps together fill vectors and caches better."""
-        bytes_each = 4 * sum(int(np.prod(shape)) for shape in self.recipe.shapes.values())
-        return max(1, min(most, _BLOCK_IMAGES, _BLOCK_BYTES // max(1, bytes_each // 4)))
+        return max(1, min(most, _BLOCK_IMAGES, _BLOCK_BYTES // self.recipe.pixels))
 
 
 _KEPT = 32

@@ -66,7 +66,7 @@ def start_seconds() -> float:
 
 
 _MEMORY = """
-import json, resource, sys
+import json, re, sys
 import numpy as np, hwshift
 from hwshift.golden import run
 from hwshift.golden.formats import Arithmetic
@@ -75,7 +75,8 @@ network = bind(hwshift.quantize(sys.argv[1]), Arithmetic())
 found = {}
 for images in (1, 64, 512):
     run(network, Arithmetic(), np.zeros((images, *network.input.shape), np.int32))
-    found[images] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    with open("/proc/self/status") as status:
+        found[images] = int(re.search(r"VmHWM:\\s*(\\d+)", status.read())[1]) / 1024
 print(json.dumps(found))
 """
 
