@@ -36,16 +36,12 @@ QUICK = ("ShiftResNet20-3", "ShiftNet-C", "ShuffleNet-0.25x-g3-SE", "MobileNetV2
 LARGE = ("ShiftNAS", "DARTS")  # their random powers of two leave Q16.16
 
 
-def published():
-    """Name to a function that gives a published network on a small image, where the package has them."""
-    listed = zoo.names() if hasattr(zoo, "names") else ()
-    return {name: partial(zoo.build, name, size=32) for name in listed}
-
-
 BUILDERS = {
-    **published(),
+    **{name: partial(zoo.build, name, size=32) for name in zoo.names()},
     **{name: make for name, make in zoo.NETWORKS.items() if isinstance(make(), Network)},
 }
+"""Name to a function that gives the network, the published ones for a small image."""
+
 NAMES = [
     pytest.param(name, marks=() if name in zoo.NETWORKS or name in QUICK else pytest.mark.soak)
     for name in BUILDERS
