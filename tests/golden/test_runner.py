@@ -115,7 +115,7 @@ def test_callers_of_different_networks(monkeypatch):
 
 
 FORK = """
-import os, sys
+import os, signal
 import numpy as np
 from hwshift.errors import QuantizeError
 from hwshift.golden import model, runner
