@@ -117,7 +117,6 @@ def test_callers_of_different_networks(monkeypatch):
 FORK = """
 import os, signal
 import numpy as np
-from hwshift.errors import QuantizeError
 from hwshift.golden import model, runner
 from hwshift.golden.formats import Arithmetic
 from hwshift.network.fixed import Epilogue, FixedLayer, FixedNetwork, Input, Sum
