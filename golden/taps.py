@@ -113,6 +113,7 @@ def direct(step, part, fits, ints, reals, weights, terms, memory, floats, wide, 
 
 @kernel
 def _direct_terms(step, part, fits, ints, weights, terms, memory, first, taps, own, sums, exact_sums):
+    """Terms that lose bits in float64, or any in int64."""
     sums[:] = 0
     exact_sums[:] = 0
     for k in range(step.taps):
@@ -125,7 +126,5 @@ def _direct_terms(step, part, fits, ints, weights, terms, memory, first, taps, o
             x = memory[tap + at]
             if not fits:
                 exact_sums[j] += sign * ((np.int64(x) * factor) >> right)
-            elif step.exact:
-                sums[j] += x * scale
             else:
                 sums[j] += sign * np.floor(x * scale)

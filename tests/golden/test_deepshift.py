@@ -1,13 +1,13 @@
-"""What the formats promise about DeepShift, and identities between the ways to write one layer."""
+"""What the formats promise about DeepShift: the emulation behind its accuracies, and its bit-shift kernels."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from hwshift.golden.formats import Arithmetic, Pow2Format, QFormat
+from hwshift.golden.formats import Arithmetic, Pow2Format
 from hwshift.golden.model import run, trace
-from hwshift.network.fixed import RELU, Conv, Epilogue, FixedLayer, FixedWeights, Shift
+from hwshift.network.fixed import RELU, Activation, Conv, Epilogue, FixedLayer, FixedWeights
 
 from .build import conv_network, network
 
@@ -20,9 +20,12 @@ def pow2_weights(rng, shape, zeros=False):
     return FixedWeights(EXACT.weights, sign, np.where(sign == 0, -15, rng.integers(-15, 1, shape)))
 
 
-def float_conv(x, weights):
+def floats(weights):
+    return np.ldexp(weights.values.astype(float), weights.powers.astype(np.int32))
+
+
+def float_conv(x, w):
     """3x3 with padding 1 in float64, products and sums unrounded."""
-    w = np.ldexp(weights.values.astype(float), weights.powers.astype(np.int32))
     padded = np.pad(x, ((0, 0), (1, 1), (1, 1)))
     height, width = x.shape[1:]
     return sum(
@@ -54,9 +57,9 @@ def test_exact_mode_is_the_float_emulation():
         found = trace(net, EXACT, EXACT.act.floor(image, upper=32767.0))
         emulated = round_to_fixed(image)
         bias = [np.ldexp(b.astype(float), -16)[:, None, None] for b in biases]
-        emulated = np.maximum(float_conv(emulated, first) + bias[0], 0)
+        emulated = np.maximum(float_conv(emulated, floats(first)) + bias[0], 0)
         assert (found["a"] == round_to_fixed(emulated) * 65536).all()
-        emulated = float_conv(round_to_fixed(emulated), second) + bias[1]
+        emulated = float_conv(round_to_fixed(emulated), floats(second)) + bias[1]
         assert (found["b"] == round_to_fixed(emulated) * 65536).all()
 
 
@@ -90,41 +93,51 @@ def test_a_zero_weight_adds_nothing():
         assert not run(net, arithmetic, np.full((2, 2, 2), -1)).any()
 
 
-@pytest.mark.parametrize("guard", [0, 7, 15])
-def test_a_fused_shift_is_a_one_hot_depthwise_convolution(guard):
-    """And the same as a shift of its own."""
-    rng = np.random.default_rng(guard)
-    arithmetic = Arithmetic(guard=guard)
-    offsets = rng.integers(-1, 2, (10, 2))
-    sign = np.zeros((10, 1, 3, 3), np.int64)
-    sign[np.arange(10), 0, 1 + offsets[:, 0], 1 + offsets[:, 1]] = 1
-    one_hot = FixedWeights(arithmetic.weights, sign, np.where(sign == 0, -15, 0))
-    weights = pow2_weights(rng, (12, 10, 1, 1), zeros=True)
-    x = rng.integers(-(1 << 31), 1 << 31, (2, 10, 5, 6))
-    end = FixedLayer("out", Conv(weights, (2, 2)), ("moved",), (12, 3, 3), Epilogue.identity(12))
-    depthwise = Conv(one_hot, groups=10, **PADDED)
-    as_conv = FixedLayer("moved", depthwise, ("in",), (10, 5, 6), Epilogue.identity(10))
-    as_shift = FixedLayer("moved", Shift(offsets), ("in",), (10, 5, 6))
-    fused = run(conv_network(arithmetic, (10, 5, 6), Conv(weights, (2, 2), shift=offsets)), arithmetic, x)
-    for layer in (as_conv, as_shift):
-        np.testing.assert_array_equal(run(network(arithmetic, (10, 5, 6), layer, end), arithmetic, x), fused)
+def weights_of_q(rng, shape):
+    """DeepShift-Q: ``sgn(w) * 2**round(log2(|w|))``, |w| clamped into [2**-15, 1]; as it computes them, and packed."""
+    w = rng.normal(size=shape) * 2.0 ** rng.integers(-18, 2, shape)
+    powers = np.round(np.log2(np.clip(np.abs(w), 2.0**-15, 1.0)))
+    return np.sign(w) * 2.0**powers, FixedWeights(EXACT.weights, *EXACT.weights.from_float(w))
 
 
-@pytest.mark.parametrize("fmt", [QFormat(2, 15), QFormat(16, 16), QFormat(12, 20)], ids=str)
-@pytest.mark.parametrize("groups", [1, 4])
-def test_pow2_weights_are_fixed_weights_of_the_same_value(fmt, groups):
-    rng = np.random.default_rng(groups)
-    pow2 = pow2_weights(rng, (8, 8 // groups, 3, 3), zeros=True)
-    values = np.ldexp(pow2.values.astype(float), pow2.powers.astype(np.int32))
-    fixed = FixedWeights(fmt, fmt.nearest(values))
-    own = Epilogue(rng.integers(-(1 << 17), 1 << 17, 8), rng.integers(10, 40, 8), rng.integers(-99, 99, 8))
-    mac = Arithmetic(pe="mac", weights=fmt)
-    x = rng.integers(-(1 << 31), 1 << 31, (2, 8, 4, 4))
-    outputs = [
-        run(conv_network(arithmetic, (8, 4, 4), Conv(weights, groups=groups, **PADDED), own), arithmetic, x)
-        for arithmetic, weights in ((EXACT, pow2), (mac, fixed))
-    ]
-    np.testing.assert_array_equal(*outputs)
+def weights_of_ps(rng, shape):
+    """DeepShift-PS: ``sgn(round(S)) * 2**round(P)``, P clamped into [-14, 0]."""
+    fmt = Pow2Format(-14, 0)
+    p, s = rng.uniform(-17, 2, shape), rng.uniform(-1, 1, shape)
+    s.flat[:2] = 0.5, -0.5
+    sign, powers = fmt.from_ps(p, s)
+    emulated = np.sign(np.round(s)) * 2.0 ** np.round(np.clip(p, -14, 0))
+    return emulated, FixedWeights(EXACT.weights, sign, np.where(sign == 0, -15, powers))
+
+
+@pytest.mark.parametrize("scale", [20, 20000], ids=["inside", "saturating"])
+@pytest.mark.parametrize("weights_of", [weights_of_q, weights_of_ps], ids=["Q", "PS"])
+@pytest.mark.parametrize("linear", [False, True], ids=["conv", "linear"])
+def test_modules_in_exact_mode(linear, weights_of, scale):
+    """``y = W * round_to_fixed(x) + b`` in unrounded float64, and round_to_fixed of y at the next module's input.
+
+    Of Conv2dShift, Conv2dShiftQ, LinearShift and LinearShiftQ, with inputs and biases on the 16.16 grid: the linear
+    modules round not all of theirs. What DeepShift clips at 32767.0 is a clamp here.
+    """
+    rng = np.random.default_rng([linear, scale])
+    shape, kernel = ((40, 1, 1), (1, 1)) if linear else ((5, 5, 7), (3, 3))
+    emulated_weights, packed = weights_of(rng, (9, shape[0], *kernel))
+    bias = EXACT.act.floor(rng.normal(size=9) * scale)
+    window = Activation("clamp", EXACT.act.min, 32767 << 16)
+    own = Epilogue(np.ones(9, np.int64), np.zeros(9, np.int64), bias, window)
+    op = Conv(packed, **({} if linear else PADDED))
+    net = conv_network(EXACT, shape, op, own)
+    x = rng.normal(size=(4, *shape)) * scale
+    found = run(net, EXACT, EXACT.act.floor(x, upper=32767.0))
+    for image, out in zip(round_to_fixed(x), found, strict=True):
+        if linear:
+            y = (emulated_weights[:, :, 0, 0] @ image[:, 0, 0])[:, None, None]
+        else:
+            y = float_conv(image, emulated_weights)
+        y = y + np.ldexp(bias.astype(float), -16)[:, None, None]
+        assert out.tolist() == (round_to_fixed(y) * 65536).tolist()
+    ends = np.isin(found, [EXACT.act.min, 32767 << 16])
+    assert ends.any() == (scale > 20) and not ends.all()
 
 
 def test_ps_range():

@@ -115,9 +115,8 @@ def test_callers_of_different_networks(monkeypatch):
 
 
 FORK = """
-import os, sys
+import os, signal
 import numpy as np
-from hwshift.errors import QuantizeError
 from hwshift.golden import model, runner
 from hwshift.golden.formats import Arithmetic
 from hwshift.network.fixed import Epilogue, FixedLayer, FixedNetwork, Input, Sum
@@ -136,6 +135,7 @@ def right():
 assert right()
 child = os.fork()
 if child == 0:
+    signal.alarm(60)
     os._exit(0 if right() and right() else 3)
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 assert right()
@@ -145,7 +145,7 @@ print("both")
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 def test_threads_after_a_fork():
-    """A child has none of its parent's threads and computes all the same; a forked pool would wait for ever."""
+    """A child has none of its parent's threads and computes all the same; a pool of its parent would wait for ever."""
     done = subprocess.run(
         [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORK],
         capture_output=True,
