@@ -1,12 +1,16 @@
 """Convolutions on the matrix unit (`hwshift.golden.tiles`), where terms are exact."""
 
+import numpy as np
+
 from hwshift.golden.blocks import COLUMNS, ROWS
 from hwshift.golden.compiled import kernel
-from hwshift.golden.finish import clear_totals, finish, totals
+from hwshift.golden.finish import TOTALS, clear_totals, finish, totals
 from hwshift.golden.steps import PARAMETERS
-from hwshift.golden.tiles import PANEL, PIXELS, combine_rows, configure, pack_tile, product_tile, release
+from hwshift.golden.tile_finish import finish_tile
+from hwshift.golden.tiles import PANEL, combine_rows, configure, pack_tile, product_tile, release
+from hwshift.golden.x86 import PIXELS
 
-__all__ = ["convolve_by_tiles", "limbs_of"]
+__all__ = ["convolve_by_tiles", "limbs_of", "stays_inside"]
 
 
 @kernel
@@ -16,7 +20,14 @@ def limbs_of(peak):
 
 
 @kernel
-def convolve_by_tiles(step, part, limbs, ints, reals, table, memory, floats, wide, peaks):
+def stays_inside(step, peak, residual_peak):
+    """Whether no value of the step can saturate."""
+    bound = step.reach * peak + step.bias + residual_peak * step.residual_factor + 4.0
+    return bound < min(step.high, -step.low) and step.table < 0 and step.residual_table < 0
+
+
+@kernel
+def convolve_by_tiles(step, part, limbs, calm, ints, reals, table, memory, floats, wide, peaks):
     """As `hwshift.golden.taps.convolve`, with inputs of so many bytes."""
     size = step.panels * COLUMNS
     sizes = (step.count + size - 1) // size
@@ -42,12 +53,31 @@ def convolve_by_tiles(step, part, limbs, ints, reals, table, memory, floats, wid
                     wide, panel + slot, slot, table, step.tiles + ints[item], step.tile_chunk, step.tile_chunks,
                     ints[item + 1], limbs,
                 )  # fmt: skip
-            _finish_panel(
-                step, group, block, begin + panel * PIXELS, end, ints[item + 1] + limbs - 1, ints, reals, memory,
-                floats, wide,
-            )  # fmt: skip
+            first, sums = begin + panel * PIXELS, ints[item + 1] + limbs - 1
+            if calm:
+                _finish_tiles(step, group, block, first, end, sums, ints, reals, memory, floats, wide)
+            else:
+                _finish_panel(step, group, block, first, end, sums, ints, reals, memory, floats, wide)
     release()
     return totals(step, floats, peaks)
+
+
+@kernel
+def _finish_tiles(step, group, block, begin, end, sums, ints, reals, memory, floats, wide):
+    """The block's sums at the positions of a panel from ``begin`` on, as far as ``end``, where none can saturate."""
+    row = block * step.tile_rows
+    rows = min(step.tile_rows, step.per_group - row)
+    channel = group * step.per_group + row
+    slot = 0
+    for first in range(begin, min(begin + PANEL * PIXELS, end), PIXELS):
+        finish_tile(
+            wide, slot, sums, reals, step.parameters + channel * PARAMETERS, memory, ints, step.target + channel, ints,
+            step.residual + channel, step.first + first, ints, step.write_at + first, step.linear, reals,
+            step.mask + first, min(PIXELS, end - first), np.int64(step.floor), np.int64(step.ceiling),
+            np.int64(step.residual_floor), np.int64(step.residual_ceiling), step.residual_up, step.residual_down,
+            floats, TOTALS, rows, np.int64(step.residual >= 0),
+        )  # fmt: skip
+        slot += 1
 
 
 @kernel

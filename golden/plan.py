@@ -380,8 +380,12 @@ class Plan:
         step["table_scale"] = SIGMOID_ENTRIES / 16 / math.ldexp(1, act.n)
         if layer.residual is not None:
             assert formats.residual is not None
-            step["residual"] = self._ints.add(self.views[layer.residual].planes)
-            step["residual_factor"] = math.ldexp(1, act.n - formats.residual.n)
+            up, view = act.n - formats.residual.n, self.views[layer.residual]
+            step |= {
+                "residual": self._ints.add(view.planes), "residual_sources": self._ints.add(view.maps),
+                "residual_source_count": len(view.maps), "residual_factor": math.ldexp(1, up),
+                "residual_up": min(max(up, 0), 31), "residual_down": min(max(-up, 0), 31),
+            }  # fmt: skip
         self._scales(step, layer, epilogue, formats)
 
     def _scales(
@@ -401,11 +405,13 @@ class Plan:
             if len(sizes) > 1:
                 step |= {"pixel_scales": self._ints.add(pairs[index]), "largest": math.inf}
         k = np.minimum(t, _CUT)
-        values = [m, 2.0**k, 2.0**-k, 2.0 ** (k - t), epilogue.b, t]
+        values = [m, 2.0**k, 2.0**-k, 2.0 ** (k - t), epilogue.b, t, np.ldexp(m, -t.astype(int))]
         step |= {
             "parameters": self._reals.add(np.stack(values, axis=1)),
-            "scale": FULL if (m != 1).any() else PLAIN,
-        }
+            "scale": FULL if (m != 1).any() else PLAIN, "bias": np.abs(epilogue.b).max(initial=0),
+        }  # fmt: skip
+        if step["kind"] == CONVOLVE:
+            step["reach"] = float((self.recipe.packed[layer.name].magnitudes * np.abs(m) * 2.0**-t).max())
 
 
 def pool_counts(extent: tuple[int, int], pool: fixed.Pool) -> np.ndarray:
