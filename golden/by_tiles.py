@@ -27,6 +27,16 @@ def stays_inside(step, peak, residual_peak):
 
 
 @kernel
+def _stride(ints, at):
+    """The stride of a tile's positions, 1 or 2, or 0 if they have none of these."""
+    stride = ints[at + 1] - ints[at]
+    for i in range(2, PIXELS):
+        if ints[at + i] != ints[at] + i * stride:
+            return 0
+    return stride if 1 <= stride <= 2 else 0
+
+
+@kernel
 def convolve_by_tiles(step, part, limbs, calm, ints, reals, table, memory, floats, wide, peaks):
     """As `hwshift.golden.taps.convolve`, with inputs of so many bytes."""
     size = step.panels * COLUMNS
@@ -38,10 +48,22 @@ def convolve_by_tiles(step, part, limbs, calm, ints, reals, table, memory, float
     taps = step.tile_taps + group * step.tile_chunk * step.tile_chunks
     for tile in range(tiles):
         first = begin + tile * PIXELS
+        where, stride = step.read_at + first, 1 if step.linear else _stride(ints, step.read_at + first)
+        place = step.first + first if step.linear else ints[where]
         pack_tile(
-            wide, tile, memory, step.first + first, ints, taps, step.tile_chunk, step.tile_chunks, limbs, ints,
-            step.read_at + first, step.linear,
-        )  # fmt: skip
+            wide,
+            tile,
+            memory,
+            place,
+            ints,
+            taps,
+            step.tile_chunk,
+            step.tile_chunks,
+            limbs,
+            ints,
+            where,
+            stride,
+        )
     clear_totals(floats)
     blocks = (step.per_group + step.tile_rows - 1) // step.tile_rows
     configure(table, step.tiles)

@@ -28,6 +28,7 @@ from hwshift.golden.x86 import (
 
 __all__ = ["finish_tile"]
 
+_BITS = ir.IntType(PIXELS)
 _DOWN = I32(9)  # rounded towards minus infinity, no exceptions
 
 
@@ -97,6 +98,7 @@ class _Tile:
         clips = [self.same(i) for i in (17, 18, 19, 20)]
         moves = [self.same(i) for i in (21, 22)]
         none = ir.Constant(CODES, [0] * PIXELS)
+        runs = None if linear else self.runs(places, written)
         loop = Loop(builder, args[25], [none])
         y = self.scaled(byte(builder, sums, builder.mul(loop.index, I64(ROW))), loop.index, count)
         y = self.clip(y, *clips[:2])
@@ -105,7 +107,7 @@ class _Tile:
             y = builder.add(y, builder.ashr(builder.shl(extra, moves[0]), moves[1]))
             y = self.clip(y, *clips[2:])
         y = builder.select(inside, y, none)
-        self.write(y, self.plane(6, loop.index, linear), places, written)
+        self.write(y, self.plane(6, loop.index, linear), runs, written)
         size = builder.select(builder.icmp_signed("<", y, none), builder.sub(none, y), y)
         loop.close([builder.select(builder.icmp_signed(">", size, loop.values[0]), size, loop.values[0])])
         self.keep(loop.values[0])
@@ -139,17 +141,56 @@ class _Tile:
         at = builder.load(builder.gep(self.array(i, self.args[i + 1]), [row]))
         return self.array(5, builder.add(at, self.args[10]) if linear else at)
 
-    def write(self, y: ir.Value, plane: ir.Value, places: list[ir.Value] | None, written: ir.Value) -> None:
+    def runs(self, places: list[ir.Value], written: ir.Value) -> tuple[ir.Value, ir.Value, ir.Value]:
+        """Pixels whose places are neighbours as they are: pointers to masks and places of pixel 0, and how many runs."""
         builder = self.builder
-        if places is None:
-            where = builder.bitcast(plane, CODES.as_pointer())
-            kind = ir.FunctionType(ir.VoidType(), [CODES, where.type, I32, written.type])
-            masked = cgutils.get_or_insert_function(builder.module, kind, "llvm.masked.store.v16i32.p0")
-            builder.call(masked, [y, where, I32(4), written])
+        masks, starts = (cgutils.alloca_once(builder, kind, PIXELS) for kind in (_BITS, I64))
+        where = self.array(11, self.args[12])
+        lanes = [ir.Constant(places[0].type, list(range(first, first + LANES))) for first in (0, LANES)]
+        offsets = [builder.sub(place, lane) for place, lane in zip(places, lanes, strict=True)]
+        entry, head, body, done = (
+            builder.block,
+            *(builder.append_basic_block(f"runs.{x}") for x in ("head", "body", "done")),
+        )
+        left_first = builder.bitcast(written, _BITS)
+        builder.branch(head)
+        builder.position_at_end(head)
+        left, count = builder.phi(_BITS), builder.phi(I64)
+        left.add_incoming(left_first, entry)
+        count.add_incoming(I64(0), entry)
+        builder.cbranch(builder.icmp_unsigned("!=", left, _BITS(0)), body, done)
+        builder.position_at_end(body)
+        first = builder.zext(builder.cttz(left, ir.IntType(1)(1)), I64)
+        start = builder.sub(builder.load(builder.gep(where, [first])), first)
+        same = joined(
+            builder, *(builder.icmp_signed("==", offset, spread(builder, start)) for offset in offsets)
+        )
+        own = builder.and_(builder.bitcast(same, _BITS), left)
+        builder.store(own, builder.gep(masks, [count]))
+        builder.store(start, builder.gep(starts, [count]))
+        left.add_incoming(builder.xor(left, own), body)
+        count.add_incoming(builder.add(count, I64(1)), body)
+        builder.branch(head)
+        builder.position_at_end(done)
+        return masks, starts, count
+
+    def write(self, y: ir.Value, plane: ir.Value, runs: tuple | None, written: ir.Value) -> None:
+        if runs is None:
+            self.store(y, plane, written)
             return
-        base = byte(builder, plane)
-        for part, place, those in zip(halves(builder, y), places, halves(builder, written), strict=True):
-            x86(builder, "avx512.mask.scatter.qpi.512", ir.VoidType(), base, those, place, part, I32(4))
+        builder, (masks, starts, count) = self.builder, runs
+        loop = Loop(builder, count, [])
+        mask = builder.bitcast(builder.load(builder.gep(masks, [loop.index])), written.type)
+        start = builder.load(builder.gep(starts, [loop.index]))
+        self.store(y, builder.gep(plane, [start]), mask)
+        loop.close([])
+
+    def store(self, y: ir.Value, where: ir.Value, mask: ir.Value) -> None:
+        builder = self.builder
+        where = builder.bitcast(where, CODES.as_pointer())
+        kind = ir.FunctionType(ir.VoidType(), [CODES, where.type, I32, mask.type])
+        masked = cgutils.get_or_insert_function(builder.module, kind, "llvm.masked.store.v16i32.p0")
+        builder.call(masked, [y, where, I32(4), mask])
 
     def keep(self, largest: ir.Value) -> None:
         """Add magnitudes to the maxima."""

@@ -31,6 +31,7 @@ from hwshift.golden.x86 import (
     byte,
     cases,
     read_codes,
+    read_every_second,
     scratch,
     where_compiled,
     x86,
@@ -119,8 +120,8 @@ def release(context):
 
 
 @intrinsic
-def pack_tile(context, room, tile, memory, place, taps, t_at, chunk, chunks, limbs, where, w_at, linear):
-    """Limbs of 16 pixels: ``memory[taps[k] + place + p]``, or ``memory[taps[k] + where[p]]`` unless ``linear``."""
+def pack_tile(context, room, tile, memory, place, taps, t_at, chunk, chunks, limbs, where, w_at, stride):
+    """Limbs of 16 pixels: ``memory[taps[k] + place + stride * p]`` for stride 1 or 2, ``memory[taps[k] + where[p]]`` for 0."""
 
     def code(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> None:
         base = byte(builder, scratch(context, builder, signature, args, 0), PANEL * SUMS * TILE)
@@ -129,9 +130,9 @@ def pack_tile(context, room, tile, memory, place, taps, t_at, chunk, chunks, lim
         one = builder.mul(limbs, builder.mul(chunk, I64(PIXELS)))
         base = byte(builder, base, builder.mul(args[1], builder.mul(one, chunks)))
 
-        def body(n: int, linear: bool) -> None:
-            memory = address(context, builder, signature, args, 2, args[3] if linear else I64(0))
-            halves = None if linear else [load(builder, where, half * LANES) for half in (0, 1)]
+        def body(n: int, stride: int) -> None:
+            memory = address(context, builder, signature, args, 2, args[3] if stride else I64(0))
+            halves = None if stride else [load(builder, where, half * LANES) for half in (0, 1)]
             loop = Loop(builder, chunks, [])
             own = byte(builder, base, builder.mul(loop.index, one))
             quads = builder.udiv(chunk, I64(4))
@@ -141,7 +142,10 @@ def pack_tile(context, room, tile, memory, place, taps, t_at, chunk, chunks, lim
                 builder.gep(memory, [builder.load(builder.gep(taps, [builder.add(first, I64(i))]))])
                 for i in range(4)
             ]
-            codes = [read_codes(builder, plane, halves) for plane in planes]
+            if stride == 2:
+                codes = [read_every_second(builder, plane) for plane in planes]
+            else:
+                codes = [read_codes(builder, plane, halves) for plane in planes]
             for j, bytes_ in enumerate(_transposed(builder, codes, n)):
                 at = builder.add(
                     builder.mul(builder.mul(chunk, I64(PIXELS)), I64(j)), builder.mul(inner.index, I64(ROW))
@@ -150,8 +154,8 @@ def pack_tile(context, room, tile, memory, place, taps, t_at, chunk, chunks, lim
             inner.close([])
             loop.close([])
 
-        cases(builder, args[11], range(2), lambda linear: cases(
-            builder, limbs, range(LIMBS[0], LIMBS[-1] + 2), lambda n: body(n, bool(linear))
+        cases(builder, args[11], range(3), lambda stride: cases(
+            builder, limbs, range(LIMBS[0], LIMBS[-1] + 2), lambda n: body(n, stride)
         ))  # fmt: skip
 
     return types.void(
