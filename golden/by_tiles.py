@@ -6,11 +6,11 @@ from hwshift.golden.blocks import COLUMNS, ROWS
 from hwshift.golden.compiled import kernel
 from hwshift.golden.finish import TOTALS, clear_totals, finish, totals
 from hwshift.golden.steps import PARAMETERS
-from hwshift.golden.tile_finish import finish_tile
+from hwshift.golden.tile_finish import direct_tile, finish_tile
 from hwshift.golden.tiles import PANEL, combine_rows, configure, pack_tile, product_tile, release
 from hwshift.golden.x86 import PIXELS
 
-__all__ = ["convolve_by_tiles", "limbs_of", "stays_inside"]
+__all__ = ["convolve_by_tiles", "direct_by_tiles", "limbs_of", "stays_inside"]
 
 
 @kernel
@@ -81,6 +81,26 @@ def convolve_by_tiles(step, part, limbs, calm, ints, reals, table, memory, float
             else:
                 _finish_panel(step, group, block, first, end, sums, ints, reals, memory, floats, wide)
     release()
+    return totals(step, floats, peaks)
+
+
+@kernel
+def direct_by_tiles(step, part, ints, reals, weights, memory, floats, peaks):
+    """As `hwshift.golden.taps.direct`, where no value can saturate."""
+    taps = step.tap_at + part // step.per_group * step.taps
+    own = step.weights + part * step.weights_step
+    clear_totals(floats)
+    for first in range(0, step.count, PIXELS):
+        where, stride = step.read_at + first, 1 if step.linear else _stride(ints, step.read_at + first)
+        begin = step.first + first if step.linear else ints[where]
+        direct_tile(
+            weights, own, ints, taps, step.taps, begin, ints, where, stride, reals, step.parameters + part * PARAMETERS,
+            memory, ints, step.target + part, ints, step.residual + part, step.first + first, ints,
+            step.write_at + first, step.linear, reals, step.mask + first, min(PIXELS, step.count - first),
+            np.int64(step.floor), np.int64(step.ceiling), np.int64(step.residual_floor),
+            np.int64(step.residual_ceiling), step.residual_up, step.residual_down, floats, TOTALS, 1,
+            np.int64(step.residual >= 0),
+        )  # fmt: skip
     return totals(step, floats, peaks)
 
 

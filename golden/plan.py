@@ -22,6 +22,7 @@ from hwshift.golden.scale import GATE_SHIFT, average_scale
 from hwshift.golden.sigmoid import SIGMOID_ENTRIES, sigmoid_table
 from hwshift.golden.steps import CONVOLVE, COPY, DIRECT, NORM, POOL, SCALE, SHIFT, STEP, SUM, UPSAMPLE
 from hwshift.golden.tiles import tile_choice
+from hwshift.golden.x86 import VECTORS_512
 from hwshift.network import fixed
 from hwshift.network.layer_formats import LayerFormats, layer_formats
 
@@ -294,6 +295,8 @@ class Plan:
         if step["kind"] == CONVOLVE:
             self._tiles(step, packed.tiles, reads)
             self._parts(step)
+        elif VECTORS_512 and tile_choice() != "never":
+            step["tile_limbs"] = 4
 
     def _positions(
         self, step: dict, source: Geometry, target: Geometry, stride: tuple[int, int], outputs: int
@@ -410,7 +413,7 @@ class Plan:
             "parameters": self._reals.add(np.stack(values, axis=1)),
             "scale": FULL if (m != 1).any() else PLAIN, "bias": np.abs(epilogue.b).max(initial=0),
         }  # fmt: skip
-        if step["kind"] == CONVOLVE:
+        if step["kind"] in (CONVOLVE, DIRECT):
             step["reach"] = float((self.recipe.packed[layer.name].magnitudes * np.abs(m) * 2.0**-t).max())
 
 

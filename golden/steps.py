@@ -60,7 +60,7 @@ _INTS = {
     "write_at": "ints: target position of each, unless linear",
     "mask": "reals: 1.0 for each position that is a pixel",
     "tiles": "tiles: the matrix unit's configuration, then weights",
-    "tile_limbs": "most limbs of an input with which it is used",
+    "tile_limbs": "most limbs of an input with which it is used; DIRECT: not 0 where vectors are",
     "tile_taps": "ints: (groups, chunks, chunk) as tap_at", "tile_chunk": "taps", "tile_chunks": "",
     "tile_blocks": "ints: (groups, blocks, [offset of its tiles, limbs])", "tile_rows": "output channels of a block",
     "panels": "panels of COLUMNS positions a part packs",

@@ -1,5 +1,6 @@
 """How a tile of sums ends where nothing can saturate: from 32-bit sums to 32-bit codes in one go."""
 
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
@@ -21,15 +22,24 @@ from hwshift.golden.x86 import (
     halves,
     joined,
     read_codes,
+    read_halves,
     scratch,
     where_compiled,
     x86,
 )
 
-__all__ = ["finish_tile"]
+__all__ = ["direct_tile", "finish_tile"]
 
 _BITS = ir.IntType(PIXELS)
 _DOWN = I32(9)  # rounded towards minus infinity, no exceptions
+
+
+_TAIL = [
+    "parameters", "p_at", "memory", "targets", "g_at", "residuals", "r_at", "place", "where", "w_at", "linear", "mask",
+    "m_at", "pixels", "floor", "ceiling", "residual_floor", "residual_ceiling", "up", "down", "totals", "t_at", "rows",
+    "residual",
+]  # fmt: skip
+"""The last arguments of `finish_tile` and `direct_tile`."""
 
 
 @intrinsic
@@ -49,19 +59,11 @@ def finish_tile(
     """
 
     def code(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> None:
-        def linear_or_not(linear: int) -> None:
-            cases(builder, args[26], range(2), lambda residual: with_residual(bool(linear), bool(residual)))
-
-        def with_residual(linear: bool, residual: bool) -> None:
-            numbers = range(2 * LIMBS[0] - 1, SUMS + 1)
-            cases(
-                builder,
-                args[2],
-                numbers,
-                lambda n: _Tile(context, builder, signature, args).code(n, linear, residual),
-            )
-
-        cases(builder, args[13], range(2), linear_or_not)
+        tile = _Tile(context, builder, signature, args)
+        numbers = range(2 * LIMBS[0] - 1, SUMS + 1)
+        tile.both("linear", lambda linear: tile.both("residual", lambda residual: cases(
+            builder, args[2], numbers, lambda n: tile.code(lambda row: tile.combined(row, n), linear, residual)
+        )))  # fmt: skip
 
     return types.void(
         room, *[types.int64] * 2, parameters, types.int64, memory, targets, types.int64, residuals, types.int64,
@@ -69,54 +71,92 @@ def finish_tile(
     ), where_compiled(code)  # fmt: skip
 
 
+@intrinsic
+def direct_tile(
+    context, weights, x_at, taps, k_at, count, begin, sources, s_at, stride, parameters, p_at, memory, targets, g_at,
+    residuals, r_at, place, where, w_at, linear, mask, m_at, pixels, floor, ceiling, residual_floor, residual_ceiling,
+    up, down, totals, t_at, rows, residual,
+):  # fmt: skip
+    """As `finish_tile` for the sums over ``count`` taps of ``weights[k] * memory[taps[k] + begin + stride * p]``.
+
+    Stride 1 or 2; or 0 for ``memory[taps[k] + sources[p]]``. One row.
+    """
+
+    def code(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> None:
+        tile = _Tile(context, builder, signature, args)
+        tile.both("residual", lambda residual: tile.both("linear", lambda linear: cases(
+            builder, args[8], range(1, 2) if linear else range(3),
+            lambda stride: tile.code(lambda row: tile.summed(stride), linear, residual),
+        )))  # fmt: skip
+
+    return types.void(
+        weights, types.int64, taps, *[types.int64] * 3, sources, *[types.int64] * 2, parameters, types.int64, memory,
+        targets, types.int64, residuals, types.int64, types.int64, where, types.int64, types.int64, mask,
+        *[types.int64] * 8, totals, *[types.int64] * 3,
+    ), where_compiled(code, vectors_only=True)  # fmt: skip
+
+
 class _Tile:
-    """The code of `finish_tile` for one of its cases."""
+    """The code of `finish_tile` and `direct_tile`, in which arguments of `_TAIL` have names."""
 
     def __init__(self, context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> None:
         self.builder, self.args = builder, args
         self._call = context, builder, signature, args
+        self._head = len(args) - len(_TAIL)
+
+    def value(self, name: str, behind: int = 0) -> ir.Value:
+        """An argument, or one that is so many places behind it."""
+        return self.args[self._head + _TAIL.index(name) + behind]
+
+    def both(self, name: str, code: Callable[[bool], None]) -> None:
+        """Code for both values of an argument that is 0 or 1."""
+        cases(self.builder, self.value(name), range(2), lambda n: code(bool(n)))
+
+    def named(self, name: str, at: ir.Value) -> ir.Value:
+        """Pointer to element ``at`` of an array argument."""
+        return self.array(self._head + _TAIL.index(name), at)
 
     def array(self, i: int, at: ir.Value) -> ir.Value:
         """Pointer to element ``at`` of array argument ``i``."""
         return address(*self._call, i, at)
 
-    def same(self, i: int) -> ir.Value:
-        """Scalar argument ``i`` as a vector of codes."""
+    def same(self, name: str) -> ir.Value:
+        """A scalar argument as a vector of codes."""
         vector = ir.Constant(CODES, ir.Undefined)
-        one = self.builder.insert_element(vector, self.builder.trunc(self.args[i], I32), I32(0))
+        one = self.builder.insert_element(vector, self.builder.trunc(self.value(name), I32), I32(0))
         return self.builder.shuffle_vector(one, vector, ir.Constant(CODES, [0] * PIXELS))
 
-    def code(self, count: int, linear: bool, residual: bool) -> None:
-        builder, args = self.builder, self.args
-        sums = byte(builder, scratch(*self._call, 0), builder.mul(args[1], I64(SUMS * TILE)))
-        written = builder.icmp_unsigned("<", ir.Constant(CODES, list(range(PIXELS))), self.same(16))
-        mask = self.array(14, args[15])
+    def code(self, sums: Callable[[ir.Value], list[ir.Value]], linear: bool, residual: bool) -> None:
+        """What ends a tile; ``sums(row)`` are both halves of a row's sums."""
+        builder = self.builder
+        written = builder.icmp_unsigned("<", ir.Constant(CODES, list(range(PIXELS))), self.same("pixels"))
+        mask = self.named("mask", self.value("m_at"))
         inside = joined(builder, *(
             builder.fcmp_unordered("!=", load(builder, mask, first), zeros(FLOATS)) for first in (0, LANES)
         ))  # fmt: skip
-        places = None if linear else [load(builder, self.array(11, args[12]), first) for first in (0, LANES)]
-        clips = [self.same(i) for i in (17, 18, 19, 20)]
-        moves = [self.same(i) for i in (21, 22)]
+        where = None if linear else self.named("where", self.value("w_at"))
+        places = None if where is None else [load(builder, where, first) for first in (0, LANES)]
+        floor, ceiling, last_floor, last_ceiling, up, down = (self.same(name) for name in _TAIL[14:20])
         none = ir.Constant(CODES, [0] * PIXELS)
-        runs = None if linear else self.runs(places, written)
-        loop = Loop(builder, args[25], [none])
-        y = self.scaled(byte(builder, sums, builder.mul(loop.index, I64(ROW))), loop.index, count)
-        y = self.clip(y, *clips[:2])
+        runs = None if places is None else self.runs(places, written)
+        loop = Loop(builder, self.value("rows"), [none])
+        y = self.clip(self.scaled(sums(loop.index), loop.index), floor, ceiling)
         if residual:
-            extra = read_codes(builder, self.plane(8, loop.index, linear), places)
-            y = builder.add(y, builder.ashr(builder.shl(extra, moves[0]), moves[1]))
-            y = self.clip(y, *clips[2:])
+            extra = read_codes(builder, self.plane("residuals", loop.index, linear), places)
+            y = self.clip(
+                builder.add(y, builder.ashr(builder.shl(extra, up), down)), last_floor, last_ceiling
+            )
         y = builder.select(inside, y, none)
-        self.write(y, self.plane(6, loop.index, linear), runs, written)
+        self.write(y, self.plane("targets", loop.index, linear), runs, written)
         size = builder.select(builder.icmp_signed("<", y, none), builder.sub(none, y), y)
         loop.close([builder.select(builder.icmp_signed(">", size, loop.values[0]), size, loop.values[0])])
         self.keep(loop.values[0])
 
-    def scaled(self, sums: ir.Value, row: ir.Value, count: int) -> ir.Value:
-        """The codes of one row: its sums combined, scaled and with its bias."""
-        builder = self.builder
-        own = self.array(3, builder.add(self.args[4], builder.mul(row, I64(PARAMETERS))))
-        scale, bias = (spread(builder, builder.load(builder.gep(own, [I64(i)]))) for i in (6, 4))
+    def combined(self, row: ir.Value, count: int) -> list[ir.Value]:
+        """A row of the panel: its tiles of sums weighted and added."""
+        builder, args = self.builder, self.args
+        sums = byte(builder, scratch(*self._call, 0), builder.mul(args[1], I64(SUMS * TILE)))
+        sums = byte(builder, sums, builder.mul(row, I64(ROW)))
         radix = spread(builder, ir.Constant(ir.DoubleType(), 256.0))
         parts = []
         for half in range(2):
@@ -125,6 +165,34 @@ class _Tile:
                 codes = byte(builder, sums, s * TILE + half * ROW // 2)
                 value = builder.sitofp(load(builder, builder.bitcast(codes, I32.as_pointer()), 0), FLOATS)
                 total = value if total is None else call(builder, "fma", total, radix, value)
+            parts.append(total)
+        return parts
+
+    def summed(self, stride: int) -> list[ir.Value]:
+        """Sums over the taps."""
+        builder, args = self.builder, self.args
+        memory = self.named("memory", args[5] if stride else I64(0))
+        places = (
+            [load(builder, self.array(6, args[7]), first) for first in (0, LANES)] if stride == 0 else None
+        )
+        weights, taps = self.array(0, args[1]), self.array(2, args[3])
+        loop = Loop(builder, args[4], [zeros(FLOATS)] * 2)
+        plane = builder.gep(memory, [builder.load(builder.gep(taps, [loop.index]))])
+        weight = spread(builder, builder.load(builder.gep(weights, [loop.index])))
+        codes = read_halves(builder, plane, stride, places)
+        loop.close([
+            call(builder, "fma", builder.sitofp(part, FLOATS), weight, total)
+            for part, total in zip(codes, loop.values, strict=True)
+        ])  # fmt: skip
+        return list(loop.values)
+
+    def scaled(self, sums: list[ir.Value], row: ir.Value) -> ir.Value:
+        """The codes of one row: its sums scaled and with its bias."""
+        builder = self.builder
+        own = self.named("parameters", builder.add(self.value("p_at"), builder.mul(row, I64(PARAMETERS))))
+        scale, bias = (spread(builder, builder.load(builder.gep(own, [I64(i)]))) for i in (6, 4))
+        parts = []
+        for total in sums:
             y = x86(builder, "avx512.vfmadd.pd.512", FLOATS, total, scale, bias, _DOWN)
             nothing = ir.Constant(HALF, [0] * LANES)
             parts.append(x86(builder, "avx512.mask.cvtpd2dq.512", HALF, y, nothing, I8(-1), _DOWN))
@@ -135,17 +203,17 @@ class _Tile:
         value = builder.select(builder.icmp_signed("<", value, low), low, value)
         return builder.select(builder.icmp_signed(">", value, high), high, value)
 
-    def plane(self, i: int, row: ir.Value, linear: bool) -> ir.Value:
-        """Pointer into memory for the row's plane in table argument ``i``."""
+    def plane(self, table: str, row: ir.Value, linear: bool) -> ir.Value:
+        """Pointer into memory for the row's plane in a table."""
         builder = self.builder
-        at = builder.load(builder.gep(self.array(i, self.args[i + 1]), [row]))
-        return self.array(5, builder.add(at, self.args[10]) if linear else at)
+        at = builder.load(builder.gep(self.named(table, self.value(table, 1)), [row]))
+        return self.named("memory", builder.add(at, self.value("place")) if linear else at)
 
     def runs(self, places: list[ir.Value], written: ir.Value) -> tuple[ir.Value, ir.Value, ir.Value]:
-        """Pixels whose places are neighbours as they are: pointers to masks and places of pixel 0, and how many runs."""
+        """Pixels whose places are neighbours like themselves: pointers to masks and places of pixel 0, and how many."""
         builder = self.builder
         masks, starts = (cgutils.alloca_once(builder, kind, PIXELS) for kind in (_BITS, I64))
-        where = self.array(11, self.args[12])
+        where = self.named("where", self.value("w_at"))
         lanes = [ir.Constant(places[0].type, list(range(first, first + LANES))) for first in (0, LANES)]
         offsets = [builder.sub(place, lane) for place, lane in zip(places, lanes, strict=True)]
         entry, head, body, done = (
@@ -195,7 +263,7 @@ class _Tile:
     def keep(self, largest: ir.Value) -> None:
         """Add magnitudes to the maxima."""
         builder = self.builder
-        totals = self.array(23, self.args[24])
+        totals = self.named("totals", self.value("t_at"))
         peak = load(builder, totals, LANES)
         for part in halves(builder, largest):
             size = builder.sitofp(part, FLOATS)

@@ -7,7 +7,7 @@ import llvmlite.binding
 from llvmlite import ir
 from numba.core import cgutils
 
-from hwshift.golden.llvm import I32, I64, LANES, address
+from hwshift.golden.llvm import I32, I64, LANES, address, load
 
 __all__ = [
     "CODES",
@@ -15,20 +15,24 @@ __all__ = [
     "HALF",
     "I8",
     "PIXELS",
+    "VECTORS_512",
     "byte",
     "cases",
     "halves",
     "joined",
     "read_codes",
     "read_every_second",
+    "read_halves",
     "scratch",
     "where_compiled",
     "x86",
 ]
 
-COMPILED = LANES == 8 and all(
-    llvmlite.binding.get_host_cpu_features().get(name) for name in ("amx-tile", "amx-int8", "avx512bw")
-)
+_FEATURES = llvmlite.binding.get_host_cpu_features()
+VECTORS_512 = LANES == 8 and all(_FEATURES.get(f"avx512{name}") for name in ("f", "bw", "dq", "vl"))
+"""Whether vectors of 512 bits are there."""
+COMPILED = VECTORS_512 and all(_FEATURES.get(f"amx-{name}") for name in ("tile", "int8"))
+"""Whether a matrix unit is there too."""
 
 PIXELS = 16
 """Codes of 32 bits in a vector."""
@@ -57,11 +61,11 @@ def scratch(context: Any, builder: ir.IRBuilder, signature: Any, args: Any, i: i
     return builder.inttoptr(builder.and_(builder.add(start, I64(_LINE - 1)), I64(-_LINE)), _BYTES)
 
 
-def where_compiled(code: Callable) -> Callable:
-    """Code that is empty on other processors, where nothing calls it."""
+def where_compiled(code: Callable, vectors_only: bool = False) -> Callable:
+    """Code that is empty on processors without a matrix unit, or without these vectors, where nothing calls it."""
 
     def whole(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        if COMPILED:
+        if VECTORS_512 if vectors_only else COMPILED:
             code(context, builder, signature, args)
         return context.get_dummy_value()
 
@@ -94,6 +98,17 @@ def read_codes(builder: ir.IRBuilder, plane: ir.Value, places: list[ir.Value] | 
     base = byte(builder, plane)
     name = "avx512.mask.gather.qpi.512"
     return joined(builder, *(x86(builder, name, HALF, none, base, half, every, I32(4)) for half in places))
+
+
+def read_halves(
+    builder: ir.IRBuilder, plane: ir.Value, stride: int, places: list[ir.Value] | None
+) -> list[ir.Value]:
+    """Both halves of 16 codes at this stride (1 or 2), or at places."""
+    if places is not None:
+        return halves(builder, read_codes(builder, plane, places))
+    if stride == 2:
+        return halves(builder, read_every_second(builder, plane))
+    return [load(builder, plane, first) for first in (0, LANES)]
 
 
 def read_every_second(builder: ir.IRBuilder, plane: ir.Value) -> ir.Value:
