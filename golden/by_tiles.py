@@ -5,12 +5,14 @@ import numpy as np
 from hwshift.golden.blocks import COLUMNS, ROWS
 from hwshift.golden.compiled import kernel
 from hwshift.golden.finish import TOTALS, clear_totals, finish, totals
+from hwshift.golden.llvm import LANES
 from hwshift.golden.steps import PARAMETERS
+from hwshift.golden.taps import FEW, direct
 from hwshift.golden.tile_finish import direct_tile, finish_tile
 from hwshift.golden.tiles import PANEL, combine_rows, configure, pack_tile, product_tile, release
 from hwshift.golden.x86 import PIXELS
 
-__all__ = ["convolve_by_tiles", "direct_by_tiles", "limbs_of", "stays_inside"]
+__all__ = ["convolve_by_tiles", "direct_channels", "limbs_of", "stays_inside"]
 
 
 @kernel
@@ -27,13 +29,9 @@ def stays_inside(step, peak, residual_peak):
 
 
 @kernel
-def _stride(ints, at):
-    """The stride of a tile's positions, 1 or 2, or 0 if they have none of these."""
-    stride = ints[at + 1] - ints[at]
-    for i in range(2, PIXELS):
-        if ints[at + i] != ints[at] + i * stride:
-            return 0
-    return stride if 1 <= stride <= 2 else 0
+def _stride(step, ints, first):
+    """The stride at which the 16 positions from ``first`` on, a multiple of LANES, read: 1, 2, or 0 for others."""
+    return 1 if step.linear else ints[step.read_strides + first // LANES]
 
 
 @kernel
@@ -48,7 +46,7 @@ def convolve_by_tiles(step, part, limbs, calm, ints, reals, table, memory, float
     taps = step.tile_taps + group * step.tile_chunk * step.tile_chunks
     for tile in range(tiles):
         first = begin + tile * PIXELS
-        where, stride = step.read_at + first, 1 if step.linear else _stride(ints, step.read_at + first)
+        where, stride = step.read_at + first, _stride(step, ints, first)
         place = step.first + first if step.linear else ints[where]
         pack_tile(
             wide,
@@ -85,20 +83,31 @@ def convolve_by_tiles(step, part, limbs, calm, ints, reals, table, memory, float
 
 
 @kernel
-def direct_by_tiles(step, part, ints, reals, weights, memory, floats, peaks):
-    """As `hwshift.golden.taps.direct`, where no value can saturate."""
-    taps = step.tap_at + part // step.per_group * step.taps
-    own = step.weights + part * step.weights_step
+def direct_channels(step, part, fits, calm, ints, reals, weights, terms, memory, floats, wide, peaks):
+    """Some output channels of a convolution with few outputs per group."""
+    begin = part * step.tile_rows
+    rows = min(step.tile_rows, step.channels - begin)
+    if fits and calm and step.exact and step.tile_limbs and step.count > FEW:
+        return _direct_tiles(step, begin, rows, ints, reals, weights, memory, floats, peaks)
+    over = 0
+    for channel in range(begin, begin + rows):
+        over += direct(step, channel, fits, ints, reals, weights, terms, memory, floats, wide, peaks)
+    return over
+
+
+@kernel
+def _direct_tiles(step, channel, rows, ints, reals, weights, memory, floats, peaks):
     clear_totals(floats)
     for first in range(0, step.count, PIXELS):
-        where, stride = step.read_at + first, 1 if step.linear else _stride(ints, step.read_at + first)
+        where, stride = step.read_at + first, _stride(step, ints, first)
         begin = step.first + first if step.linear else ints[where]
         direct_tile(
-            weights, own, ints, taps, step.taps, begin, ints, where, stride, reals, step.parameters + part * PARAMETERS,
-            memory, ints, step.target + part, ints, step.residual + part, step.first + first, ints,
+            weights, step.weights + channel * step.weights_step, step.weights_step, ints, step.tap_at, channel,
+            step.per_group, step.taps, begin, ints, where, stride, reals, step.parameters + channel * PARAMETERS,
+            memory, ints, step.target + channel, ints, step.residual + channel, step.first + first, ints,
             step.write_at + first, step.linear, reals, step.mask + first, min(PIXELS, step.count - first),
             np.int64(step.floor), np.int64(step.ceiling), np.int64(step.residual_floor),
-            np.int64(step.residual_ceiling), step.residual_up, step.residual_down, floats, TOTALS, 1,
+            np.int64(step.residual_ceiling), step.residual_up, step.residual_down, floats, TOTALS, rows,
             np.int64(step.residual >= 0),
         )  # fmt: skip
     return totals(step, floats, peaks)

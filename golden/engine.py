@@ -7,12 +7,12 @@ int64 otherwise; the proof is the largest input found while the input was writte
 
 from numba import types
 
-from hwshift.golden.by_tiles import convolve_by_tiles, direct_by_tiles, limbs_of, stays_inside
+from hwshift.golden.by_tiles import convolve_by_tiles, direct_channels, limbs_of, stays_inside
 from hwshift.golden.channels import by_rows, copy, move
 from hwshift.golden.compiled import kernel
 from hwshift.golden.llvm import fetch_add, read_shared
 from hwshift.golden.steps import CONVOLVE, COPY, DIRECT, SHIFT, UPSAMPLE
-from hwshift.golden.taps import convolve, direct
+from hwshift.golden.taps import convolve
 
 __all__ = ["execute"]
 
@@ -66,10 +66,10 @@ def execute(
                 )
             elif step.kind == CONVOLVE:
                 over = convolve(step, part, fits, ints, reals, weights, terms, memory, floats, wide, own)
-            elif fits and step.kind == DIRECT and step.exact and calm and step.tile_limbs:
-                over = direct_by_tiles(step, part, ints, reals, weights, memory, floats, own)
             elif step.kind == DIRECT:
-                over = direct(step, part, fits, ints, reals, weights, terms, memory, floats, wide, own)
+                over = direct_channels(
+                    step, part, fits, calm, ints, reals, weights, terms, memory, floats, wide, own
+                )
             elif step.kind == COPY:
                 over = copy(step, part, ints, x, memory, own)
             elif step.kind == SHIFT or step.kind == UPSAMPLE:

@@ -73,25 +73,27 @@ def finish_tile(
 
 @intrinsic
 def direct_tile(
-    context, weights, x_at, taps, k_at, count, begin, sources, s_at, stride, parameters, p_at, memory, targets, g_at,
+    context, weights, x_at, step, taps, k_at, channel, per_group, count, begin, sources, s_at, stride, parameters,
+    p_at, memory, targets, g_at,
     residuals, r_at, place, where, w_at, linear, mask, m_at, pixels, floor, ceiling, residual_floor, residual_ceiling,
     up, down, totals, t_at, rows, residual,
 ):  # fmt: skip
-    """As `finish_tile` for the sums over ``count`` taps of ``weights[k] * memory[taps[k] + begin + stride * p]``.
+    """As `finish_tile` for the sums over ``count`` taps of ``weights[r, k] * memory[taps[g, k] + begin + stride * p]``.
 
-    Stride 1 or 2; or 0 for ``memory[taps[k] + sources[p]]``. One row.
+    Stride 1 or 2; or 0 for ``memory[taps[g, k] + sources[p]]``. From one row's weights to the next's it is ``step``;
+    g is ``(channel + r) // per_group``.
     """
 
     def code(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> None:
         tile = _Tile(context, builder, signature, args)
         tile.both("residual", lambda residual: tile.both("linear", lambda linear: cases(
-            builder, args[8], range(1, 2) if linear else range(3),
-            lambda stride: tile.code(lambda row: tile.summed(stride), linear, residual),
+            builder, args[11], range(1, 2) if linear else range(3),
+            lambda stride: tile.code(lambda row: tile.summed(row, stride), linear, residual),
         )))  # fmt: skip
 
     return types.void(
-        weights, types.int64, taps, *[types.int64] * 3, sources, *[types.int64] * 2, parameters, types.int64, memory,
-        targets, types.int64, residuals, types.int64, types.int64, where, types.int64, types.int64, mask,
+        weights, *[types.int64] * 2, taps, *[types.int64] * 5, sources, *[types.int64] * 2, parameters, types.int64,
+        memory, targets, types.int64, residuals, types.int64, types.int64, where, types.int64, types.int64, mask,
         *[types.int64] * 8, totals, *[types.int64] * 3,
     ), where_compiled(code, vectors_only=True)  # fmt: skip
 
@@ -168,15 +170,17 @@ class _Tile:
             parts.append(total)
         return parts
 
-    def summed(self, stride: int) -> list[ir.Value]:
-        """Sums over the taps."""
+    def summed(self, row: ir.Value, stride: int) -> list[ir.Value]:
+        """Sums of a row over the taps."""
         builder, args = self.builder, self.args
-        memory = self.named("memory", args[5] if stride else I64(0))
+        memory = self.named("memory", args[8] if stride else I64(0))
         places = (
-            [load(builder, self.array(6, args[7]), first) for first in (0, LANES)] if stride == 0 else None
+            [load(builder, self.array(9, args[10]), first) for first in (0, LANES)] if stride == 0 else None
         )
-        weights, taps = self.array(0, args[1]), self.array(2, args[3])
-        loop = Loop(builder, args[4], [zeros(FLOATS)] * 2)
+        weights = self.array(0, builder.add(args[1], builder.mul(row, args[2])))
+        group = builder.udiv(builder.add(args[5], row), args[6])
+        taps = self.array(3, builder.add(args[4], builder.mul(group, args[7])))
+        loop = Loop(builder, args[7], [zeros(FLOATS)] * 2)
         plane = builder.gep(memory, [builder.load(builder.gep(taps, [loop.index]))])
         weight = spread(builder, builder.load(builder.gep(weights, [loop.index])))
         codes = read_halves(builder, plane, stride, places)

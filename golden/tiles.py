@@ -121,7 +121,10 @@ def release(context):
 
 @intrinsic
 def pack_tile(context, room, tile, memory, place, taps, t_at, chunk, chunks, limbs, where, w_at, stride):
-    """Limbs of 16 pixels: ``memory[taps[k] + place + stride * p]`` for stride 1 or 2, ``memory[taps[k] + where[p]]`` for 0."""
+    """Limbs of 16 pixels ``memory[taps[k] + place + stride * p]``.
+
+    Stride 1 or 2; or 0 for ``memory[taps[k] + where[p]]``.
+    """
 
     def code(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> None:
         base = byte(builder, scratch(context, builder, signature, args, 0), PANEL * SUMS * TILE)
