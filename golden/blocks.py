@@ -41,6 +41,7 @@ __all__ = [
     "pack_panel",
     "product_block",
     "scattered_block",
+    "tap_sum",
     "term_block",
 ]
 
@@ -169,6 +170,26 @@ def scattered_block(context, weights, w_at, taps, t_at, memory, place, sums, s_a
     """As `direct_block` with ``memory[taps[k] + place + where[c]]``."""
     signature = types.void(weights, w_at, taps, t_at, memory, place, sums, s_at, count, where, x_at)
     return signature, _direct(gather)
+
+
+@intrinsic
+def tap_sum(context, weights, w_at, taps, t_at, memory, place, count):
+    """``sum over k of memory[taps[k] + place] * weights[k]`` in float64, for one pixel and LANES * ``count`` taps."""
+
+    def code(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        weights, taps, memory = (
+            address(context, builder, signature, args, i, args[i + 1]) for i in (0, 2, 4)
+        )
+        loop = Loop(builder, args[6], [zeros(FLOATS)])
+        first = builder.mul(loop.index, I64(LANES))
+        pixels = builder.sitofp(gather(builder, memory, builder.gep(taps, [first]), 0), FLOATS)
+        loop.close([_fused(builder, pixels, load(builder, weights, first), loop.values[0])])
+        parts = [builder.extract_element(loop.values[0], I32(lane)) for lane in range(LANES)]
+        while len(parts) > 1:
+            parts = [builder.fadd(a, b) for a, b in zip(parts[::2], parts[1::2], strict=True)]
+        return parts[0]
+
+    return types.float64(weights, w_at, taps, t_at, memory, place, count), code
 
 
 @intrinsic

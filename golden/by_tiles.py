@@ -1,12 +1,18 @@
 """Convolutions on the matrix unit (`hwshift.golden.tiles`), where terms are exact."""
 
+import numpy as np
+
 from hwshift.golden.blocks import COLUMNS, ROWS
 from hwshift.golden.compiled import kernel
-from hwshift.golden.finish import clear_totals, finish, totals
+from hwshift.golden.finish import TOTALS, clear_totals, finish, totals
+from hwshift.golden.llvm import LANES
 from hwshift.golden.steps import PARAMETERS
-from hwshift.golden.tiles import PANEL, PIXELS, combine_rows, configure, pack_tile, product_tile, release
+from hwshift.golden.taps import FEW, direct
+from hwshift.golden.tile_finish import direct_tile, finish_tile
+from hwshift.golden.tiles import PANEL, combine_rows, configure, pack_tile, product_tile, release
+from hwshift.golden.x86 import PIXELS
 
-__all__ = ["convolve_by_tiles", "limbs_of"]
+__all__ = ["convolve_by_tiles", "direct_channels", "limbs_of", "stays_inside"]
 
 
 @kernel
@@ -16,7 +22,20 @@ def limbs_of(peak):
 
 
 @kernel
-def convolve_by_tiles(step, part, limbs, ints, reals, table, memory, floats, wide, peaks):
+def stays_inside(step, peak, residual_peak):
+    """Whether no value of the step can saturate."""
+    bound = step.reach * peak + step.bias + residual_peak * step.residual_factor + 4.0
+    return bound < min(step.high, -step.low) and step.table < 0 and step.residual_table < 0
+
+
+@kernel
+def _stride(step, ints, first):
+    """The stride at which the 16 positions from ``first`` on, a multiple of LANES, read: 1, 2, or 0 for others."""
+    return 1 if step.linear else ints[step.read_strides + first // LANES]
+
+
+@kernel
+def convolve_by_tiles(step, part, limbs, calm, ints, reals, table, memory, floats, wide, peaks):
     """As `hwshift.golden.taps.convolve`, with inputs of so many bytes."""
     size = step.panels * COLUMNS
     sizes = (step.count + size - 1) // size
@@ -27,10 +46,22 @@ def convolve_by_tiles(step, part, limbs, ints, reals, table, memory, floats, wid
     taps = step.tile_taps + group * step.tile_chunk * step.tile_chunks
     for tile in range(tiles):
         first = begin + tile * PIXELS
+        where, stride = step.read_at + first, _stride(step, ints, first)
+        place = step.first + first if step.linear else ints[where]
         pack_tile(
-            wide, tile, memory, step.first + first, ints, taps, step.tile_chunk, step.tile_chunks, limbs, ints,
-            step.read_at + first, step.linear,
-        )  # fmt: skip
+            wide,
+            tile,
+            memory,
+            place,
+            ints,
+            taps,
+            step.tile_chunk,
+            step.tile_chunks,
+            limbs,
+            ints,
+            where,
+            stride,
+        )
     clear_totals(floats)
     blocks = (step.per_group + step.tile_rows - 1) // step.tile_rows
     configure(table, step.tiles)
@@ -42,12 +73,62 @@ def convolve_by_tiles(step, part, limbs, ints, reals, table, memory, floats, wid
                     wide, panel + slot, slot, table, step.tiles + ints[item], step.tile_chunk, step.tile_chunks,
                     ints[item + 1], limbs,
                 )  # fmt: skip
-            _finish_panel(
-                step, group, block, begin + panel * PIXELS, end, ints[item + 1] + limbs - 1, ints, reals, memory,
-                floats, wide,
-            )  # fmt: skip
+            first, sums = begin + panel * PIXELS, ints[item + 1] + limbs - 1
+            if calm:
+                _finish_tiles(step, group, block, first, end, sums, ints, reals, memory, floats, wide)
+            else:
+                _finish_panel(step, group, block, first, end, sums, ints, reals, memory, floats, wide)
     release()
     return totals(step, floats, peaks)
+
+
+@kernel
+def direct_channels(step, part, fits, calm, ints, reals, weights, terms, memory, floats, wide, peaks):
+    """Some output channels of a convolution with few outputs per group."""
+    begin = part * step.tile_rows
+    rows = min(step.tile_rows, step.channels - begin)
+    if fits and calm and step.exact and step.tile_limbs and step.count > FEW:
+        return _direct_tiles(step, begin, rows, ints, reals, weights, memory, floats, peaks)
+    over = 0
+    for channel in range(begin, begin + rows):
+        over += direct(step, channel, fits, ints, reals, weights, terms, memory, floats, wide, peaks)
+    return over
+
+
+@kernel
+def _direct_tiles(step, channel, rows, ints, reals, weights, memory, floats, peaks):
+    clear_totals(floats)
+    for first in range(0, step.count, PIXELS):
+        where, stride = step.read_at + first, _stride(step, ints, first)
+        begin = step.first + first if step.linear else ints[where]
+        direct_tile(
+            weights, step.weights + channel * step.weights_step, step.weights_step, ints, step.tap_at, channel,
+            step.per_group, step.taps, begin, ints, where, stride, reals, step.parameters + channel * PARAMETERS,
+            memory, ints, step.target + channel, ints, step.residual + channel, step.first + first, ints,
+            step.write_at + first, step.linear, reals, step.mask + first, min(PIXELS, step.count - first),
+            np.int64(step.floor), np.int64(step.ceiling), np.int64(step.residual_floor),
+            np.int64(step.residual_ceiling), step.residual_up, step.residual_down, floats, TOTALS, rows,
+            np.int64(step.residual >= 0),
+        )  # fmt: skip
+    return totals(step, floats, peaks)
+
+
+@kernel
+def _finish_tiles(step, group, block, begin, end, sums, ints, reals, memory, floats, wide):
+    """The block's sums at the positions of a panel from ``begin`` on, as far as ``end``, where none can saturate."""
+    row = block * step.tile_rows
+    rows = min(step.tile_rows, step.per_group - row)
+    channel = group * step.per_group + row
+    slot = 0
+    for first in range(begin, min(begin + PANEL * PIXELS, end), PIXELS):
+        finish_tile(
+            wide, slot, sums, reals, step.parameters + channel * PARAMETERS, memory, ints, step.target + channel, ints,
+            step.residual + channel, step.first + first, ints, step.write_at + first, step.linear, reals,
+            step.mask + first, min(PIXELS, end - first), np.int64(step.floor), np.int64(step.ceiling),
+            np.int64(step.residual_floor), np.int64(step.residual_ceiling), step.residual_up, step.residual_down,
+            floats, TOTALS, rows, np.int64(step.residual >= 0),
+        )  # fmt: skip
+        slot += 1
 
 
 @kernel

@@ -7,12 +7,12 @@ int64 otherwise; the proof is the largest input found while the input was writte
 
 from numba import types
 
-from hwshift.golden.by_tiles import convolve_by_tiles, limbs_of
+from hwshift.golden.by_tiles import convolve_by_tiles, direct_channels, limbs_of, stays_inside
 from hwshift.golden.channels import by_rows, copy, move
 from hwshift.golden.compiled import kernel
 from hwshift.golden.llvm import fetch_add, read_shared
 from hwshift.golden.steps import CONVOLVE, COPY, DIRECT, SHIFT, UPSAMPLE
-from hwshift.golden.taps import convolve, direct
+from hwshift.golden.taps import convolve
 
 __all__ = ["execute"]
 
@@ -54,17 +54,22 @@ def execute(
     own = peaks[thread]
     for i in range(begin, end):
         step = steps[i]
-        peak = _peak(step, ints, peaks)
+        peak = _peak(ints, peaks, step.sources, step.source_count)
         fits = step.largest * peak <= _EXACT
         limbs = limbs_of(peak)
+        calm = stays_inside(step, peak, _peak(ints, peaks, step.residual_sources, step.residual_source_count))
         part = fetch_add(shared, 1 + i, 1)
         while part < step.parts:
             if fits and step.kind == CONVOLVE and limbs <= step.tile_limbs:
-                over = convolve_by_tiles(step, part, limbs, ints, reals, tiles, memory, floats, wide, own)
+                over = convolve_by_tiles(
+                    step, part, limbs, calm, ints, reals, tiles, memory, floats, wide, own
+                )
             elif step.kind == CONVOLVE:
                 over = convolve(step, part, fits, ints, reals, weights, terms, memory, floats, wide, own)
             elif step.kind == DIRECT:
-                over = direct(step, part, fits, ints, reals, weights, terms, memory, floats, wide, own)
+                over = direct_channels(
+                    step, part, fits, calm, ints, reals, weights, terms, memory, floats, wide, own
+                )
             elif step.kind == COPY:
                 over = copy(step, part, ints, x, memory, own)
             elif step.kind == SHIFT or step.kind == UPSAMPLE:
@@ -88,10 +93,10 @@ def _wait_for_all(shared, arrivals):
 
 
 @kernel
-def _peak(step, ints, peaks):
-    """Largest magnitude in the maps that the step reads."""
+def _peak(ints, peaks, maps, count):
+    """Largest magnitude in ``count`` maps, whose numbers begin at ``maps``."""
     largest = 0.0
-    for j in range(step.source_count):
+    for j in range(count):
         for t in range(len(peaks)):
-            largest = max(largest, peaks[t, ints[step.sources + j]])
+            largest = max(largest, peaks[t, ints[maps + j]])
     return largest

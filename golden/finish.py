@@ -19,14 +19,24 @@ from hwshift.golden.rows import (
 from hwshift.golden.sigmoid import SIGMOID_ENTRIES
 from hwshift.golden.steps import PARAMETERS
 
-__all__ = ["OWN", "PANELS", "clear_totals", "finish", "scale_integers", "scaled", "scratch_size", "totals"]
+__all__ = [
+    "OWN",
+    "PANELS",
+    "TOTALS",
+    "clear_totals",
+    "finish",
+    "scale_integers",
+    "scaled",
+    "scratch_size",
+    "totals",
+]
 
 # A thread's scratch: sums and residuals of a block, flags of a row, totals of a part, parameters of a channel, and
 # then packed panels or a row of accumulators.
 _ADDED = ROWS * COLUMNS
 _FLAGS = 2 * _ADDED
-_TOTALS = _FLAGS + COLUMNS
-OWN = _TOTALS + 2 * LANES
+TOTALS = _FLAGS + COLUMNS
+OWN = TOTALS + 2 * LANES
 PANELS = OWN + -(-PARAMETERS // LANES) * LANES
 
 
@@ -42,7 +52,7 @@ def scratch_size(taps: int, panels: int, width: int) -> int:
 def clear_totals(floats):
     """Begin a part."""
     for j in range(2 * LANES):
-        floats[_TOTALS + j] = 0.0
+        floats[TOTALS + j] = 0.0
 
 
 @kernel
@@ -50,8 +60,8 @@ def totals(step, floats, peaks):
     """Values of a part that saturated; their largest magnitude goes to the peaks."""
     over, peak = 0.0, 0.0
     for j in range(LANES):
-        over += floats[_TOTALS + j]
-        peak = max(peak, floats[_TOTALS + LANES + j])
+        over += floats[TOTALS + j]
+        peak = max(peak, floats[TOTALS + LANES + j])
     peaks[step.map] = max(peaks[step.map], peak)
     return np.int64(over)
 
@@ -95,7 +105,7 @@ def finish(
     whole = linear and count == COLUMNS and step.table < 0 and step.residual_table < 0
     if step.table < 0 and step.residual_table < 0:
         finish_rows(
-            floats, 0, parameters, own, floats, _ADDED, reals, mask, floats, _TOTALS, memory, ints, targets, place,
+            floats, 0, parameters, own, floats, _ADDED, reals, mask, floats, TOTALS, memory, ints, targets, place,
             rows, step.low, step.high, step.floor, step.ceiling, step.residual_factor, step.residual_floor,
             step.residual_ceiling, mode, int(step.residual >= 0), int(whole),
         )  # fmt: skip
@@ -127,7 +137,7 @@ def _finish_with_tables(step, rows, mask, mode, parameters, own, floats, ints, r
             )  # fmt: skip
             if step.residual_table >= 0:
                 _sigmoid(step, step.residual_table, ints, reals, mask, floats, row)
-        settle_row(floats, row, floats, _FLAGS, reals, mask, floats, _TOTALS)
+        settle_row(floats, row, floats, _FLAGS, reals, mask, floats, TOTALS)
 
 
 @kernel

@@ -70,8 +70,8 @@ class PackedWeights:
         Channel by channel.
     shared : bool
         All outputs have the same weights, which are there once.
-    largest : float
-        Largest sum of magnitudes of an output: integers in units of which every partial sum is one.
+    magnitudes : ndarray of float64, shape (outputs,)
+        Sums of magnitudes: integers in units of which every partial sum is one.
     tiles : TileWeights or None
         The same weights for the matrix unit.
     weights, terms : int
@@ -84,10 +84,15 @@ class PackedWeights:
     exact: bool
     direct: bool
     shared: bool
-    largest: float
+    magnitudes: np.ndarray
     tiles: TileWeights | None = None
     weights: int = -1
     terms: int = -1
+
+    @property
+    def largest(self) -> float:
+        """Largest sum of magnitudes of an output."""
+        return float(self.magnitudes.max())
 
     def place(self, weights: int, terms: int) -> None:
         """Remember where they begin."""
@@ -139,7 +144,7 @@ def pack_weights(op: Conv, source: Shape, target: Shape, arithmetic: Arithmetic)
         exact,
         direct,
         False,
-        float(largest.sum(axis=2).max()),
+        largest.sum(axis=2).ravel(),
         pack_limbs(factor) if exact and not direct and available() else None,
     )
 
@@ -151,7 +156,9 @@ def pack_average(op: Pool, channels: int, guard: int) -> PackedWeights:
     taps[..., 0], taps[..., 1], taps[..., 2] = np.arange(channels)[:, None], dy, dx
     weight = np.full(dy.size, 1 << guard, np.int64)
     terms = np.concatenate([weight, np.zeros_like(weight), np.ones_like(weight)])
-    return PackedWeights(taps, weight.astype(np.float64), terms, True, True, True, float(weight.sum()))
+    return PackedWeights(
+        taps, weight.astype(np.float64), terms, True, True, True, np.full(channels, float(weight.sum()))
+    )
 
 
 def _never_inside(taps: np.ndarray, stride: tuple[int, int], source: Shape, target: Shape) -> np.ndarray:

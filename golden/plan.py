@@ -17,12 +17,14 @@ from hwshift.golden.epilogue import activation_range
 from hwshift.golden.formats import Arithmetic
 from hwshift.golden.layout import Geometry, Region
 from hwshift.golden.limbs import ROW, TileWeights
+from hwshift.golden.llvm import LANES
 from hwshift.golden.packing import PackedWeights, pack_average, pack_weights
 from hwshift.golden.rows import FULL, PLAIN
 from hwshift.golden.scale import GATE_SHIFT, average_scale
 from hwshift.golden.sigmoid import SIGMOID_ENTRIES, sigmoid_table
 from hwshift.golden.steps import CONVOLVE, COPY, DIRECT, NORM, POOL, SCALE, SHIFT, STEP, SUM, UPSAMPLE
 from hwshift.golden.tiles import tile_choice
+from hwshift.golden.x86 import PIXELS, VECTORS_512
 from hwshift.network import fixed
 from hwshift.network.layer_formats import LayerFormats, layer_formats
 
@@ -32,6 +34,7 @@ _CUT = 24  # bits below which a scale works on the lower part of a float64 accum
 _PANEL_BYTES = 1 << 18  # packed pixels that stay in a core's cache
 _PANELS = 8
 _WINDOW = 64  # positions of an average that is done tap by tap
+_ROWS = 16  # output channels of a part that does them one by one
 _PARTS = 8  # per thread, so that no thread waits long
 _WORTH = 1 << 18  # multiplications that are worth a part of their own
 _PRODUCT, _FINISH, _SCATTER, _PACK, _GATHER = 1, 20, 40, 5, 25  # what a pixel costs, in products
@@ -303,6 +306,16 @@ class Plan:
         if step["kind"] == CONVOLVE:
             self._tiles(step, packed.tiles, reads)
             self._parts(step)
+        else:
+            rows = max(
+                1, min(_ROWS, step["channels"] // (_PARTS * self.threads) if self.threads > 1 else _ROWS)
+            )
+            vectors = VECTORS_512 and tile_choice() != "never"
+            step |= {
+                "tile_rows": rows,
+                "parts": -(-step["channels"] // rows),
+                "tile_limbs": 4 if vectors else 0,
+            }
 
     def _positions(
         self, step: dict, source: Geometry, target: Geometry, stride: tuple[int, int], outputs: int
@@ -319,7 +332,8 @@ class Plan:
             step["mask"] = self._reals.add(_padded(target.inside))
             return
         size = (target.height, target.width)
-        step["read_at"] = self._ints.add(_padded(source.positions(stride, size), edge=True))
+        reads = _padded(source.positions(stride, size), edge=True)
+        step |= {"read_at": self._ints.add(reads), "read_strides": self._ints.add(_strides(reads))}
         step["write_at"] = self._ints.add(_padded(target.positions(), edge=True))
         step["mask"] = self._reals.add(_padded(np.ones(target.pixels)))
 
@@ -389,8 +403,12 @@ class Plan:
         step["table_scale"] = SIGMOID_ENTRIES / 16 / math.ldexp(1, act.n)
         if layer.residual is not None:
             assert formats.residual is not None
-            step["residual"] = self._ints.add(self.views[layer.residual].planes)
-            step["residual_factor"] = math.ldexp(1, act.n - formats.residual.n)
+            up, view = act.n - formats.residual.n, self.views[layer.residual]
+            step |= {
+                "residual": self._ints.add(view.planes), "residual_sources": self._ints.add(view.maps),
+                "residual_source_count": len(view.maps), "residual_factor": math.ldexp(1, up),
+                "residual_up": min(max(up, 0), 31), "residual_down": min(max(-up, 0), 31),
+            }  # fmt: skip
         self._scales(step, layer, epilogue, formats)
 
     def _scales(
@@ -410,11 +428,13 @@ class Plan:
             if len(sizes) > 1:
                 step |= {"pixel_scales": self._ints.add(pairs[index]), "largest": math.inf}
         k = np.minimum(t, _CUT)
-        values = [m, 2.0**k, 2.0**-k, 2.0 ** (k - t), epilogue.b, t]
+        values = [m, 2.0**k, 2.0**-k, 2.0 ** (k - t), epilogue.b, t, np.ldexp(m, -t.astype(int))]
         step |= {
             "parameters": self._reals.add(np.stack(values, axis=1)),
-            "scale": FULL if (m != 1).any() else PLAIN,
-        }
+            "scale": FULL if (m != 1).any() else PLAIN, "bias": np.abs(epilogue.b).max(initial=0),
+        }  # fmt: skip
+        if step["kind"] in (CONVOLVE, DIRECT):
+            step["reach"] = float((self.recipe.packed[layer.name].magnitudes * np.abs(m) * 2.0**-t).max())
 
 
 def pool_counts(extent: tuple[int, int], pool: fixed.Pool) -> np.ndarray:
@@ -454,6 +474,13 @@ def _aligned(data: np.ndarray) -> np.ndarray:
     start = -room.ctypes.data % ROW
     room[start : start + data.size] = data
     return room[start : start + data.size]
+
+
+def _strides(reads: np.ndarray) -> np.ndarray:
+    """The stride of each 16 positions that begin with a multiple of LANES: 1, 2, or 0 for any other."""
+    steps = np.lib.stride_tricks.sliding_window_view(np.diff(reads), PIXELS - 1)[::LANES]
+    even = (steps == steps[:, :1]).all(axis=1) & (steps[:, 0] >= 1) & (steps[:, 0] <= 2)
+    return np.where(even, steps[:, 0], 0)
 
 
 def _padded(values: np.ndarray, edge: bool = False) -> np.ndarray:

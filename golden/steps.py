@@ -23,8 +23,10 @@ __all__ = [
 COPY, CONVOLVE, DIRECT, POOL, SUM, SCALE, NORM, SHIFT, UPSAMPLE = range(9)
 """Kinds of step: input into planes; convolution in blocks, or channel by channel; and the rest by rows."""
 
-PARAMETERS = 6
-"""Reals of an output channel: m, 2**k, 2**-k, 2**-(t-k), b, t; with t the shift of the scale, k = min(t, 24)."""
+PARAMETERS = 7
+"""Reals of an output channel: m, 2**k, 2**-k, 2**-(t-k), b, t, m / 2**t.
+
+t is the shift of the scale, k = min(t, 24)."""
 
 _INTS = {
     "kind": "one of the constants above",
@@ -35,6 +37,8 @@ _INTS = {
     "second": "ints: planes of the second operand: addend, or gates of a scale",
     "target": "ints: planes that are written",
     "residual": "ints: planes of the residual",
+    "residual_up": "left shift that aligns it", "residual_down": "right shift",
+    "residual_sources": "ints: numbers of its maps", "residual_source_count": "how many",
     "sources": "ints: numbers of the maps that are read, for their peaks",
     "source_count": "how many",
     "map": "number of the map that is written",
@@ -53,12 +57,14 @@ _INTS = {
     "linear": "source and target have one geometry: position p reads p + constant",
     "count": "positions to compute, from `first` on if linear",
     "read_at": "ints: source position of each, unless linear",
+    "read_strides": "ints: for each LANES positions, at which stride they and the next read: 1, 2, or 0 for any other",
     "write_at": "ints: target position of each, unless linear",
     "mask": "reals: 1.0 for each position that is a pixel",
     "tiles": "tiles: the matrix unit's configuration, then weights",
-    "tile_limbs": "most limbs of an input with which it is used",
+    "tile_limbs": "most limbs of an input with which it is used; DIRECT: not 0 where vectors are",
     "tile_taps": "ints: (groups, chunks, chunk) as tap_at", "tile_chunk": "taps", "tile_chunks": "",
-    "tile_blocks": "ints: (groups, blocks, [offset of its tiles, limbs])", "tile_rows": "output channels of a block",
+    "tile_blocks": "ints: (groups, blocks, [offset of its tiles, limbs])",
+    "tile_rows": "output channels of a block; DIRECT: of a part",
     "panels": "panels of COLUMNS positions a part packs",
     "splits": "parts that share the output channels of the same positions",
     # pools, sums, upsampling
@@ -83,6 +89,7 @@ _REALS = {
     "floor": "the range of the first activation", "ceiling": "",
     "residual_floor": "of the second", "residual_ceiling": "",
     "residual_factor": "power of two that aligns the residual",
+    "reach": "times the largest |input| it bounds every scaled sum; infinite unless CONVOLVE", "bias": "largest |b|",
     "largest": "times the largest |input| it bounds every sum: largest sum of |weights| of an output",
     "table_scale": "codes of the output to entries of the table",
 }  # fmt: skip

@@ -11,13 +11,18 @@ from hwshift.golden.blocks import (
     pack_panel,
     product_block,
     scattered_block,
+    tap_sum,
     term_block,
 )
 from hwshift.golden.compiled import kernel
 from hwshift.golden.finish import PANELS, clear_totals, finish, scale_integers, totals
+from hwshift.golden.llvm import LANES
 from hwshift.golden.steps import PARAMETERS
 
-__all__ = ["convolve", "direct"]
+__all__ = ["FEW", "convolve", "direct"]
+
+FEW = 4
+"""Positions of a plane, up to which each is done by itself."""
 
 
 @kernel
@@ -93,7 +98,9 @@ def direct(step, part, fits, ints, reals, weights, terms, memory, floats, wide, 
     sums, exact_sums = floats[:COLUMNS], wide[:COLUMNS]
     clear_totals(floats)
     for first in range(0, step.count, COLUMNS):
-        if fits and step.exact and step.linear:
+        if fits and step.exact and step.count <= FEW:
+            _few(step, ints, weights, memory, taps, own, sums)
+        elif fits and step.exact and step.linear:
             direct_block(weights, own, ints, taps, memory, step.first + first, floats, 0, step.taps)
         elif fits and step.exact:
             scattered_block(
@@ -109,6 +116,19 @@ def direct(step, part, fits, ints, reals, weights, terms, memory, floats, wide, 
             step.parameters + part * PARAMETERS, floats, ints, reals, memory,
         )  # fmt: skip
     return totals(step, floats, peaks)
+
+
+@kernel
+def _few(step, ints, weights, memory, taps, own, sums):
+    """Sums of a plane of a few pixels, each over many taps at a time."""
+    sums[:] = 0
+    whole = step.taps // LANES
+    for j in range(step.count):
+        at = step.first + j if step.linear else ints[step.read_at + j]
+        total = tap_sum(weights, own, ints, taps, memory, at, whole)
+        for k in range(whole * LANES, step.taps):
+            total += memory[ints[taps + k] + at] * weights[own + k]
+        sums[j] = total
 
 
 @kernel
