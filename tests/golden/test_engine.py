@@ -40,7 +40,7 @@ def one_way(steps, i, fits, tables, memory, floats, wide, scales, peaks):
     ints, reals, weights, terms = tables
     step = steps[i]
     over = 0
-    for part in range(step.parts):
+    for part in range(step.channels if step.kind == DIRECT else step.parts):
         if step.kind == CONVOLVE:
             over += convolve(step, part, fits, ints, reals, weights, terms, memory, floats, wide, peaks)
         elif step.kind == DIRECT:

@@ -73,7 +73,8 @@ def read_rows(memory, place, where, packed, gathered):
 def table(m, places, b):
     """Parameters of rows, as a plan lays them out: m, 2**k, 2**-k, 2**-(t-k), b, t with k = min(t, 24)."""
     k = np.minimum(places, 24)
-    return np.stack([m, 2.0**k, 2.0**-k, 2.0 ** (k - places), b, places], axis=1).astype(float).ravel()
+    columns = [m, 2.0**k, 2.0**-k, 2.0 ** (k - places), b, places, m * 2.0**-places]
+    return np.stack(columns, axis=1).astype(float).ravel()
 
 
 @dataclass
