@@ -5,7 +5,7 @@ lays the maps of a number of images out in memory and points the steps at them.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -17,7 +17,7 @@ from hwshift.golden.formats import Arithmetic
 from hwshift.golden.layout import Geometry, Region
 from hwshift.golden.limbs import ROW, TileWeights
 from hwshift.golden.llvm import LANES
-from hwshift.golden.packing import PackedWeights, pack_average, pack_weights
+from hwshift.golden.packing import PackedWeights, pack_pool, pack_weights
 from hwshift.golden.rows import FULL, PLAIN
 from hwshift.golden.scale import GATE_SHIFT, average_scale
 from hwshift.golden.sigmoid import SIGMOID_ENTRIES, sigmoid_table
@@ -94,8 +94,8 @@ class Recipe:
             source = None if not layer.inputs else self.shapes[layer.inputs[0]]
             if isinstance(layer.op, fixed.Conv):
                 packed = pack_weights(layer.op, source, layer.shape, arithmetic)
-            elif isinstance(layer.op, fixed.Pool) and _is_direct_average(layer.op, source):
-                packed = pack_average(layer.op, source[0], arithmetic.guard)
+            elif isinstance(layer.op, fixed.Pool) and _is_direct(network, layer):
+                packed = pack_pool(layer.op, source[0], arithmetic.guard)
             else:
                 continue
             packed.place(weights.add(packed.reals), -1 if packed.ints is None else terms.add(packed.ints))
@@ -286,6 +286,7 @@ class Plan:
         groups, count = taps.shape[:2]
         reads = source.planes[taps[..., 0]] + taps[..., 1] * g.pitch + taps[..., 2]
         step |= {
+            "maximum": int(isinstance(op, fixed.Pool) and op.kind == "max"),
             "kind": DIRECT if packed.direct else CONVOLVE, "groups": groups, "per_group": layer.shape[0] // groups,
             "taps": count,
             "tap_at": self._ints.add(reads),
@@ -446,11 +447,31 @@ def pool_counts(extent: tuple[int, int], pool: fixed.Pool) -> np.ndarray:
     return np.outer(*inside).ravel().astype(np.int64)
 
 
-def _is_direct_average(op: fixed.Pool, source: tuple[int, int, int]) -> bool:
-    """Whether a pool is an average with one divisor over a window of few enough positions to list them."""
-    if op.kind == "max" or op.kernel[0] * op.kernel[1] > _WINDOW:
+def _is_direct(network: fixed.FixedNetwork, layer: fixed.FixedLayer) -> bool:
+    """Whether a pool's positions are few enough to list them, and zeros beside the map do no harm.
+
+    To an average they do none if it has one divisor; to a maximum if no input is negative, and each window has one.
+    """
+    op, source = layer.op, layer.inputs[0]
+    assert isinstance(op, fixed.Pool)
+    if op.kernel[0] * op.kernel[1] > _WINDOW:
         return False
-    return len(np.unique(pool_counts(source[1:], op))) == 1
+    extent = network.layer(source).shape[1:]
+    if op.kind == "avg":
+        return len(np.unique(pool_counts(extent, op))) == 1
+    inside = pool_counts(extent, replace(op, include_border=False))
+    return not any(op.padding) or (int(inside.min()) > 0 and _is_never_negative(network, source))
+
+
+def _is_never_negative(network: fixed.FixedNetwork, name: str) -> bool:
+    """Whether a map's last activation, or that of all it is made of, leaves nothing below zero."""
+    layer = network.layer(name)
+    if isinstance(layer.op, fixed.Concat | fixed.Shuffle | fixed.Slice):
+        return all(_is_never_negative(network, source) for source in layer.inputs)
+    if layer.epilogue is None:
+        return False
+    last = layer.epilogue.activation if layer.residual is None else layer.epilogue.residual_activation
+    return last.kind in ("relu", "sigmoid") or (last.kind == "clamp" and last.lo >= 0)
 
 
 def _renamed(op: fixed.Concat | fixed.Shuffle | fixed.Slice, inputs: list[np.ndarray]) -> np.ndarray:
