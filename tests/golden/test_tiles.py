@@ -275,12 +275,12 @@ def test_choices():
     assert str(caught.value) == "choice must be one of auto, never, always, not 'sometimes'"
 
 
-def test_the_environment_chooses():
+@pytest.mark.parametrize(
+    ("value", "last"),
+    [("never", "never"), ("no", "ValueError: HWSHIFT_TILES must be one of auto, never, always, not 'no'")],
+)
+def test_the_environment_chooses(value, last):
     code = "from hwshift.golden.tiles import tile_choice; print(tile_choice())"
-    found = subprocess.run(
-        [sys.executable, "-c", code],
-        env=os.environ | {"HWSHIFT_TILES": "never"},
-        capture_output=True,
-        text=True,
-    )
-    assert found.stdout == "never\n"
+    environment = os.environ | {"HWSHIFT_TILES": value}
+    found = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert (found.stdout + found.stderr).splitlines()[-1] == last
