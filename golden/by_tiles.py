@@ -103,12 +103,12 @@ def _direct_tiles(step, channel, rows, ints, reals, weights, memory, floats, pea
         begin = step.first + first if step.linear else ints[where]
         direct_tile(
             weights, step.weights + channel * step.weights_step, step.weights_step, ints, step.tap_at, channel,
-            step.per_group, step.taps, begin, ints, where, stride, reals, step.parameters + channel * PARAMETERS,
-            memory, ints, step.target + channel, ints, step.residual + channel, step.first + first, ints,
-            step.write_at + first, step.linear, reals, step.mask + first, min(PIXELS, step.count - first),
-            np.int64(step.floor), np.int64(step.ceiling), np.int64(step.residual_floor),
-            np.int64(step.residual_ceiling), step.residual_up, step.residual_down, floats, TOTALS, rows,
-            np.int64(step.residual >= 0),
+            step.per_group, step.taps, step.maximum, begin, ints, where, stride, reals,
+            step.parameters + channel * PARAMETERS, memory, ints, step.target + channel, ints,
+            step.residual + channel, step.first + first, ints, step.write_at + first, step.linear, reals,
+            step.mask + first, min(PIXELS, step.count - first), np.int64(step.floor), np.int64(step.ceiling),
+            np.int64(step.residual_floor), np.int64(step.residual_ceiling), step.residual_up, step.residual_down,
+            floats, TOTALS, rows, np.int64(step.residual >= 0),
         )  # fmt: skip
     return totals(step, floats, peaks)
 

@@ -60,7 +60,7 @@ def execute(
         calm = stays_inside(step, peak, _peak(ints, peaks, step.residual_sources, step.residual_source_count))
         part = fetch_add(shared, 1 + i, 1)
         while part < step.parts:
-            if fits and step.kind == CONVOLVE and limbs <= step.tile_limbs:
+            if fits and step.kind == CONVOLVE and limbs <= (step.tile_limbs if calm else step.tile_wild):
                 over = convolve_by_tiles(
                     step, part, limbs, calm, ints, reals, tiles, memory, floats, wide, own
                 )

@@ -18,7 +18,7 @@ from hwshift.golden.tiles import available
 from hwshift.network.checks import Shape
 from hwshift.network.fixed import Conv, FixedWeights, Pool
 
-__all__ = ["PackedWeights", "Terms", "pack_average", "pack_weights", "taps_of"]
+__all__ = ["PackedWeights", "Terms", "pack_pool", "pack_weights", "taps_of"]
 
 _DIRECT = 4  # groups with fewer outputs than this are done channel by channel
 
@@ -149,15 +149,21 @@ def pack_weights(op: Conv, source: Shape, target: Shape, arithmetic: Arithmetic)
     )
 
 
-def pack_average(op: Pool, channels: int, guard: int) -> PackedWeights:
-    """The sum of a pool's windows as taps of weight 1, on the grid with ``guard`` more bits."""
+def pack_pool(op: Pool, channels: int, guard: int) -> PackedWeights:
+    """A pool's windows as taps of weight 1, on the grid with ``guard`` more bits."""
     dy, dx = (axis.ravel() - op.padding[i] for i, axis in enumerate(np.indices(op.kernel)))
     taps = np.empty((channels, dy.size, 3), np.int64)
     taps[..., 0], taps[..., 1], taps[..., 2] = np.arange(channels)[:, None], dy, dx
     weight = np.full(dy.size, 1 << guard, np.int64)
     terms = np.concatenate([weight, np.zeros_like(weight), np.ones_like(weight)])
     return PackedWeights(
-        taps, weight.astype(np.float64), terms, True, True, True, np.full(channels, float(weight.sum()))
+        taps,
+        weight.astype(np.float64),
+        terms,
+        True,
+        True,
+        True,
+        np.full(channels, float(weight[0] if op.kind == "max" else weight.sum())),
     )
 
 

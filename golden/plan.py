@@ -16,15 +16,16 @@ from hwshift.golden.channels import read_map
 from hwshift.golden.epilogue import activation_range
 from hwshift.golden.formats import Arithmetic
 from hwshift.golden.layout import Geometry, Region
-from hwshift.golden.limbs import ROW, TileWeights
-from hwshift.golden.llvm import LANES
-from hwshift.golden.packing import PackedWeights, pack_average, pack_weights
+from hwshift.golden.limbs import TileWeights
+from hwshift.golden.packing import PackedWeights, pack_pool, pack_weights
+from hwshift.golden.pools import is_direct, pool_counts
 from hwshift.golden.rows import FULL, PLAIN
 from hwshift.golden.scale import GATE_SHIFT, average_scale
 from hwshift.golden.sigmoid import SIGMOID_ENTRIES, sigmoid_table
 from hwshift.golden.steps import CONVOLVE, COPY, DIRECT, NORM, POOL, SCALE, SHIFT, STEP, SUM, UPSAMPLE
+from hwshift.golden.tables import MOST_PANELS, Tables, aligned, padded, strides
 from hwshift.golden.tiles import tile_choice
-from hwshift.golden.x86 import PIXELS, VECTORS_512
+from hwshift.golden.x86 import VECTORS_512
 from hwshift.network import fixed
 from hwshift.network.layer_formats import LayerFormats, layer_formats
 
@@ -32,33 +33,12 @@ __all__ = ["Plan", "Recipe", "View"]
 
 _CUT = 24  # bits below which a scale works on the lower part of a float64 accumulator
 _PANEL_BYTES = 1 << 18  # packed pixels that stay in a core's cache
-_PANELS = 8
-_WINDOW = 64  # positions of an average that is done tap by tap
 _ROWS = 16  # output channels of a part that does them one by one
+_MOST_LIMBS = 4  # of an int32
+_WORTH_TILES = 24  # taps from which on the matrix unit is quicker, even where values may saturate
 _PARTS = 8  # per thread, so that no thread waits long
 _WORTH = 1 << 18  # multiplications that are worth a part of their own
 _PRODUCT, _FINISH, _SCATTER, _PACK, _GATHER = 1, 20, 40, 5, 25  # what a pixel costs, in products
-
-
-class Tables:
-    """Arrays joined to one, with the index at which each begins."""
-
-    def __init__(self, dtype: type) -> None:
-        self._dtype = dtype
-        self._parts: list[np.ndarray] = []
-        self._length = 0
-
-    def add(self, values: np.ndarray | list) -> int:
-        """Index of the first value."""
-        part: np.ndarray = np.asarray(values, self._dtype).ravel()
-        start = self._length
-        self._parts.append(part)
-        self._length += part.size
-        return start
-
-    def array(self) -> np.ndarray:
-        """All of them."""
-        return np.concatenate([*self._parts, np.zeros(1, self._dtype)])
 
 
 @dataclass(frozen=True)
@@ -97,15 +77,15 @@ class Recipe:
             source = self.shapes[layer.inputs[0]]
             if isinstance(layer.op, fixed.Conv):
                 packed = pack_weights(layer.op, source, layer.shape, arithmetic)
-            elif _is_direct_average(layer.op, source):
-                packed = pack_average(layer.op, source[0], arithmetic.guard)
+            elif is_direct(network, layer):
+                packed = pack_pool(layer.op, source[0], arithmetic.guard)
             else:
                 continue
             packed.place(weights.add(packed.reals), -1 if packed.ints is None else terms.add(packed.ints))
             if packed.tiles is not None:
                 packed.tiles.at = tiles.add(packed.tiles.data)
             self.packed[layer.name] = packed
-        self.tiles = _aligned(tiles.array())
+        self.tiles = aligned(tiles.array())
         self.weights, self.terms = weights.array(), terms.array()
 
     @cached_property
@@ -218,7 +198,7 @@ class Plan:
         for size, region in regions.items():
             base[size] = at
             at += region.planes * region.geometry.size
-        self.words = at + 2 * _PANELS * COLUMNS + max(g.first for g in self._geometries.values())
+        self.words = at + 2 * MOST_PANELS * COLUMNS + max(g.first for g in self._geometries.values())
         for layer in layers:
             geometry = self._geometries[layer.shape[1:]]
             planes = base[layer.shape[1:]] + slots[layer.name] * geometry.size
@@ -295,6 +275,7 @@ class Plan:
         groups, count = taps.shape[:2]
         reads = source.planes[taps[..., 0]] + taps[..., 1] * g.pitch + taps[..., 2]
         step |= {
+            "maximum": int(isinstance(op, fixed.Pool) and op.kind == "max"),
             "kind": DIRECT if packed.direct else CONVOLVE, "groups": groups, "per_group": layer.shape[0] // groups,
             "taps": count,
             "tap_at": self._ints.add(reads),
@@ -314,7 +295,7 @@ class Plan:
             step |= {
                 "tile_rows": rows,
                 "parts": -(-step["channels"] // rows),
-                "tile_limbs": 4 if vectors else 0,
+                "tile_limbs": _MOST_LIMBS if vectors else 0,
             }
 
     def _positions(
@@ -329,27 +310,31 @@ class Plan:
             linear = in_gaps <= looked_up
         step |= {"linear": int(linear), "count": target.count if linear else target.pixels}
         if linear:
-            step["mask"] = self._reals.add(_padded(target.inside))
+            step["mask"] = self._reals.add(padded(target.inside))
             return
         size = (target.height, target.width)
-        reads = _padded(source.positions(stride, size), edge=True)
-        step |= {"read_at": self._ints.add(reads), "read_strides": self._ints.add(_strides(reads))}
-        step["write_at"] = self._ints.add(_padded(target.positions(), edge=True))
-        step["mask"] = self._reals.add(_padded(np.ones(target.pixels)))
+        reads = padded(source.positions(stride, size), edge=True)
+        step |= {"read_at": self._ints.add(reads), "read_strides": self._ints.add(strides(reads))}
+        step["write_at"] = self._ints.add(padded(target.positions(), edge=True))
+        step["mask"] = self._reals.add(padded(np.ones(target.pixels)))
 
     def _tiles(self, step: dict, tiles: TileWeights | None, reads: np.ndarray) -> None:
         """Whether the matrix unit does the products, for inputs of how many limbs."""
         if tiles is None or tile_choice() == "never":
             return
         step |= {
-            "tiles": tiles.at, "tile_limbs": 4, "tile_taps": self._ints.add(tiles.padded(reads)),
+            "tiles": tiles.at, "tile_limbs": _MOST_LIMBS,
+            "tile_wild": _MOST_LIMBS if tile_choice() == "always" or step["taps"] >= _WORTH_TILES else 0,
+            "tile_taps": self._ints.add(tiles.padded(reads)),
             "tile_chunk": tiles.chunk, "tile_chunks": tiles.chunks, "tile_rows": tiles.rows,
             "tile_blocks": self._ints.add(tiles.blocks),
         }  # fmt: skip
 
     def _parts(self, step: dict) -> None:
         """Large parts reuse packed pixels and weights; enough of them keep all threads busy."""
-        panels = min(_PANELS, max(1, _PANEL_BYTES // (8 * step["taps"] * COLUMNS)))
+        tiled = step["tiles"] >= 0  # bytes instead of float64, and panels of tiles are two of COLUMNS
+        least, size = (4, 3) if tiled else (1, 8)
+        panels = min(MOST_PANELS, max(least, _PANEL_BYTES // (size * step["taps"] * COLUMNS)))
         whole = -(-step["count"] // COLUMNS)
         blocks = -(-step["per_group"] // ROWS)
         splits = 1
@@ -358,6 +343,7 @@ class Plan:
             wanted = min(_PARTS * self.threads, max(1, work // _WORTH))
             panels = max(1, min(panels, step["groups"] * whole // wanted))
             splits = min(blocks, max(1, wanted // (step["groups"] * -(-whole // panels))))
+        panels += panels % 2 if tiled else 0
         step |= {"panels": panels, "splits": splits, "parts": step["groups"] * -(-whole // panels) * splits}
 
     def _pool(self, step: dict, layer: fixed.FixedLayer, op: fixed.Pool) -> None:
@@ -437,52 +423,7 @@ class Plan:
             step["reach"] = float((self.recipe.packed[layer.name].magnitudes * np.abs(m) * 2.0**-t).max())
 
 
-def pool_counts(extent: tuple[int, int], pool: fixed.Pool) -> np.ndarray:
-    """Number of positions each window counts: all, or those inside a map of this size.
-
-    Returns
-    -------
-    ndarray of int64, shape (out pixels,)
-    """
-    inside = []
-    for axis in range(2):
-        room = extent[axis] + pool.padding[axis] + pool.padding[axis + 2] - pool.kernel[axis]
-        first = np.arange(room // pool.stride[axis] + 1) * pool.stride[axis] - pool.padding[axis]
-        last = first + pool.kernel[axis]
-        if not pool.include_border:
-            first, last = np.clip(first, 0, extent[axis]), np.clip(last, 0, extent[axis])
-        inside.append(last - first)
-    return np.outer(*inside).ravel().astype(np.int64)
-
-
-def _is_direct_average(op: fixed.Pool, source: tuple[int, int, int]) -> bool:
-    """Whether a pool is an average with one divisor over a window of few enough positions to list them."""
-    if op.kind == "max" or op.kernel[0] * op.kernel[1] > _WINDOW:
-        return False
-    return len(np.unique(pool_counts(source[1:], op))) == 1
-
-
 def _renamed(op: fixed.Concat | fixed.Shuffle | fixed.Slice, inputs: list[np.ndarray]) -> np.ndarray:
     if isinstance(op, fixed.Concat):
         return np.concatenate(inputs)
     return inputs[0][op.order] if isinstance(op, fixed.Shuffle) else inputs[0][op.start : op.stop]
-
-
-def _aligned(data: np.ndarray) -> np.ndarray:
-    """A copy that begins with a cache line."""
-    room = np.empty(data.size + ROW, np.uint8)
-    start = -room.ctypes.data % ROW
-    room[start : start + data.size] = data
-    return room[start : start + data.size]
-
-
-def _strides(reads: np.ndarray) -> np.ndarray:
-    """The stride of each 16 positions that begin with a multiple of LANES: 1, 2, or 0 for any other."""
-    steps = np.lib.stride_tricks.sliding_window_view(np.diff(reads), PIXELS - 1)[::LANES]
-    even = (steps == steps[:, :1]).all(axis=1) & (steps[:, 0] >= 1) & (steps[:, 0] <= 2)
-    return np.where(even, steps[:, 0], 0)
-
-
-def _padded(values: np.ndarray, edge: bool = False) -> np.ndarray:
-    """With so many more values, zeros or the last one, that a whole part may read past the end."""
-    return np.pad(values, (0, _PANELS * COLUMNS), mode="edge" if edge else "constant")

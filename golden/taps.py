@@ -98,7 +98,9 @@ def direct(step, part, fits, ints, reals, weights, terms, memory, floats, wide, 
     sums, exact_sums = floats[:COLUMNS], wide[:COLUMNS]
     clear_totals(floats)
     for first in range(0, step.count, COLUMNS):
-        if fits and step.exact and step.count <= FEW:
+        if step.maximum:
+            _largest(step, ints, weights, memory, first, taps, own, sums, exact_sums)
+        elif fits and step.exact and step.count <= FEW:
             _few(step, ints, weights, memory, taps, own, sums)
         elif fits and step.exact and step.linear:
             direct_block(weights, own, ints, taps, memory, step.first + first, floats, 0, step.taps)
@@ -116,6 +118,18 @@ def direct(step, part, fits, ints, reals, weights, terms, memory, floats, wide, 
             step.parameters + part * PARAMETERS, floats, ints, reals, memory,
         )  # fmt: skip
     return totals(step, floats, peaks)
+
+
+@kernel
+def _largest(step, ints, weights, memory, first, taps, own, sums, exact_sums):
+    """The largest of the pixels that a window reads, in both kinds of sums."""
+    for j in range(COLUMNS):
+        at = step.first + first + j if step.linear else ints[step.read_at + first + j]
+        largest = np.int64(memory[ints[taps] + at])
+        for k in range(1, step.taps):
+            largest = max(largest, np.int64(memory[ints[taps + k] + at]))
+        sums[j] = largest * weights[own]
+        exact_sums[j] = largest * np.int64(weights[own])
 
 
 @kernel

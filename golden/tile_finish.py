@@ -73,26 +73,27 @@ def finish_tile(
 
 @intrinsic
 def direct_tile(
-    context, weights, x_at, step, taps, k_at, channel, per_group, count, begin, sources, s_at, stride, parameters,
-    p_at, memory, targets, g_at,
-    residuals, r_at, place, where, w_at, linear, mask, m_at, pixels, floor, ceiling, residual_floor, residual_ceiling,
-    up, down, totals, t_at, rows, residual,
+    context, weights, x_at, step, taps, k_at, channel, per_group, count, maximum, begin, sources, s_at, stride,
+    parameters, p_at, memory, targets, g_at, residuals, r_at, place, where, w_at, linear, mask, m_at, pixels, floor,
+    ceiling, residual_floor, residual_ceiling, up, down, totals, t_at, rows, residual,
 ):  # fmt: skip
     """As `finish_tile` for the sums over ``count`` taps of ``weights[r, k] * memory[taps[g, k] + begin + stride * p]``.
 
     Stride 1 or 2; or 0 for ``memory[taps[g, k] + sources[p]]``. From one row's weights to the next's it is ``step``;
-    g is ``(channel + r) // per_group``.
+    g is ``(channel + r) // per_group``. With ``maximum`` 1 it is the largest pixel, times the first weight.
     """
 
     def code(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> None:
         tile = _Tile(context, builder, signature, args)
         tile.both("residual", lambda residual: tile.both("linear", lambda linear: cases(
-            builder, args[11], range(1, 2) if linear else range(3),
-            lambda stride: tile.code(lambda row: tile.summed(row, stride), linear, residual),
+            builder, args[8], range(2), lambda maximum: cases(
+                builder, args[12], range(1, 2) if linear else range(3),
+                lambda stride: tile.code(lambda row: tile.reduced(row, stride, bool(maximum)), linear, residual),
+            )
         )))  # fmt: skip
 
     return types.void(
-        weights, *[types.int64] * 2, taps, *[types.int64] * 5, sources, *[types.int64] * 2, parameters, types.int64,
+        weights, *[types.int64] * 2, taps, *[types.int64] * 6, sources, *[types.int64] * 2, parameters, types.int64,
         memory, targets, types.int64, residuals, types.int64, types.int64, where, types.int64, types.int64, mask,
         *[types.int64] * 8, totals, *[types.int64] * 3,
     ), where_compiled(code, vectors_only=True)  # fmt: skip
@@ -170,20 +171,28 @@ class _Tile:
             parts.append(total)
         return parts
 
-    def summed(self, row: ir.Value, stride: int) -> list[ir.Value]:
-        """Sums of a row over the taps."""
+    def reduced(self, row: ir.Value, stride: int, maximum: bool) -> list[ir.Value]:
+        """Sums of a row over the taps, or the weighted maxima."""
         builder, args = self.builder, self.args
-        memory = self.named("memory", args[8] if stride else I64(0))
+        memory = self.named("memory", args[9] if stride else I64(0))
         places = (
-            [load(builder, self.array(9, args[10]), first) for first in (0, LANES)] if stride == 0 else None
+            [load(builder, self.array(10, args[11]), first) for first in (0, LANES)] if stride == 0 else None
         )
         weights = self.array(0, builder.add(args[1], builder.mul(row, args[2])))
         group = builder.udiv(builder.add(args[5], row), args[6])
         taps = self.array(3, builder.add(args[4], builder.mul(group, args[7])))
-        loop = Loop(builder, args[7], [zeros(FLOATS)] * 2)
+        lowest = ir.Constant(HALF, [-(1 << 31)] * LANES)
+        loop = Loop(builder, args[7], [lowest if maximum else zeros(FLOATS)] * 2)
         plane = builder.gep(memory, [builder.load(builder.gep(taps, [loop.index]))])
-        weight = spread(builder, builder.load(builder.gep(weights, [loop.index])))
         codes = read_halves(builder, plane, stride, places)
+        if maximum:
+            loop.close([
+                builder.select(builder.icmp_signed(">", part, largest), part, largest)
+                for part, largest in zip(codes, loop.values, strict=True)
+            ])  # fmt: skip
+            weight = spread(builder, builder.load(weights))
+            return [builder.fmul(builder.sitofp(largest, FLOATS), weight) for largest in loop.values]
+        weight = spread(builder, builder.load(builder.gep(weights, [loop.index])))
         loop.close([
             call(builder, "fma", builder.sitofp(part, FLOATS), weight, total)
             for part, total in zip(codes, loop.values, strict=True)

@@ -59,6 +59,8 @@ PANEL = VECTORS * LANES * 2 // PIXELS
 
 CHOICES = ("auto", "never", "always")
 _choice = os.environ.get("HWSHIFT_TILES", CHOICES[0])
+if _choice not in CHOICES:
+    raise ValueError(f"HWSHIFT_TILES must be one of {', '.join(CHOICES)}, not {_choice!r}")
 
 
 def available() -> bool:

@@ -6,6 +6,7 @@ Where a processor has no such unit the choices all mean the same, and every valu
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,9 +17,10 @@ from hwshift.golden.limbs import LIMBS, ROW, TILE, TILE_ROWS, pack_limbs, split
 from hwshift.golden.runner import runner_of
 from hwshift.golden.steps import CONVOLVE
 from hwshift.golden.tiles import CHOICES, available, tile_choice, use_tiles
-from hwshift.network.fixed import Conv, Epilogue, FixedWeights
+from hwshift.network.fixed import NONE, Activation, Conv, Epilogue, FixedLayer, FixedWeights, Pool, Sum
 
-from .build import conv_network
+from . import oracle
+from .build import Q16_16, conv_network, network
 
 WHOLE = Arithmetic(pe="mac", act=QFormat(32, 0), weights=QFormat(32, 0))
 """Integers: an output is the sum itself, unless it saturates."""
@@ -118,7 +120,7 @@ def test_taps_at_the_borders_of_chunks(taps):
 
 
 def test_the_most_products_that_a_sum_holds():
-    """Every limb is as large as it gets: 3 * 255 * 255 * 11008 is just below 2**31."""
+    """3 * 255 * 255 * 11008 is just below 2**31: three pairs of limbs add to one sum."""
     most = 11008
     assert pack_limbs(np.zeros((1, 4, most), int)) is not None
     assert pack_limbs(np.zeros((1, 4, most + 1), int)) is None
@@ -167,6 +169,89 @@ def test_parts_that_threads_share(threads):
                 assert trace.saturated["out"] == over
 
 
+def calm(rng, channels, kind="none", residual_kind="none"):
+    """Scales around 2**-3 and small biases: nothing comes near saturation."""
+    activations = [
+        Activation(name, -900, 1400) if name == "clamp" else Activation(name)
+        for name in (kind, residual_kind)
+    ]
+    m = rng.integers(-(1 << 14), 1 << 14, channels)
+    return Epilogue(m, np.full(channels, 17), rng.integers(-500, 500, channels), *activations)
+
+
+def small(rng, shape):
+    return FixedWeights(Q16_16, rng.integers(-60000, 60000, shape))
+
+
+SHAPES = [(6, 5, 19), (6, 7, 7), (6, 2, 34), (6, 3, 1)]
+OPS = {
+    "pointwise": lambda rng: Conv(small(rng, (20, 6, 1, 1))),
+    "three by three": lambda rng: Conv(small(rng, (18, 6, 3, 3)), padding=(1, 1, 1, 1)),
+    "every second": lambda rng: Conv(small(rng, (9, 6, 3, 3)), padding=(1, 1, 1, 1), stride=(2, 2)),
+    "every third": lambda rng: Conv(small(rng, (9, 6, 3, 3)), padding=(1, 1, 1, 1), stride=(1, 3)),
+    "groups": lambda rng: Conv(small(rng, (14, 3, 3, 1)), padding=(1, 0, 1, 0), groups=2),
+    "depthwise": lambda rng: Conv(small(rng, (6, 1, 3, 3)), padding=(1, 1, 1, 1), groups=6),
+    "depthwise, every second": lambda rng: Conv(
+        small(rng, (18, 1, 3, 3)), padding=(1, 1, 1, 1), stride=(2, 2), groups=6
+    ),
+    "shifted": lambda rng: Conv(small(rng, (8, 6, 1, 1)), shift=rng.integers(-2, 3, (6, 2)), stride=(1, 2)),
+}
+POOLS = {
+    "average": Pool("avg", (3, 3), (2, 2), (1, 1, 1, 1)),
+    "average of rows": Pool("avg", (1, 3), (1, 1), (0, 1, 0, 1)),
+    "maximum": Pool("max", (3, 3), (2, 2), (1, 1, 1, 1)),
+    "maximum of neighbours": Pool("max", (2, 1), (1, 1), (1, 0, 0, 0)),
+    "maximum of three": Pool("max", (1, 3), (1, 3), (0, 1, 0, 1)),
+}
+
+
+def calm_network(rng, op, shape, kind, residual_kind, first):
+    """``in -> a -> out``, where ``a`` is a copy with an activation, and a residual of ``in`` if asked for."""
+    a = Arithmetic(pe="mac", weights=Q16_16)
+    layers = [FixedLayer("a", Sum(), ("in",), shape, Epilogue.identity(shape[0], Activation(first)))]
+    if isinstance(op, Conv):
+        kernel, channels = op.weights.values.shape[2:], len(op.weights.values)
+        dilation = op.dilation
+    else:
+        kernel, channels, dilation = op.kernel, shape[0], (1, 1)
+    room = [
+        shape[1 + i] + op.padding[i] + op.padding[i + 2] - dilation[i] * (kernel[i] - 1) - 1 for i in range(2)
+    ]
+    size = (channels, *(room[i] // op.stride[i] + 1 for i in range(2)))
+    own = calm(rng, channels, kind, residual_kind or "none")
+    if isinstance(op, Pool):  # a pool's own scale is fixed
+        own = replace(own, m=np.ones(channels, int), s=np.zeros(channels, int))
+    if residual_kind is not None:
+        layers.append(
+            FixedLayer("r", op, ("in",), size, replace(own, activation=NONE, residual_activation=NONE))
+        )
+    layers.append(FixedLayer("out", op, ("a",), size, own, None if residual_kind is None else "r"))
+    return a, network(a, shape, *layers)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("name", [*OPS, *POOLS])
+def test_what_cannot_saturate(name, shape):
+    """Every way to read, to finish and to write a tile, with and without a residual, against the oracle."""
+    rng = np.random.default_rng(len(name) + sum(shape))
+    for kind, residual_kind, first in (
+        ("relu", None, "relu"),
+        ("clamp", "relu", "relu"),
+        ("none", "clamp", "none"),
+    ):
+        a, net = calm_network(rng, POOLS.get(name) or OPS[name](rng), shape, kind, residual_kind, first)
+        x = rng.integers(-(1 << 17), 1 << 17, (2, *shape))
+        expected = [oracle.trace(net, a, image) for image in x]
+        for choice in CHOICES:
+            with use_tiles(choice):
+                found = model.trace(net, a, x, threads=1)
+                again = model.trace(net, a, x[:1], threads=2)
+            for layer in ("a", "out"):
+                whole = np.array([image[0][layer] for image in expected]).reshape(found[layer].shape)
+                np.testing.assert_array_equal(found[layer], whole, err_msg=f"{choice}, {layer}")
+                np.testing.assert_array_equal(again[layer], whole[:1], err_msg=f"{choice}, {layer}")
+
+
 def test_packed_weights_lie_as_the_unit_reads_them():
     weights = np.zeros((1, 20, 70), int)
     weights[0, 13, 66] = 0x123456
@@ -190,12 +275,12 @@ def test_choices():
     assert str(caught.value) == "choice must be one of auto, never, always, not 'sometimes'"
 
 
-def test_the_environment_chooses():
+@pytest.mark.parametrize(
+    ("value", "last"),
+    [("never", "never"), ("no", "ValueError: HWSHIFT_TILES must be one of auto, never, always, not 'no'")],
+)
+def test_the_environment_chooses(value, last):
     code = "from hwshift.golden.tiles import tile_choice; print(tile_choice())"
-    found = subprocess.run(
-        [sys.executable, "-c", code],
-        env=os.environ | {"HWSHIFT_TILES": "never"},
-        capture_output=True,
-        text=True,
-    )
-    assert found.stdout == "never\n"
+    environment = os.environ | {"HWSHIFT_TILES": value}
+    found = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert (found.stdout + found.stderr).splitlines()[-1] == last
