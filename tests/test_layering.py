@@ -24,10 +24,16 @@ LAYERS = [
     ["hwshift.golden"],
     ["hwshift.compiler", "hwshift.program", "hwshift.evaluation", "hwshift.quantization"],
     ["hwshift.rtl", "hwshift.sim", "hwshift.testing", "hwshift.hls", "hwshift.synth"],
-    ["hwshift.generation", "hwshift.simulation", "hwshift.testbench", "hwshift.verification"],
+    [
+        "hwshift.generation",
+        "hwshift.simulation",
+        "hwshift.testbench",
+        "hwshift.trace",
+        "hwshift.verification",
+    ],
     ["hwshift.cost"],
     ["hwshift.reports"],
-    ["hwshift.api", "hwshift.benchmark", "hwshift.demo"],
+    ["hwshift.api", "hwshift.bench_cycle", "hwshift.benchmark", "hwshift.demo"],
     ["hwshift.cli"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
