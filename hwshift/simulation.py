@@ -9,9 +9,12 @@ from hwshift.compiler.driver import compile as compile_network
 from hwshift.config import AcceleratorConfig
 from hwshift.network.fixed import Conv, FixedNetwork
 from hwshift.program.counters import Cause
+from hwshift.program.hazards import total_steps
 from hwshift.program.image import Program
+from hwshift.program.isa import Opcode
 from hwshift.progress import Progress, silent
 from hwshift.sim.cycle.model import MemoryTiming, simulate_cycles
+from hwshift.sim.cycle.timeline import Timeline
 from hwshift.sim.functional import run_program
 
 __all__ = ["COMPUTE_CAUSES", "LayerFigures", "SimulationReport", "layer_macs", "simulate", "simulate_program"]
@@ -139,6 +142,7 @@ def simulate_program(
     memory: MemoryTiming | None = None,
     clock_mhz: float = 200.0,
     progress: Progress = silent,
+    timeline: Timeline | None = None,
 ) -> SimulationReport:
     """Predict every counter of one image.
 
@@ -155,11 +159,13 @@ def simulate_program(
         Clock to convert cycles with; no result of timing analysis.
     progress : callable
         Is told what is being done.
+    timeline : Timeline or None
+        Receives when every instruction ran.
     """
     memory, config = memory or MemoryTiming(), program.config
     progress("cycle model")
-    issues = np.full(sum(layer.get("steps", 0) for layer in program.layers), -1, np.int64)
-    counters = simulate_cycles(program, memory, issues=issues)
+    timeline = timeline or Timeline(len(program.instructions))
+    counters = simulate_cycles(program, memory, timeline=timeline)
     operations = None
     if image is not None:
         progress("functional simulator")
@@ -186,21 +192,33 @@ def simulate_program(
         utilisation={name: sum(macs.values()) / (peak * value) for name, value in cycles.items()},
         traffic=traffic | {"total": sum(traffic.values())},
         images_per_second=clock_mhz * 1e6 / counters["total"],
-        layers=_layers(program, macs, peak, issues if counters["steps"] == len(issues) else None),
+        layers=_layers(program, macs, peak, _steps(program, timeline)),
         operations=operations,
     )
 
 
+def _steps(program: Program, timeline: Timeline) -> tuple[dict[int, int], dict[int, int]]:
+    """Cycle of the first step of each instruction by the steps before it, and of its last by those up to it."""
+    first, last, steps = {}, {}, 0
+    for index, item in enumerate(program.instructions):
+        if item.opcode == Opcode.COMPUTE:
+            first[steps] = int(timeline.begin[index])
+            steps += total_steps(item)
+            last[steps] = int(timeline.end[index])
+    return first, last
+
+
 def _layers(
-    program: Program, macs: dict[str, int], peak: int, issues: np.ndarray | None
+    program: Program, macs: dict[str, int], peak: int, spans: tuple[dict[int, int], dict[int, int]]
 ) -> tuple[LayerFigures, ...]:
-    """The compiler's layers in order; ``issues`` holds the cycle of every step, layer after layer."""
+    """The compiler's layers in order; ``spans`` are those of `_steps`, layer after layer."""
     out, start = [], 0
     for layer in program.layers:
         steps = layer.get("steps", 0)
         useful = macs.get(layer["name"], 0)
-        known = issues is not None and steps > 0
-        first, last = (int(issues[start]), int(issues[start + steps - 1])) if known else (None, None)  # type: ignore[index]
+        first, last = (spans[0].get(start), spans[1].get(start + steps)) if steps else (None, None)
+        if first is None or last is None:
+            first = last = None
         start += steps
         share = useful / (peak * steps) if steps else 0.0
         out.append(LayerFigures(layer["name"], str(layer.get("op", "")), useful, steps, first, last, share))

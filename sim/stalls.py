@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from hwshift.errors import SimulationError
+
 __all__ = ["CHANNELS", "MAX_LENGTH", "StallPattern"]
 
 CHANNELS = ("ar", "r", "aw", "w", "b")
@@ -83,6 +85,26 @@ class StallPattern:
         densities = _by_channel(density)
         rng = np.random.default_rng(seed)
         return cls(*(_open(_runs(rng, densities[name], run, length)) for name in CHANNELS))
+
+    @classmethod
+    def read(cls, path: Path) -> "StallPattern":
+        """The streams of a file as `write` makes it, of what was recorded or drawn.
+
+        Raises
+        ------
+        SimulationError
+            If a byte has more than five bits, the file is empty or too long, or a channel never lets anything through.
+        """
+        masks = np.frombuffer(path.read_bytes(), np.uint8)
+        if (wrong := np.flatnonzero(masks >> len(CHANNELS))).size:
+            raise SimulationError(
+                f"byte {wrong[0]} must lie in 0..31, a bit per channel of {', '.join(CHANNELS)}, not {masks[wrong[0]]}",
+                where=str(path),
+            )
+        try:
+            return cls(*(masks >> channel & 1 for channel in range(len(CHANNELS))))
+        except ValueError as error:
+            raise SimulationError(str(error), where=str(path)) from None
 
     @property
     def length(self) -> int:

@@ -1,5 +1,6 @@
 """``hwshift simulate``: cycles, utilisation and traffic without RTL."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
@@ -21,6 +22,16 @@ __all__ = ["command"]
 @common.seed_option
 @common.keep_option("outputs")
 @common.clock_option
+@click.option(
+    "--stall-trace",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Replay recorded stalls: one byte per cycle, bits 0 to 4 hold up AR, R, AW, W, B; repeats at its end.",
+)
+@click.option(
+    "--trace",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write when every instruction ran: for Perfetto (.json), or as a picture (.svg, .png).",
+)
 @common.json_option
 @common.quiet_option
 def command(
@@ -34,6 +45,8 @@ def command(
     seed: int,
     keep: Literal["all", "outputs"],
     clock: float,
+    stall_trace: Path | None,
+    trace: Path | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -45,17 +58,28 @@ def command(
     are useful ones, of convolutions: over the cycles in which the array works, over those that compute takes, and
     over all.
     """
+    from hwshift.compiler import compile as compile_network
     from hwshift.sim.cycle.model import MemoryTiming
-    from hwshift.simulation import simulate
+    from hwshift.sim.cycle.timeline import Timeline
+    from hwshift.sim.stalls import StallPattern
+    from hwshift.simulation import simulate_program
+    from hwshift.trace import write_trace
 
+    if stall_trace and stalls:
+        raise click.UsageError("--stalls and --stall-trace exclude each other")
     with common.progress(quiet) as say:
         say("quantizing")
         network, accelerator = common.resolve(net, config, weights, shift)
         inputs = data.codes(network, seed)
-        memory = MemoryTiming(read_latency=latency, stalls=common.stall_pattern(stalls, seed))
-        report = simulate(
-            network, accelerator, inputs.codes[0], keep=keep, memory=memory, clock_mhz=clock, progress=say
+        pattern = StallPattern.read(stall_trace) if stall_trace else common.stall_pattern(stalls, seed)
+        memory = MemoryTiming(read_latency=latency, stalls=pattern)
+        program = compile_network(network, accelerator, keep=keep)
+        timeline = Timeline(len(program.instructions))
+        report = simulate_program(
+            program, network, inputs.codes[0], memory=memory, clock_mhz=clock, progress=say, timeline=timeline
         )
+        if trace:
+            write_trace(trace, program, timeline)
     if as_json:
         common.print_json(report.as_dict() | {"input": inputs.description, "stalls": stalls, "seed": seed})
     elif not quiet:

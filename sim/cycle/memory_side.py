@@ -70,8 +70,9 @@ def writes_weights(s, program):
 
 @njit(cache=True, forceinline=True)
 def cycle_is_seen(s):
-    """Whether a queue or a token counter of the compute side changes by the cycle."""
-    return (s.load_pop | s.store_pop | s.load_pushes | s.store_reserves | s.store_pushes) != 0
+    """Whether an instruction begins or ends, or a token counter changes."""
+    begins = s.load_pop | s.store_pop | s.load_pushes | s.store_reserves | s.store_pushes
+    return begins != 0 or s.load_end >= 0 or s.store_end >= 0
 
 
 @njit(cache=True, forceinline=True)
@@ -187,7 +188,7 @@ def write_load(s, program, at_limit, room, blocked):
             s.taken, end = 1, s.table_left == 1
             s.table_left -= 1
     if end:
-        s.load_pushes = program[s.job, F.push]
+        s.load_pushes, s.load_end = program[s.job, F.push], s.job
     if s.busy == 0 or end:
         _begin_job(s, program)
         s.turns |= end or s.busy
@@ -224,11 +225,13 @@ def _decide_write(s, program, at_limit, held):
     bursts = s.bursts[STORER]
     if bursts[ACTIVE] == 0 or s.writes == s.outstanding_writes:
         return handshake, False
-    push = program[s.store, F.push] if burst_is_last(bursts) else 0
+    ends = burst_is_last(bursts)
+    push = program[s.store, F.push] if ends else 0
     if push & at_limit:
         return handshake, False
     s.aw_valid, s.aw_beats, s.store_reserves = 1, bursts[BEATS], push
-    s.pushes[(s.push_head + s.writes) % QUEUE] = push
+    slot = (s.push_head + s.writes) % QUEUE
+    s.pushes[slot], s.ends[slot] = push, s.store if ends else -1
     next_burst(bursts, s.beat_bytes)
     return handshake, True
 
@@ -307,7 +310,7 @@ def _write_stores(s, m, program, held, cycle, at_limit, blocked):
     move_stores(s, m, held, cycle, blocked)
     handshake, decided = _decide_write(s, program, at_limit, held)
     if response:
-        s.store_pushes = s.pushes[s.push_head]
+        s.store_pushes, s.store_end = s.pushes[s.push_head], s.ends[s.push_head]
         s.push_head = (s.push_head + 1) % QUEUE
     s.writes += decided - response
     s.length_level += handshake
@@ -345,6 +348,7 @@ def memory_cycle(
     s.load_tokens, s.load_pushes, s.store_tokens, s.store_reserves, s.store_pushes = 0, 0, 0, 0, 0
     s.take_room, s.tile_done, s.load_half, s.store_half = 0, 0, 0, 0
     s.load_pop, s.store_pop, s.turns = 0, 0, 0
+    s.load_end, s.store_end = -1, -1
     s.given_load, s.given_store, s.given_room = load_head, store_head, room
     s.given_available, s.given_at_limit = available, at_limit
     held = axi_held(stalls, cycle)

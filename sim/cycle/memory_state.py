@@ -23,6 +23,8 @@ MEMORY_STATE = np.dtype([
     ("store_tokens", _I), ("store_reserves", _I), ("store_pushes", _I), ("take_room", _I), ("tile_done", _I),
     # port B as a mask of halves: granted to the loader, to the storer
     ("load_half", _I), ("store_half", _I),
+    # program index of the load and the store that end in the cycle, -1 if none
+    ("load_end", _I), ("store_end", _I),
     # what else happens in it: a beat of load data arrives, one goes to the FIFO's output, the writer takes it; the
     # storer is granted a read (its data comes one cycle later), a beat is sent; the gearbox emits a word or port B is
     # refused; or anything but these
@@ -47,9 +49,9 @@ MEMORY_STATE = np.dtype([
     # load writer: job register, places, beats of a table, gearbox
     ("busy", _I), ("job", _I), ("walks", _I, (2, WALK_COLUMNS)), ("table_left", _I),
     ("used", _I), ("tile_word", _I), ("tile_left", _I), ("tiles_left", _I),
-    # storer: reads, data FIFO, tokens to push by burst
+    # storer: reads, data FIFO; by burst the tokens to push, and the store that it ends or -1
     ("reading", _I), ("store", _I), ("store_credit", _I), ("store_level", _I),
-    ("pushes", _I, QUEUE), ("push_head", _I), ("writes", _I),
+    ("pushes", _I, QUEUE), ("ends", _I, QUEUE), ("push_head", _I), ("writes", _I),
     # write master: AW register; lengths of bursts whose beats go, and beats sent of the first
     ("aw_valid", _I), ("aw_beats", _I), ("lengths", _I, QUEUE), ("length_head", _I), ("length_level", _I),
     ("w_sent", _I),
@@ -79,4 +81,5 @@ def new_memory_state(config: AcceleratorConfig, timing: Timing, instructions: in
     state["capacity"] = state["word"] + state["beat"] - 1
     state["load_credit"], state["store_credit"] = timing.load_fifo, timing.store_fifo
     state["remaining"] = instructions
+    state["load_end"], state["store_end"] = -1, -1
     return state

@@ -16,6 +16,7 @@ from hwshift.sim.cycle.compute_state import new_compute_state
 from hwshift.sim.cycle.memory_side import instructions_ready, memory_cycle, memory_idle, memory_rests
 from hwshift.sim.cycle.memory_skip import memory_cycles
 from hwshift.sim.cycle.memory_state import new_memory_state
+from hwshift.sim.cycle.timeline import MARKS, Timeline, mark_compute, mark_memory
 from hwshift.sim.stalls import StallPattern
 from hwshift.timing import timing
 
@@ -41,20 +42,27 @@ class MemoryTiming:
 
 
 @njit(cache=True)
-def _run(compute, memory, axi, program, stalls, max_cycles, issues, stepped):
+def _run(compute, memory, axi, program, stalls, max_cycles, issues, marks, stepped):
     """Until the engine is idle. Returns the number of cycles, or -1 if that is never.
 
-    ``issues`` receives the cycle of every step as far as it reaches.
+    ``issues`` receives the cycle of every step as far as it reaches, ``marks`` what `timeline` says.
     """
     cycle = 0
     while cycle < max_cycles:
         load_head = compute.load_queue[compute.load_head] if compute.load_level > 0 else -1
         store_head = compute.store_queue[compute.store_head] if compute.store_level > 0 else -1
-        available, at_limit, steps = compute.available, compute.at_limit, compute.steps
+        available, at_limit, steps, work = (
+            compute.available,
+            compute.at_limit,
+            compute.steps,
+            compute.cur_work,
+        )
         busy = load_head >= 0 or store_head >= 0 or memory.reads > 0 or not memory_idle(memory)
         fetched = instructions_ready(memory)
         idle = compute_cycle(compute, program, fetched, cycle)
         issues[steps : compute.steps] = cycle
+        if len(marks) > 0:
+            mark_compute(marks, compute, cycle, work if compute.steps > steps else -1)
         if compute.end and idle and not busy:
             return cycle + 1
         if stepped or len(stalls) > 1 or not memory_rests(
@@ -62,7 +70,7 @@ def _run(compute, memory, axi, program, stalls, max_cycles, issues, stepped):
         ):  # fmt: skip
             memory_cycle(memory, axi, program, stalls, cycle, load_head, store_head, compute.fetched_pop,
                          available, at_limit, compute.room, port_b(compute, 0))  # fmt: skip
-        _commit(compute, memory, cycle)
+        _commit(compute, memory, cycle, marks, load_head, store_head)
         cycle += 1
         if stepped or compute.changed or instructions_ready(memory) != fetched:
             continue
@@ -71,12 +79,14 @@ def _run(compute, memory, axi, program, stalls, max_cycles, issues, stepped):
             count = memory_cycles(compute, memory, axi, program, stalls, cycle, count, load_head, store_head)
             advance(compute, program, cycle, count, issues)
             cycle += count
-            _commit(compute, memory, cycle - 1)
+            _commit(compute, memory, cycle - 1, marks, load_head, store_head)
     return -1
 
 
 @njit(cache=True, forceinline=True)
-def _commit(compute, memory, cycle):
+def _commit(compute, memory, cycle, marks, load_head, store_head):
+    if len(marks) > 0:
+        mark_memory(marks, memory, cycle, load_head, store_head)
     compute.load_pop, compute.store_pop = memory.load_pop, memory.store_pop
     commit(compute, cycle, memory.load_tokens | memory.store_tokens, memory.load_pushes | memory.store_reserves,
            memory.load_pushes | memory.store_pushes, memory.take_room, memory.tile_done)  # fmt: skip
@@ -88,6 +98,7 @@ def simulate_cycles(
     *,
     max_cycles: int = 1 << 40,
     issues: np.ndarray | None = None,
+    timeline: Timeline | None = None,
     stepped: bool = False,
 ) -> dict[str, int]:
     """Predict the counters of one run.
@@ -101,6 +112,8 @@ def simulate_cycles(
         Give up then.
     issues : ndarray of int64, filled with -1, or None
         Receives the cycle in which each step issued, as far as it reaches.
+    timeline : Timeline or None
+        Receives when every instruction ran.
     stepped : bool
         Take every cycle by itself: the slow definition of what is returned.
 
@@ -122,7 +135,10 @@ def simulate_cycles(
     axi = new_axi_state(memory.read_latency, memory.write_latency).view(np.recarray)
     stalls = (memory.stalls or StallPattern.none()).masks()
     issues = np.zeros(0, np.int64) if issues is None else issues
-    total = _run(compute[0], memories[0], axi[0], program_table(words), stalls, max_cycles, issues, stepped)
+    marks = np.zeros((0, MARKS), np.int64) if timeline is None else timeline.marks
+    total = _run(
+        compute[0], memories[0], axi[0], program_table(words), stalls, max_cycles, issues, marks, stepped
+    )
     if total < 0:
         raise SimulationError(f"the run has not ended after {max_cycles} cycles", where=program.name)
     values = {"total": total, "steps": int(compute["steps"][0])}

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from hwshift.sim.cycle.model import MemoryTiming, simulate_cycles
+from hwshift.sim.cycle.timeline import Timeline
 from hwshift.sim.stalls import CHANNELS, StallPattern
 
 from .drawn import draw_program
@@ -28,11 +29,13 @@ def compare(program, memory):
     """Both ways; the counters."""
     results = []
     for stepped in (True, False):
-        issues = np.full(300_000, -1, np.int64)
-        results.append((simulate_cycles(program, memory, issues=issues, stepped=stepped), issues))
-    (expected, at), (counters, skipped_at) = results
+        issues, timeline = np.full(300_000, -1, np.int64), Timeline(len(program.instructions))
+        counters = simulate_cycles(program, memory, issues=issues, timeline=timeline, stepped=stepped)
+        results.append((counters, issues, timeline.marks))
+    (expected, at, marks), (counters, skipped_at, skipped_marks) = results
     assert counters == expected, memory
     assert np.array_equal(at, skipped_at), memory
+    assert np.array_equal(marks, skipped_marks), memory
     assert (at >= 0).sum() == min(len(at), expected["steps"])
     assert sum(expected[name] for name in CAUSES) == expected["total"]
     return counters

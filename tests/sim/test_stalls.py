@@ -1,8 +1,11 @@
 """Tests of the stall patterns."""
 
+import re
+
 import numpy as np
 import pytest
 
+from hwshift.errors import SimulationError
 from hwshift.sim.stalls import CHANNELS, MAX_LENGTH, StallPattern
 
 
@@ -86,3 +89,20 @@ def test_invalid_densities():
         StallPattern.random({"x": 0.5}, seed=0)
     with pytest.raises(ValueError, match=r"^run must be at least 1, not 0.5$"):
         StallPattern.bursty(0.5, 0.5, seed=0)
+
+
+def test_a_file_is_read_as_it_was_written(tmp_path):
+    pattern = StallPattern.bursty(0.4, run=5, seed=3, length=99)
+    pattern.write(tmp_path / "stalls")
+    assert (StallPattern.read(tmp_path / "stalls").matrix() == pattern.matrix()).all()
+
+
+@pytest.mark.parametrize(("data", "message"), [
+    (b"\0\x01\x20", "byte 2 must lie in 0..31, a bit per channel of ar, r, aw, w, b, not 32"),
+    (b"", "streams must have 1 to 65536 entries, not 0"),
+    (b"\x02\x03", "r never lets a transfer through: it must hold a 0"),
+])  # fmt: skip
+def test_files_that_are_no_stalls(tmp_path, data, message):
+    (tmp_path / "stalls").write_bytes(data)
+    with pytest.raises(SimulationError, match=re.escape(message)):
+        StallPattern.read(tmp_path / "stalls")
