@@ -9,7 +9,9 @@ from hwshift.compiler.driver import compile as compile_network
 from hwshift.config import AcceleratorConfig
 from hwshift.network.fixed import Conv, FixedNetwork
 from hwshift.program.counters import Cause
+from hwshift.program.hazards import total_steps
 from hwshift.program.image import Program
+from hwshift.program.isa import Opcode
 from hwshift.progress import Progress, silent
 from hwshift.sim.cycle.model import MemoryTiming, simulate_cycles
 from hwshift.sim.functional import run_program
@@ -32,7 +34,10 @@ class LayerFigures:
     steps : int
         Cycles in which the array worked for it.
     first, last : int or None
-        Cycles of its first and last step; None where layers take turns or it has none.
+        Cycles of its first and last step; None where it has none. Layers between them may have taken turns with it.
+    cycles : int
+        All cycles up to its steps since the step of another instruction before; they and those after the last step
+        are the total.
     utilisation : float
         macs / (peak * steps); 0 without steps.
     """
@@ -43,6 +48,7 @@ class LayerFigures:
     steps: int
     first: int | None
     last: int | None
+    cycles: int
     utilisation: float
 
 
@@ -194,14 +200,36 @@ def simulate_program(
 def _layers(
     program: Program, macs: dict[str, int], peak: int, issues: np.ndarray | None
 ) -> tuple[LayerFigures, ...]:
-    """The compiler's layers in order; ``issues`` holds the cycle of every step, layer after layer."""
-    out, start = [], 0
-    for layer in program.layers:
-        steps = layer.get("steps", 0)
-        useful = macs.get(layer["name"], 0)
-        known = issues is not None and steps > 0
-        first, last = (int(issues[start]), int(issues[start + steps - 1])) if known else (None, None)  # type: ignore[index]
-        start += steps
-        share = useful / (peak * steps) if steps else 0.0
-        out.append(LayerFigures(layer["name"], str(layer.get("op", "")), useful, steps, first, last, share))
-    return tuple(out)
+    """The compiler's layers in order; ``issues`` holds the cycle of every step."""
+    owner = {
+        index: number
+        for number, layer in enumerate(program.layers)
+        for span in layer.get("instruction_ranges", ())
+        for index in range(*span)
+    }
+    cycles: list[list[tuple[int, int, int]]] = [[] for _ in program.layers]
+    start, before = 0, -1
+    for index, item in enumerate(program.instructions if issues is not None else ()):
+        if item.opcode == Opcode.COMPUTE:
+            end = start + total_steps(item)
+            first, last = int(issues[start]), int(issues[end - 1])  # type: ignore[index]
+            cycles[owner[index]].append((first, last, last - before))
+            start, before = end, last
+    return tuple(_figures(*item, macs, peak) for item in zip(program.layers, cycles, strict=True))
+
+
+def _figures(
+    layer: dict, cycles: list[tuple[int, int, int]], macs: dict[str, int], peak: int
+) -> LayerFigures:
+    """One layer's figures; per instruction its first and last step and the cycles since the one before."""
+    steps, useful = layer.get("steps", 0), macs.get(layer["name"], 0)
+    return LayerFigures(
+        name=layer["name"],
+        kind=str(layer.get("op", "")),
+        macs=useful,
+        steps=steps,
+        first=cycles[0][0] if cycles else None,
+        last=cycles[-1][1] if cycles else None,
+        cycles=sum(item[2] for item in cycles),
+        utilisation=useful / (peak * steps) if steps else 0.0,
+    )
