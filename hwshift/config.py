@@ -36,7 +36,7 @@ class AcceleratorConfig:
     guard, acc_width, scale_digits
         As in `hwshift.golden.formats.Arithmetic`; guard and acc_width default to exact.
     feature_depth : int
-        Words per sub-bank of the shift buffer; its capacity is R * 2P * feature_depth activations.
+        Words per sub-bank of the shift buffer, a multiple of 16; its capacity is R * 2P * feature_depth activations.
     weight_tiles : int
         R x C weight tiles the weight ring holds.
     acc_depth : int
@@ -108,7 +108,11 @@ class AcceleratorConfig:
         self._check_range("lane_rows", 4, 1 << 12)
         self._check_range("param_tiles", 2, 1 << 12)
         self._check_range("address_width", 40, 64)
-        for name in ("feature_depth", "acc_depth", "ktile_entries", "lane_rows", "param_tiles"):
+        if self.feature_depth % 16:
+            raise ConfigError(
+                f"feature_depth must be a multiple of 16, not {self.feature_depth}", where="feature_depth"
+            )
+        for name in ("acc_depth", "ktile_entries", "lane_rows", "param_tiles"):
             value = getattr(self, name)
             if value & (value - 1):
                 raise ConfigError(f"{name} must be a power of two, not {value}", where=name)

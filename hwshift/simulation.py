@@ -9,7 +9,6 @@ from hwshift.compiler.driver import compile as compile_network
 from hwshift.config import AcceleratorConfig
 from hwshift.network.fixed import Conv, FixedNetwork
 from hwshift.program.counters import Cause
-from hwshift.program.hazards import total_steps
 from hwshift.program.image import Program
 from hwshift.program.isa import Opcode
 from hwshift.progress import Progress, silent
@@ -35,7 +34,10 @@ class LayerFigures:
     steps : int
         Cycles in which the array worked for it.
     first, last : int or None
-        Cycles of its first and last step; None where layers take turns or it has none.
+        Cycles of its first and last step; None where it has none. Layers between them may have taken turns with it.
+    cycles : int
+        All cycles up to its steps since the step of another instruction before; they and those after the last step
+        are the total.
     utilisation : float
         macs / (peak * steps); 0 without steps.
     """
@@ -46,6 +48,7 @@ class LayerFigures:
     steps: int
     first: int | None
     last: int | None
+    cycles: int
     utilisation: float
 
 
@@ -192,34 +195,43 @@ def simulate_program(
         utilisation={name: sum(macs.values()) / (peak * value) for name, value in cycles.items()},
         traffic=traffic | {"total": sum(traffic.values())},
         images_per_second=clock_mhz * 1e6 / counters["total"],
-        layers=_layers(program, macs, peak, _steps(program, timeline)),
+        layers=_layers(program, macs, peak, timeline),
         operations=operations,
     )
 
 
-def _steps(program: Program, timeline: Timeline) -> tuple[dict[int, int], dict[int, int]]:
-    """Cycle of the first step of each instruction by the steps before it, and of its last by those up to it."""
-    first, last, steps = {}, {}, 0
-    for index, item in enumerate(program.instructions):
-        if item.opcode == Opcode.COMPUTE:
-            first[steps] = int(timeline.begin[index])
-            steps += total_steps(item)
-            last[steps] = int(timeline.end[index])
-    return first, last
-
-
 def _layers(
-    program: Program, macs: dict[str, int], peak: int, spans: tuple[dict[int, int], dict[int, int]]
+    program: Program, macs: dict[str, int], peak: int, timeline: Timeline
 ) -> tuple[LayerFigures, ...]:
-    """The compiler's layers in order; ``spans`` are those of `_steps`, layer after layer."""
-    out, start = [], 0
-    for layer in program.layers:
-        steps = layer.get("steps", 0)
-        useful = macs.get(layer["name"], 0)
-        first, last = (spans[0].get(start), spans[1].get(start + steps)) if steps else (None, None)
-        if first is None or last is None:
-            first = last = None
-        start += steps
-        share = useful / (peak * steps) if steps else 0.0
-        out.append(LayerFigures(layer["name"], str(layer.get("op", "")), useful, steps, first, last, share))
-    return tuple(out)
+    """The compiler's layers in order, from the first and last step of each of their instructions."""
+    owner = {
+        index: number
+        for number, layer in enumerate(program.layers)
+        for span in layer.get("instruction_ranges", ())
+        for index in range(*span)
+    }
+    cycles: list[list[tuple[int, int, int]]] = [[] for _ in program.layers]
+    before = -1
+    for index, item in enumerate(program.instructions):
+        if item.opcode == Opcode.COMPUTE and timeline.begin[index] >= 0:
+            first, last = int(timeline.begin[index]), int(timeline.end[index])
+            cycles[owner[index]].append((first, last, last - before))
+            before = last
+    return tuple(_figures(*item, macs, peak) for item in zip(program.layers, cycles, strict=True))
+
+
+def _figures(
+    layer: dict, cycles: list[tuple[int, int, int]], macs: dict[str, int], peak: int
+) -> LayerFigures:
+    """One layer's figures; per instruction its first and last step and the cycles since the one before."""
+    steps, useful = layer.get("steps", 0), macs.get(layer["name"], 0)
+    return LayerFigures(
+        name=layer["name"],
+        kind=str(layer.get("op", "")),
+        macs=useful,
+        steps=steps,
+        first=cycles[0][0] if cycles else None,
+        last=cycles[-1][1] if cycles else None,
+        cycles=sum(item[2] for item in cycles),
+        utilisation=useful / (peak * steps) if steps else 0.0,
+    )

@@ -28,7 +28,8 @@ SIZES = "4, 8, 16, 32"
     ("scale_digits = 'a'", "scale_digits must be an integer or left out, not 'a'"),
     ("guard = true", "guard must be an integer or left out, not True"),
     ("acc_width = 48.5", "acc_width must be an integer or left out, not 48.5"),
-    ("feature_depth = 100", "feature_depth must be a power of two, not 100"),
+    ("feature_depth = 100", "feature_depth must be a multiple of 16, not 100"),
+    ("acc_depth = 100", "acc_depth must be a power of two, not 100"),
     ("rows = 4\ncolumns = 8", "columns must divide rows: 8 does not divide 4"),
     ('preset = ["4x4"]', f"unknown preset ['4x4']; presets: {', '.join(PRESETS)}"),
 ])  # fmt: skip

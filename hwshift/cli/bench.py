@@ -5,23 +5,28 @@ from typing import TYPE_CHECKING
 import click
 
 from hwshift.cli import _common as common
+from hwshift.cli._bars import show_bars
 
 if TYPE_CHECKING:
     from hwshift.benchmarks import Row
 
 __all__ = ["command"]
 
-_TOPICS = ("models", "products", "networks", "growth")
+_RATES = ("models", "products", "networks", "growth")
+_TOPICS = (*_RATES, "bars")
 
 
 @click.command("bench", short_help="Measure how fast the models run on this machine.")
 @click.argument("topics", nargs=-1, type=click.Choice(_TOPICS), metavar="[TOPIC]...")
 @click.option("--repeats", metavar="N", type=click.IntRange(min=1), default=7, show_default=True,
               help="Counted runs of each.")  # fmt: skip
+@click.option("--all", "everything", is_flag=True, help="bars: every network of `hwshift networks`.")
 @click.option("--threads", metavar="N", type=click.IntRange(min=1), help="Default: one for each core.")
 @common.json_option
 @common.quiet_option
-def command(topics: tuple[str, ...], repeats: int, threads: int | None, as_json: bool, quiet: bool) -> None:
+def command(
+    topics: tuple[str, ...], repeats: int, everything: bool, threads: int | None, as_json: bool, quiet: bool
+) -> None:
     """Measure on this machine, in one run; medians and ratios.
 
     \b
@@ -29,9 +34,11 @@ def command(topics: tuple[str, ...], repeats: int, threads: int | None, as_json:
     products  exact inner products beside OpenBLAS, NumPy's integers and the multiplier's peak
     networks  whole networks in exact Q16.16 beside float32 in ONNX Runtime and PyTorch
     growth    time per multiplication from 10**6 to 10**10, start of a new process, memory of batches
+    bars      compiled networks against the bound on cycles and memory traffic, in one fixed setting
 
     Without a topic: models and products.
     """
+    from hwshift.benchmarks.bars import bar_results, buffer_curve
     from hwshift.benchmarks.growth import growth_rows, memory_of_batches, start_seconds
     from hwshift.benchmarks.models import model_rows
     from hwshift.benchmarks.networks import network_rows
@@ -39,8 +46,8 @@ def command(topics: tuple[str, ...], repeats: int, threads: int | None, as_json:
     from hwshift.golden.runner import cores
 
     threads = threads or cores()
-    makers = dict(zip(_TOPICS, (model_rows, product_rows, network_rows, growth_rows), strict=True))
-    chosen = [topic for topic in _TOPICS if topic in (topics or ("models", "products"))]
+    makers = dict(zip(_RATES, (model_rows, product_rows, network_rows, growth_rows), strict=True))
+    chosen = [topic for topic in _RATES if topic in (topics or ("models", "products"))]
     figures: dict[str, object] = {"threads": threads}
     with common.progress(quiet) as say:
         rows = {topic: list(makers[topic](repeats, threads, say)) for topic in chosen}
@@ -54,13 +61,20 @@ def command(topics: tuple[str, ...], repeats: int, threads: int | None, as_json:
             say("memory of batches")
             for images, mebibytes in memory_of_batches().items():
                 figures[f"peak MiB after a batch of {images}"] = round(mebibytes)
-    everything = [row for topic in chosen for row in rows[topic]]
+        bars = list(bar_results(say, everything)) if "bars" in topics else []
+        curve = list(buffer_curve(say)) if "bars" in topics else []
+    found = [row for topic in chosen for row in rows[topic]]
     if as_json:
-        common.print_json({"rows": [row.as_dict() for row in everything], "figures": figures})
+        more = {"bars": [result.as_dict() for result in bars], "curve": curve} if bars else {}
+        common.print_json({"rows": [row.as_dict() for row in found], "figures": figures} | more)
     elif not quiet:
-        titles = ("", "what", "median rate", "least ms", "most ms", "ratio of rates")
-        common.print_table([_cells(row) for row in everything], titles)
+        if found:
+            titles = ("", "what", "median rate", "least ms", "most ms", "ratio of rates")
+            common.print_table([_cells(row) for row in found], titles)
         common.print_table(list(figures.items()))
+        if bars:
+            click.echo()
+            show_bars(bars, curve)
 
 
 def _cells(row: "Row") -> tuple[str, ...]:

@@ -3,16 +3,22 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from hwshift.compiler.fusion import Lives, Piece, Pieces, Unplaced, partition, strip_heights
 from hwshift.compiler.lowered import Lowered
 from hwshift.compiler.placement import Tensor
+from hwshift.compiler.strips import Chain, touched
+from hwshift.config import AcceleratorConfig
 from hwshift.errors import CompileError
 
-__all__ = ["Block", "LayerBuffers", "Plan", "plan_buffers"]
+__all__ = ["Block", "Group", "Plan", "plan_buffers"]
 
 
 @dataclass(frozen=True)
 class Block:
-    """Words ``base`` to ``base + rows * row_words`` of every sub-bank: ``rows`` rows of one map."""
+    """Words ``base`` to ``base + rows * row_words`` of every sub-bank: ``rows`` rows of one map, circular.
+
+    Row r of the map lies at offset ``r * row_words`` modulo the length.
+    """
 
     base: int
     rows: int
@@ -25,93 +31,108 @@ class Block:
         """Words."""
         return self.rows * self.row_words
 
-    def offset(self, row: int, first: int) -> int:
-        """Offset of a map's row when row ``first`` lies at offset 0; circular."""
-        return (row - first) * self.row_words % self.length
+    def offset(self, row: int) -> int:
+        """Offset of a map's row."""
+        return row * self.row_words % self.length
 
-    def words(self, start: int, end: int, first: int) -> list[tuple[int, int]]:
+    def words(self, start: int, end: int) -> list[tuple[int, int]]:
         """Words of rows ``start`` to ``end`` as intervals (first, end)."""
         if end - start >= self.rows:
             return [(self.base, self.base + self.length)]
-        low, size = self.offset(start, first), (end - start) * self.row_words
+        low, size = self.offset(start), (end - start) * self.row_words
         head = min(size, self.length - low)
         out = [(self.base + low, self.base + low + head)]
         return [*out, (self.base, self.base + size - head)] if size > head else out
 
 
 @dataclass(frozen=True)
-class LayerBuffers:
-    """One layer's strips: ``strip_rows`` output rows at a time; per tensor the blocks it takes turns with."""
+class Group:
+    """Layers that are computed together.
 
-    strip_rows: int
-    blocks: Mapping[str, tuple[Block, ...]]
+    Members
+    -------
+    chain : Chain
+    ends : list of list of int
+        Per strip, the rows of each layer that are computed by its end.
+    blocks : mapping of name to Block
+        Of every tensor that a layer reads or writes.
+    loaded : tuple of str
+        Tensors that come from memory here.
+    """
+
+    chain: Chain
+    ends: list[list[int]]
+    blocks: Mapping[str, Block]
+    loaded: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Which tensors stay on chip as a whole, and every layer's buffers."""
+    """What is computed together, which tensors stay on chip as a whole, and which go through memory."""
 
-    resident: Mapping[str, Block]
-    layers: Mapping[str, LayerBuffers]
+    groups: tuple[Group, ...]
+    whole: frozenset[str]
+    through_memory: frozenset[str]
 
 
-def plan_buffers(lowered: list[Lowered], tensors: Mapping[str, Tensor], depth: int) -> Plan:
-    """Give every tensor a place for its whole life where there is room, else strips in the layers that touch it.
+def plan_buffers(
+    lowered: list[Lowered],
+    tensors: Mapping[str, Tensor],
+    config: AcceleratorConfig,
+    outputs: tuple[str, ...],
+    keep_all: bool = False,
+) -> Plan:
+    """Decide what is computed together and where every map lies.
 
-    A layer without room sends the largest map that lies on chip at that time to memory; this repeats until all fits.
+    Maps between layers that are computed together need a few rows, others a place for their whole life. Where that is
+    not to be had, the largest map that lies on chip at that time goes through memory; this repeats until all fits.
 
     Parameters
     ----------
     lowered : list of Lowered
         In execution order.
     tensors : mapping of name to Tensor
-    depth : int
-        Words per sub-bank.
+    config : AcceleratorConfig
+    outputs : tuple of str
+        Tensors that hold the network's output.
+    keep_all : bool
+        Whether every layer has to be computed in full.
 
     Raises
     ------
     CompileError
         When one row at a time of a layer alone does not fit.
     """
-    lives = _lives(lowered)
-    in_memory = {name for name in lives if tensors[name].words > depth}
+    lives, depth = Lives.of(lowered, outputs), config.feature_depth
+    pieces = Pieces(lowered, tensors, lives, config, keep_all)
     while True:
-        resident, victim = _place_residents(lives, in_memory, tensors, depth)
-        if victim is None:
-            layers, victim = _place_strips(lowered, lives, resident, tensors, depth)
-            if victim is None:
-                return Plan(resident, layers)
-        in_memory.add(victim)
+        try:
+            return _Placer(pieces, tensors, lives, depth).plan(partition(pieces, len(lowered), depth))
+        except Unplaced as error:
+            if error.fused:
+                pieces.refused.add((error.start, error.end))
+            else:
+                pieces.in_memory.add(_victim(lowered, tensors, pieces, error, depth))
 
 
-def _lives(lowered: list[Lowered]) -> dict[str, tuple[int, int]]:
-    """First and last layer (by index) during which each tensor is needed."""
-    lives: dict[str, tuple[int, int]] = {}
-    for index, low in enumerate(lowered):
-        for name in touched(low):
-            first, _ = lives.get(name, (index, index))
-            lives[name] = first, index
-    return lives
+def _victim(
+    lowered: list[Lowered], tensors: Mapping[str, Tensor], pieces: Pieces, error: Unplaced, depth: int
+) -> str:
+    """The map to send to memory so that layers fit: the largest, rather one that they do not touch."""
+    whole = pieces.whole(error.start, error.end)
+    own = {name for low in lowered[error.start : error.end + 1] for name in touched(low)}
+    if not whole:
+        needed = sum(tensors[name].row_words * rows for name, rows in _least(pieces, error.start).items())
+        raise CompileError(
+            f"one output row needs {needed} words per sub-bank, feature_depth is {depth}",
+            where=lowered[error.start].layer.name,
+        )
+    return max([name for name in whole if name not in own] or whole, key=lambda name: tensors[name].words)
 
 
-def touched(low: Lowered) -> list[str]:
-    """Tensors a layer reads or writes, the one it writes last."""
-    residual = [] if low.layer.residual is None else [low.layer.residual]
-    return list(dict.fromkeys([*low.sources, *residual, low.layer.name]))
-
-
-def _place_residents(
-    lives: Mapping[str, tuple[int, int]], in_memory: set[str], tensors: Mapping[str, Tensor], depth: int
-) -> tuple[dict[str, Block], str | None]:
-    """First fit in order of birth; the tensor to send to memory instead where that fails."""
-    placed: dict[str, Block] = {}
-    for name in sorted((name for name in lives if name not in in_memory), key=lambda name: lives[name][0]):
-        others = [other for other in placed if _overlap(lives[name], lives[other])]
-        base = _first_fit([placed[other] for other in others], tensors[name].words, depth)
-        if base is None:
-            return placed, max([*others, name], key=lambda other: (tensors[other].words, other == name))
-        placed[name] = _block(base, tensors[name], tensors[name].shape[1])
-    return placed, None
+def _least(pieces: Pieces, index: int) -> dict[str, int]:
+    chain = pieces.chain(index, index)
+    return pieces.windows(chain, chain.ends(1), [], 0)
 
 
 def _overlap(one: tuple[int, int], other: tuple[int, int]) -> bool:
@@ -131,85 +152,115 @@ def _first_fit(taken: Iterable[Block], words: int, depth: int) -> int | None:
     return base if base + words <= depth else None
 
 
-def _place_strips(
-    lowered: list[Lowered],
-    lives: Mapping[str, tuple[int, int]],
-    resident: Mapping[str, Block],
-    tensors: Mapping[str, Tensor],
-    depth: int,
-) -> tuple[dict[str, LayerBuffers], str | None]:
-    layers: dict[str, LayerBuffers] = {}
-    for index, low in enumerate(lowered):
-        alive = {name: block for name, block in resident.items() if lives[name][0] <= index <= lives[name][1]}
-        strips = _Strips(low, alive, tensors, depth)
-        if not strips.best():
-            own = [name for name in touched(low) if name in alive]
-            if not alive:
-                raise CompileError(
-                    f"one output row needs {strips.needed(1)} words per sub-bank, feature_depth is {depth}",
-                    where=low.layer.name,
-                )
-            others = [name for name in alive if name not in own]
-            return layers, max(others or own, key=lambda name: tensors[name].words)
-        layers[low.layer.name] = LayerBuffers(strips.rows, strips.placed)
-    return layers, None
+class _Placer:
+    """Gives the tensors of a partition their places."""
 
+    def __init__(self, pieces: Pieces, tensors: Mapping[str, Tensor], lives: Lives, depth: int) -> None:
+        self._pieces, self._tensors, self._lives, self._depth = pieces, tensors, lives, depth
 
-class _Strips:
-    """Buffers of one layer: those of its tensors that are not on chip get blocks in what is free."""
+    def plan(self, partition: list[Piece]) -> Plan:
+        """Places for whole tensors, then for the rows of the others. Raises Unplaced."""
+        crossing: dict[str, tuple[int, int]] = {}
+        for number, piece in enumerate(partition):
+            for name in self._pieces.whole(piece.start, piece.end):
+                first, _ = crossing.get(name, (number, number))
+                crossing[name] = first, number
+        replaced: dict[str, str] = {}
+        whole = self._whole(partition, crossing, replaced)
+        groups = []
+        seen: set[str] = set()
+        for number, piece in enumerate(partition):
+            alive = {
+                name: block
+                for name, block in whole.items()
+                if crossing[name][0] <= number <= crossing[name][1]
+            }
+            groups.append(self._group(piece, alive, replaced, seen))
+            seen |= set(groups[-1].blocks) & set(whole)
+        through = frozenset(
+            name
+            for name in self._pieces.in_memory
+            for piece in partition
+            if piece.start <= self._lives.first[name] <= piece.end and self._lives.last[name] > piece.end
+        )
+        return Plan(tuple(groups), frozenset(whole), through)
 
-    def __init__(
-        self, low: Lowered, alive: Mapping[str, Block], tensors: Mapping[str, Tensor], depth: int
-    ) -> None:
-        self._low, self._alive, self._tensors, self._depth = low, alive, tensors, depth
-        self._outside = [name for name in touched(low) if name not in alive]
-        self._inside = {name: (alive[name],) for name in touched(low) if name in alive}
-        self.rows = low.layer.shape[1]
-        self.placed: dict[str, tuple[Block, ...]] = dict(self._inside)
+    def _whole(
+        self, partition: list[Piece], crossing: Mapping[str, tuple[int, int]], replaced: dict[str, str]
+    ) -> dict[str, Block]:
+        """First fit in order of birth; a tensor may lie where one that dies with its birth lies."""
+        placed: dict[str, Block] = {}
+        for name in sorted(crossing, key=lambda name: crossing[name][0]):
+            tensor, (born, _) = self._tensors[name], crossing[name]
+            others = {o: b for o, b in placed.items() if _overlap(crossing[name], crossing[o])}
+            old = self._replaceable(name, partition[born], others, crossing, replaced)
+            if old is not None:
+                replaced[name] = old
+                placed[name] = _block(others[old].base, tensor, tensor.shape[1])
+                continue
+            base = _first_fit(others.values(), tensor.words, self._depth)
+            if base is None:
+                raise Unplaced(partition[born].start, partition[born].end)
+            placed[name] = _block(base, tensor, tensor.shape[1])
+        return placed
 
-    def best(self) -> bool:
-        """Choose strip height and number of blocks; False if not even one row fits."""
-        height = self._low.layer.shape[1]
-        if not self._outside or self._fits(height, 1):
-            return True
-        halo = self._low.reach[1] - self._low.reach[0]
-        double = self._largest(height, 2)
-        if double >= min(height, 1 + halo):
-            return self._fits(double, 2)
-        single = self._largest(height, 1)
-        return single > 0 and self._fits(single, 1)
+    def _replaceable(
+        self,
+        name: str,
+        piece: Piece,
+        others: Mapping[str, Block],
+        crossing: Mapping[str, tuple[int, int]],
+        replaced: Mapping[str, str],
+    ) -> str | None:
+        """A tensor that dies where this one is born and in whose place it may lie."""
+        chain = self._pieces.chain(piece.start, piece.end)
+        ends = chain.ends(piece.rows)
+        born, words = crossing[name][0], self._tensors[name].words
+        for old, block in others.items():
+            if crossing[old][1] != born or crossing[old][0] == born or old in replaced.values():
+                continue
+            clear = all(
+                other == old or b.base + b.length <= block.base or block.base + words <= b.base
+                for other, b in others.items()
+            )
+            if clear and chain.replaces(name, old, ends):
+                return old
+        return None
 
-    def needed(self, rows: int) -> int:
-        """Words for strips of that many output rows, one block each."""
-        return sum(self._tensors[name].row_words * self._strip(name, rows) for name in self._outside)
+    def _group(
+        self, piece: Piece, alive: Mapping[str, Block], replaced: Mapping[str, str], seen: set[str]
+    ) -> Group:
+        """The rows of one piece's other tensors: strips as high as fit."""
+        chain = self._pieces.chain(piece.start, piece.end)
+        own = dict.fromkeys(name for low in chain.layers for name in touched(low))
+        loaded = tuple(
+            name for name in own if name not in chain.producers and name not in (seen & set(alive))
+        )
+        most = piece.rows
+        if any(name not in self._lives.produced for name in loaded):
+            most = min(most, self._pieces.arrival_rows(chain))
+        for rows in strip_heights(chain.height):
+            if rows > most:
+                continue
+            ends = chain.ends(rows)
+            if not all(
+                chain.replaces(new, old, ends) for new, old in replaced.items() if new in chain.producers
+            ):
+                continue
+            for ahead in (1, 0):
+                windows = self._pieces.windows(chain, ends, list(alive), ahead)
+                blocks = self._rows(windows, alive)
+                if blocks is not None:
+                    return Group(chain, ends, {name: blocks[name] for name in own}, loaded)
+        raise Unplaced(piece.start, piece.end, piece.start < piece.end)
 
-    def _largest(self, height: int, turns: int) -> int:
-        low, high = 0, height
-        while low < high:
-            middle = (low + high + 1) // 2
-            low, high = (middle, high) if self._fits(middle, turns) else (low, middle - 1)
-        return low
-
-    def _strip(self, name: str, rows: int) -> int:
-        """Rows of a tensor that a strip of output rows touches, at most."""
-        height = self._low.layer.shape[1]
-        extents = (self._low.rows_of(name, row, min(height, row + rows)) for row in range(0, height, rows))
-        return max(1, *(end - first for first, end in extents))
-
-    def _fits(self, rows: int, turns: int) -> bool:
-        taken = list(self._alive.values())
-        self.placed = dict(self._inside)
-        for name in sorted(
-            self._outside, key=lambda name: -self._tensors[name].row_words * self._strip(name, rows)
+    def _rows(self, windows: Mapping[str, int], alive: Mapping[str, Block]) -> dict[str, Block] | None:
+        blocks = dict(alive)
+        for name, rows in sorted(
+            windows.items(), key=lambda item: -self._tensors[item[0]].row_words * item[1]
         ):
-            blocks = []
-            for _ in range(turns):
-                count = self._strip(name, rows)
-                base = _first_fit(taken, self._tensors[name].row_words * count, self._depth)
-                if base is None:
-                    return False
-                blocks.append(_block(base, self._tensors[name], count))
-                taken.append(blocks[-1])
-            self.placed[name] = tuple(blocks)
-        self.rows = rows
-        return True
+            base = _first_fit(blocks.values(), self._tensors[name].row_words * rows, self._depth)
+            if base is None:
+                return None
+            blocks[name] = _block(base, self._tensors[name], rows)
+        return blocks

@@ -15,7 +15,7 @@ from hwshift.compiler.shift_mode import ShiftMode, with_shifts
 from hwshift.compiler.tokens import assign_tokens
 from hwshift.config import AcceleratorConfig
 from hwshift.errors import CompileError
-from hwshift.network.fixed import FixedNetwork
+from hwshift.network.fixed import FixedLayer, FixedNetwork
 from hwshift.program.hazards import hazards
 from hwshift.program.image import Program
 from hwshift.program.instruction import Instruction
@@ -78,21 +78,19 @@ def _compile(network: FixedNetwork, config: AcceleratorConfig, keep: str, rename
     lowered = [
         lower(layer, views, tensors, config) for layer in network.layers[1:] if layer.name not in renamed
     ]
-    plan = plan_buffers(lowered, tensors, config.feature_depth)
-    memory = MemoryMap(config)
     output = network.output.name
+    plan = plan_buffers(lowered, tensors, config, views[output].tensors, keep == "all")
+    memory = MemoryMap(config)
     for name, tensor in tensors.items():
         if name == network.input.name:
             memory.reserve(tensor, "input")
-        elif keep == "all" or name not in plan.resident or name in views[output].tensors:
+        elif keep == "all" or name in plan.through_memory or name in views[output].tensors:
             memory.reserve(tensor, "maps")
     scheduler = Scheduler(config, tensors, plan, memory)
-    by_name = {low.layer.name: low for low in lowered}
-    for layer in network.layers[1:]:
-        if layer.name in renamed:
-            scheduler.renamed(layer)
-        else:
-            scheduler.layer(by_name[layer.name])
+    for group in plan.groups:
+        scheduler.group(group)
+    layers = {layer["name"]: layer for layer in scheduler.layers}
+    shown = [layers.get(layer.name) or _renamed(layer) for layer in network.layers[1:]]
     assign_tokens(scheduler.operations)
     instructions = _finish(scheduler.operations, memory, config)
     records = [
@@ -109,9 +107,14 @@ def _compile(network: FixedNetwork, config: AcceleratorConfig, keep: str, rename
         tuple(records),
         memory.size,
         output,
-        tuple(scheduler.layers),
+        tuple(shown),
     )
     return _drained(program)
+
+
+def _renamed(layer: FixedLayer) -> dict:
+    """What there is to say about a layer that is only another name for channels."""
+    return {"name": layer.name, "op": type(layer.op).__name__, "shape": list(layer.shape), "where": "renamed"}
 
 
 def _drained(program: Program) -> Program:

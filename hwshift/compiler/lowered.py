@@ -1,6 +1,7 @@
 """A layer as k-tiles: what every operation is turned into before anything gets an address."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -77,7 +78,7 @@ class Lowered:
         """Output tiles."""
         return len(self.patterns)
 
-    @property
+    @cached_property
     def reach(self) -> tuple[int, int]:
         """Least and greatest row displacement, corner not included."""
         low = min(int(p.dy[p.on].min()) for p in set(self.patterns) if p.on.any())
@@ -92,15 +93,22 @@ class Lowered:
         stop = min(self.extent[0], (end - 1) * self.stride[0] + base + high + 1)
         return (start, stop) if start < stop else (0, 0)
 
-    def rows_of(self, name: str, first: int, end: int) -> tuple[int, int]:
-        """Rows of a tensor that must be on chip while output rows ``first`` to ``end`` are computed."""
-        wanted = []
+    def needs(self, name: str, end: int) -> int:
+        """Rows of a tensor, from the first, that output rows up to ``end`` read."""
+        if end == 0:
+            return 0
+        rows = [end] if name == self.layer.residual else []
         if name in self.sources:
-            wanted.append(self.source_rows(first, end))
-        if name in (self.layer.name, self.layer.residual):
-            wanted.append((first, end))
-        wanted = [rows for rows in wanted if rows[0] < rows[1]]
-        return (min(rows[0] for rows in wanted), max(rows[1] for rows in wanted)) if wanted else (0, 0)
+            last = (end - 1) * self.stride[0] + self.corner[0] + self.reach[1]
+            rows.append(min(max(0, last + 1), self.extent[0]))
+        return max(rows)
+
+    def lowest(self, name: str, first: int) -> int:
+        """The first row of a tensor that output rows from ``first`` on read."""
+        rows = [first] if name == self.layer.residual else []
+        if name in self.sources:
+            rows.append(max(0, first * self.stride[0] + self.corner[0] + self.reach[0]))
+        return min(rows)
 
 
 def finish(

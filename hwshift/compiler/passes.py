@@ -13,17 +13,9 @@ from hwshift.program.isa import COMPUTE, Act
 from hwshift.program.ports import lanes_per_step
 from hwshift.program.ranges import reach_problem
 
-__all__ = ["Piece", "Source", "compute_fields", "descriptor_fields", "pieces_of"]
+__all__ = ["Piece", "compute_fields", "descriptor_fields", "pieces_of"]
 
 _ACT = {"none": Act.NONE, "relu": Act.RELU, "clamp": Act.CLAMP}
-
-
-@dataclass(frozen=True)
-class Source:
-    """A tensor's rows on chip: row ``first`` lies at offset 0 of ``block``."""
-
-    block: Block
-    first: int
 
 
 @dataclass(frozen=True)
@@ -84,22 +76,22 @@ def _columns(
         first = end
 
 
-def descriptor_fields(low: Lowered, piece: Piece, source: Source) -> dict[str, int]:
+def descriptor_fields(low: Lowered, piece: Piece, block: Block) -> dict[str, int]:
     """The source descriptor of one tensor."""
-    block, stride = source.block, low.stride[0]
+    stride = low.stride[0]
     y0 = piece.rows[0] * stride + low.corner[0]
     chunk = piece.chunk_rows * stride * block.row_words % block.length if piece.chunks > 1 else 0
     return {
         "base": block.base,
         "length": block.length,
-        "offset": block.offset(y0, source.first),
+        "offset": block.offset(y0),
         "row_step": stride * block.row_words % block.length if piece.rows[1] - piece.rows[0] > 1 else 0,
         "chunk_step": chunk,
     }
 
 
 def compute_fields(
-    low: Lowered, run: Run, piece: Piece, out: Source, residual: Source | None, config: AcceleratorConfig
+    low: Lowered, run: Run, piece: Piece, out: Block, residual: Block | None, config: AcceleratorConfig
 ) -> dict[str, int]:
     """Fields of the instruction but for its table entries and tokens."""
     stride_y, stride_x = low.stride
@@ -151,9 +143,8 @@ def compute_fields(
     return fields
 
 
-def _target(prefix: str, source: Source, piece: Piece, slot: int) -> dict[str, int]:
-    block = source.block
-    offset = (block.offset(piece.rows[0], source.first) + slot * block.pitch) % block.length
+def _target(prefix: str, block: Block, piece: Piece, slot: int) -> dict[str, int]:
+    offset = (block.offset(piece.rows[0]) + slot * block.pitch) % block.length
     values = {
         "base": block.base,
         "length": block.length,

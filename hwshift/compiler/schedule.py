@@ -5,43 +5,24 @@ weights in front of the computation that needs them; while that one runs, the ne
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
-from hwshift.compiler.buffers import Block, Plan
+from hwshift.compiler.buffers import Block, Group, Plan
 from hwshift.compiler.lowered import Lowered, Rectangle
 from hwshift.compiler.memory_map import MemoryMap
 from hwshift.compiler.operations import Operation, Span
-from hwshift.compiler.passes import Piece, Source, compute_fields, descriptor_fields, pieces_of
+from hwshift.compiler.passes import Piece, compute_fields, descriptor_fields, pieces_of
 from hwshift.compiler.placement import Tensor
 from hwshift.compiler.tables import Run, Section, TableSpace, ktile_words, param_bytes, split_layer
 from hwshift.compiler.weights import pack_tiles
 from hwshift.config import AcceleratorConfig
-from hwshift.network.fixed import Activation, FixedLayer
+from hwshift.network.fixed import Activation
 from hwshift.program.hazards import total_steps
 from hwshift.program.instruction import Instruction
 from hwshift.program.isa import LoadKind, Opcode
 
 __all__ = ["Scheduler"]
-
-_INPUT_STRIPS = 8
-"""Parts at most in which the first layer follows the arrival of its input."""
-_LEAST_STEPS = 64
-"""Steps of such a part at least, for each k-tile."""
-
-
-@dataclass(frozen=True)
-class _Held:
-    """A tensor's rows on chip: row ``first`` lies at offset 0 of ``block``."""
-
-    block: Block
-    first: int
-
-    def spans(self, start: int, end: int) -> list[Span]:
-        return (
-            [Span("buffer", a, b) for a, b in self.block.words(start, end, self.first)] if start < end else []
-        )
 
 
 class Scheduler:
@@ -68,8 +49,7 @@ class Scheduler:
         self._config, self._tensors, self._plan, self._memory = config, tensors, plan, memory
         self.operations: list[Operation] = []
         self.layers: list[dict] = []
-        self._held: dict[str, _Held] = {}
-        self._arrived = 0  # rows of a resident network input that are on chip
+        self._blocks: Mapping[str, Block] = {}
         self._descriptors: dict[int, dict[str, int]] = {}
         self._bounds: tuple[int, ...] | None = None
         self._spaces = {
@@ -78,74 +58,53 @@ class Scheduler:
             LoadKind.PARAMS: TableSpace(config.param_tiles, 1),
         }
 
-    def layer(self, low: Lowered) -> None:
-        """Everything one layer takes."""
-        buffers = self._plan.layers[low.layer.name]
-        own = {name: blocks[0] for name, blocks in buffers.blocks.items()}
-        sections = split_layer(low, own, self._config)
-        weights = self._store_weights(low)
-        height, rows = low.layer.shape[1], self._strip_rows(low)
-        before = len(self.operations)
-        for turn, first in enumerate(range(0, height, rows)):
-            end = min(height, first + rows)
-            self._provide(low, buffers.blocks, turn, first, end)
-            for section in sections:
-                self._section(low, section, weights, first, end)
-            self._store(low.layer.name, first, end)
-        self._describe(low, before, sections, -(-height // rows))
-
-    def _strip_rows(self, low: Lowered) -> int:
-        """Output rows at a time: all, or what fits on chip, or less to compute while the input still arrives."""
-        rows, (_, height, width) = self._plan.layers[low.layer.name].strip_rows, low.layer.shape
-        late = [name for name in low.sources if self._is_input(name) and name in self._plan.resident]
-        late = [name for name in late if name not in self._held]
-        if rows < height or not late:
-            return rows
-        beats = sum(self._tensors[name].shape[1] * self._row_beats(name) for name in late)
-        tiles = 1 if low.constant is not None else sum(map(len, low.weights))
-        steps = -(-width // self._config.pixels)
-        least = -(-max(_LEAST_STEPS, 4 * self._config.tile_words) // steps)
-        strips = min(_INPUT_STRIPS, beats // (tiles * self._config.tile_beats), height // least)
-        return -(-height // max(1, strips))
+    def group(self, group: Group) -> None:
+        """Everything that layers which are computed together take."""
+        layers = group.chain.layers
+        self._blocks = group.blocks
+        sections = [split_layer(low, group.blocks, self._config) for low in layers]
+        weights = [self._store_weights(low) for low in layers]
+        ranges: list[list[tuple[int, int]]] = [[] for _ in layers]
+        arrived = dict.fromkeys(group.loaded, 0)
+        before = [0] * len(layers)
+        for ends in group.ends:
+            for name in group.loaded:
+                start = len(self.operations)
+                arrived[name] = self._arrive(group, name, arrived[name], before, ends)
+                ranges[group.chain.readers[name][0]].append((start + 1, len(self.operations) + 1))
+            for index, low in enumerate(layers):
+                first, start = before[index], len(self.operations)
+                if first < ends[index]:
+                    for section in sections[index]:
+                        self._section(low, section, weights[index], first, ends[index])
+                    self._store(low.layer.name, first, ends[index])
+                ranges[index].append((start + 1, len(self.operations) + 1))  # the header stands in front
+            before = ends
+        for low, own, parts in zip(layers, ranges, sections, strict=True):
+            self._describe(low, group, own, len(parts))
 
     # -- maps ----------------------------------------------------------------------------------------------
 
-    def _provide(
-        self, low: Lowered, blocks: Mapping[str, tuple[Block, ...]], turn: int, first: int, end: int
-    ) -> None:
-        """Have the rows of every tensor of this strip on chip, and room for those that are computed."""
-        for name, choices in blocks.items():
-            whole = self._plan.resident.get(name)
-            if whole is not None:
-                self._held[name] = _Held(whole, 0)
-                if self._is_input(name):
-                    height = self._tensors[name].shape[1]
-                    wanted = height if end == low.layer.shape[1] else low.rows_of(name, first, end)[1]
-                    if wanted > self._arrived:
-                        self._load_rows(name, self._arrived, wanted)
-                        self._arrived = wanted
-                continue
-            start, stop = low.rows_of(name, first, end)
-            self._held[name] = _Held(choices[turn % len(choices)], start)
-            if name != low.layer.name and start < stop:
-                self._load_rows(name, start, stop)
-
-    def _is_input(self, name: str) -> bool:
-        return self._memory.tensors.get(name, ("",))[0] == "input"
-
-    def _row_beats(self, name: str) -> int:
-        """Beats of one row in memory."""
-        tensor = self._tensors[name]
-        return tensor.shape[2] * self._memory.pixel_bytes(tensor) // self._config.beat_bytes
+    def _arrive(self, group: Group, name: str, arrived: int, before: list[int], ends: list[int]) -> int:
+        """Load the rows of a tensor that a strip needs and that are not there; returns how many have arrived."""
+        chain, final = group.chain, group.ends[-1]
+        wanted = chain.needed(name, ends)
+        if name in self._plan.whole:
+            if ends == final:
+                wanted = self._tensors[name].shape[1]
+        else:
+            arrived = max(arrived, min(wanted, chain.lowest(name, before, final)))
+        if wanted > arrived:
+            self._load_rows(name, arrived, wanted)
+        return max(arrived, wanted)
 
     def _transfer(
         self, name: str, first: int, end: int
     ) -> tuple[dict[str, int], str, list[Span], list[Span]]:
         """Fields that LOAD and STORE of rows share; segment; spans on chip and in memory."""
-        tensor, held = self._tensors[name], self._held[name]
+        tensor, block = self._tensors[name], self._blocks[name]
         segment, address = self._memory.tensors[name]
         row_bytes = tensor.shape[2] * self._memory.pixel_bytes(tensor)
-        block = held.block
         fields = {
             "rows": end - first,
             "row_beats": row_bytes // self._config.beat_bytes,
@@ -153,14 +112,14 @@ class Scheduler:
             "address": address + first * row_bytes,
             "base": block.base,
             "length": block.length,
-            "offset": block.offset(first, held.first),
+            "offset": block.offset(first),
             "row_step": block.row_words % block.length,
             "pitch": block.pitch,
             "slots": block.slots,
             "width": tensor.shape[2],
         }
         outside = [Span(f"map {name}", first, end)]
-        return fields, segment, held.spans(first, end), outside
+        return fields, segment, spans(block, first, end), outside
 
     def _load_rows(self, name: str, first: int, end: int) -> None:
         tensor = self._tensors[name]
@@ -272,20 +231,17 @@ class Scheduler:
 
     def _compute(self, low: Lowered, run: Run, piece: Piece, base: dict[str, int], tables: list[Span],
                  weights: list[int]) -> None:  # fmt: skip
-        held = self._held[low.layer.name]
-        sources = [Source(self._held[name].block, self._held[name].first) for name in low.sources]
+        out = self._blocks[low.layer.name]
+        sources = [self._blocks[name] for name in low.sources]
         residual = None
         reads = list(tables)
         start, stop = low.source_rows(*piece.rows)
-        for name in low.sources:
-            reads += self._held[name].spans(start, stop)
+        for block in sources:
+            reads += spans(block, start, stop)
         if low.layer.residual is not None:
-            other = self._held[low.layer.residual]
-            residual = Source(other.block, other.first)
-            reads += other.spans(*piece.rows)
-        fields = base | compute_fields(
-            low, run, piece, Source(held.block, held.first), residual, self._config
-        )
+            residual = self._blocks[low.layer.residual]
+            reads += spans(residual, *piece.rows)
+        fields = base | compute_fields(low, run, piece, out, residual, self._config)
         tiles = 1 if low.constant is not None else (run.end - run.first) * run.count
         self._load_weights(low, weights[run.first], tiles)
         for index, source in enumerate(sources):
@@ -293,7 +249,7 @@ class Scheduler:
             if self._descriptors.get(index) != wanted:
                 self._descriptors[index] = wanted
                 self.operations.append(Operation(Instruction(Opcode.DESCRIPTOR, wanted)))
-        self.operations.append(Operation(Instruction(Opcode.COMPUTE, fields), reads, held.spans(*piece.rows)))
+        self.operations.append(Operation(Instruction(Opcode.COMPUTE, fields), reads, spans(out, *piece.rows)))
 
     def _set_bounds(self, first: Activation, second: Activation) -> None:
         """ACTIVATION where a clamp needs other bounds than those that hold."""
@@ -308,38 +264,36 @@ class Scheduler:
             fields = dict(zip(names, wanted, strict=True))
             self.operations.append(Operation(Instruction(Opcode.ACTIVATION, fields)))
 
-    def renamed(self, layer: FixedLayer) -> None:
-        """A layer that is only another name for channels."""
+    def _describe(self, low: Lowered, group: Group, ranges: list[tuple[int, int]], sections: int) -> None:
+        items = [self.operations[index - 1].instruction for a, b in ranges for index in range(a, b)]
+        computes = [item for item in items if item.opcode == Opcode.COMPUTE]
+        name = low.layer.name
+        if name in self._plan.whole:
+            where = "on chip"
+        else:
+            where = (
+                "through memory"
+                if name in self._memory.tensors
+                else f"{group.blocks[name].rows} rows on chip"
+            )
         self.layers.append(
             {
-                "name": layer.name,
-                "op": type(layer.op).__name__,
-                "shape": list(layer.shape),
-                "where": "renamed",
-            }
-        )
-
-    def _describe(self, low: Lowered, before: int, sections: list[Section], strips: int) -> None:
-        computes = [
-            item.instruction for item in self.operations[before:] if item.instruction.opcode == Opcode.COMPUTE
-        ]
-        self.layers.append(
-            {
-                "name": low.layer.name,
+                "name": name,
                 "op": type(low.layer.op).__name__,
                 "shape": list(low.layer.shape),
                 "tiles": low.tiles,
                 "ktiles": max(pattern.count for pattern in low.patterns),
-                "sections": len(sections),
-                "strips": strips,
+                "sections": sections,
+                "strips": len(group.ends),
+                "together": [other.layer.name for other in group.chain.layers],
                 "instructions": len(computes),
-                "instruction_range": [before + 1, len(self.operations) + 1],  # the header stands in front
+                "instruction_ranges": [list(item) for item in ranges],
                 "corner": list(low.corner),
                 "chunks": sum(item["chunks"] for item in computes),
                 "steps": sum(total_steps(item) for item in computes),
                 "cycles": sum(self._least_cycles(item) for item in computes),
                 "weights": "constant" if low.constant is not None else "streamed",
-                "where": "on chip" if low.layer.name in self._plan.resident else "through memory",
+                "where": where,
             }
         )
 
@@ -351,3 +305,8 @@ class Scheduler:
         sizes = [item["chunk_rows"] * item["steps"]] * full + ([rest * item["steps"]] if rest else [])
         passes = sum(max(size, self._config.tile_words) for size in sizes)
         return passes * item["tiles"] * item["ktile_count"]
+
+
+def spans(block: Block, start: int, end: int) -> list[Span]:
+    """Words of rows ``start`` to ``end`` of a map."""
+    return [Span("buffer", a, b) for a, b in block.words(start, end)] if start < end else []

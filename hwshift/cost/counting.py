@@ -49,7 +49,7 @@ def count_program(program: Program) -> ProgramCounts:
     Parameters
     ----------
     program : Program
-        Its ``layers`` say which instructions are whose (``instruction_range``); the others count as `PROGRAM`.
+        Its ``layers`` say which instructions are whose (``instruction_ranges``); the others count as `PROGRAM`.
 
     Returns
     -------
@@ -59,8 +59,9 @@ def count_program(program: Program) -> ProgramCounts:
     records = [*program.layers, {"name": PROGRAM}]
     owner = [len(records) - 1] * len(program.instructions)
     for number, record in enumerate(program.layers):
-        for index in range(*record.get("instruction_range", (0, 0))):
-            owner[index] = number
+        for span in record.get("instruction_ranges", ()):
+            for index in range(*span):
+                owner[index] = number
     counts = [LayerCounts(record["name"], record.get("op", "")) for record in records]
     counter = _Counter(program)
     for number, item in zip(owner, program.instructions, strict=True):

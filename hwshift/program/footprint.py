@@ -15,13 +15,20 @@ __all__ = ["Footprint", "Footprints", "SPACES"]
 SPACES = ("buffer", "KTILES", "LANES", "PARAMS", "memory")
 """Words of the shift buffer (in every sub-bank alike), table entries, beats of the region that stores write."""
 
+_TARGET = ("base", "length", "offset", "row_step", "pitch")
+
 
 @dataclass
 class Footprint:
-    """Per space, the indices that are read and written (ndarrays of int64, without repetition)."""
+    """Per space, the indices that are read and written (ndarrays of int64, without repetition).
+
+    ``before``: words of the shift buffer that a COMPUTE reads and must not write: all but those of a residual that lies
+    where the output does, pixel by pixel, and so is read before it is replaced.
+    """
 
     reads: dict[str, np.ndarray] = field(default_factory=dict)
     writes: dict[str, np.ndarray] = field(default_factory=dict)
+    before: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
 
 
 class Footprints:
@@ -93,10 +100,13 @@ class Footprints:
             "LANES": np.unique(entries[:, 2]),
             "PARAMS": np.arange(item["param_base"], item["param_base"] + item["tiles"]),
         }
+        before = np.unique(np.concatenate(words))
+        reads["buffer"] = before
         if item["residual"]:
-            words.append(self._target_words(item, "res"))
-        reads["buffer"] = np.unique(np.concatenate(words))
-        return Footprint(reads, {"buffer": self._target_words(item, "out")})
+            reads["buffer"] = np.union1d(before, self._target_words(item, "res"))
+            if any(item[f"res_{name}"] != item[f"out_{name}"] for name in _TARGET):
+                before = reads["buffer"]
+        return Footprint(reads, {"buffer": self._target_words(item, "out")}, before)
 
     def _read_words(self, item: Instruction, offset: int, number: int, lane_row: int) -> np.ndarray:
         """Words inside the map that one k-tile reads, over all rows and steps."""

@@ -112,7 +112,7 @@ def _unordered(program: Program, footprints: list[Footprint], knows: dict[int, C
         for queue in range(len(QUEUES)):
             if queue != own:
                 yield from _conflicts(where, queue, footprint, accesses, knows[index])
-        both = np.intersect1d(footprint.reads.get("buffer", []), footprint.writes.get("buffer", []))
+        both = np.intersect1d(footprint.before, footprint.writes.get("buffer", []))
         if item.opcode == Opcode.COMPUTE and len(both):
             yield f"{where}: it reads words of the shift buffer that it writes itself"
         for kind, spans in (("read", footprint.reads), ("write", footprint.writes)):

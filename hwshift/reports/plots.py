@@ -161,7 +161,7 @@ def macs_and_cycles(report: Report) -> str:
     peak = report.simulation.peak
 
     def cycles(row: LayerRow) -> int:
-        return row.busy_cycles + (row.idle_cycles or 0)
+        return row.busy_cycles + row.idle_cycles
 
     def draw(axes: Axes) -> None:
         if not rows:

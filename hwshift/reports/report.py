@@ -37,10 +37,10 @@ class LayerRow:
         Useful multiplications.
     busy_cycles : int
         Cycles in which the array works for it.
-    idle_cycles : int or None
-        The others until its last step; None where layers take turns.
+    idle_cycles : int
+        The others in front of one of its steps.
     utilisation : float
-        Useful multiplications over the array's peak in busy and idle cycles (busy ones where idle is None).
+        Useful multiplications over the array's peak in busy and idle cycles.
     operations : int
         Of the array, those with a zero weight included.
     buffer_accesses : int
@@ -57,7 +57,7 @@ class LayerRow:
     shape: tuple[int, ...]
     macs: int
     busy_cycles: int
-    idle_cycles: int | None
+    idle_cycles: int
     utilisation: float
     operations: int
     buffer_accesses: int
@@ -173,8 +173,8 @@ def build_report(
     steps, simulated = counts.total.array.steps, simulation.counters["steps"]
     if steps != simulated:
         raise ProgramError(f"{steps} steps were counted, {simulated} were simulated", where=program.name)
-    last = [layer.last for layer in simulation.layers]
-    cycles = layer_cycles(counts, last, simulation.counters["total"])
+    own = [layer.cycles for layer in simulation.layers]
+    cycles = layer_cycles(counts, own, simulation.counters["total"])
     rows = _rows(network, simulation, counts, energy, cycles)
     return Report(network.name, program.config, simulation, counts, energy, cycles, rows, accuracy, command,
                   _versions())  # fmt: skip
@@ -197,7 +197,7 @@ def _rows(
     for name in [*shapes, *(name for name in counted if name not in shapes)]:
         count = counted.get(name, LayerCounts(name, kinds.get(name, "")))
         spent = shared.get(name, LayerCycles(name, 0, 0))
-        span = spent.busy if spent.total is None else spent.total
+        span = spent.total
         useful = macs.get(name, 0)
         out.append(
             LayerRow(

@@ -14,7 +14,7 @@ from hwshift.program.isa import Opcode
 @cache
 def strips():
     """A program whose maps go through memory in strips, with every kind of token."""
-    config = AcceleratorConfig(rows=8, columns=4, pixels=2, feature_depth=64, param_tiles=4, scale_digits=4)
+    config = AcceleratorConfig(rows=8, columns=4, pixels=2, feature_depth=32, param_tiles=4, scale_digits=4)
     network = bind(quantize(csc_network(8, 10, 9, 2, stride2=(1,))), config.arithmetic)
     return compile_network(network, config)
 
@@ -25,6 +25,14 @@ def resident():
     config = AcceleratorConfig(rows=8, columns=8)
     network = bind(quantize(csc_network(8, 6, 7, 1)), config.arithmetic)
     return compile_network(network, config)
+
+
+@cache
+def residual_in_place():
+    """A module whose output takes the place of its input, because both do not fit."""
+    config = AcceleratorConfig(rows=8, columns=8, feature_depth=96, scale_digits=4)
+    network = bind(quantize(csc_network(8, 10, 10, 3)), config.arithmetic)
+    return compile_network(network, config, keep="outputs")
 
 
 def changed(program, index, **fields):

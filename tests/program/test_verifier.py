@@ -11,7 +11,7 @@ from hwshift.program.isa import LoadKind, Opcode, Token
 from hwshift.program.token_game import play
 from hwshift.program.verifier import problems, verify
 
-from .programs import changed, find, resident, strips, swapped, token_pairs, without
+from .programs import changed, find, resident, residual_in_place, strips, swapped, token_pairs, without
 
 TAKES_PART = (Opcode.LOAD, Opcode.COMPUTE, Opcode.STORE)
 
@@ -171,6 +171,16 @@ def test_reading_what_it_writes():
     source = program.instructions[find(program, Opcode.DESCRIPTOR, number=1)]
     found = problems(changed(program, index, out_base=source["base"]))
     assert any("it reads words of the shift buffer that it writes itself" in line for line in found)
+
+
+def test_a_residual_is_replaced_in_place():
+    """It is read pixel by pixel in front of the write; one word further it would be read after it."""
+    program = residual_in_place()
+    index = find(program, Opcode.COMPUTE, residual=1)
+    item = program.instructions[index]
+    assert item["res_base"] == item["out_base"] and problems(program) == []
+    moved = changed(program, index, res_base=item["res_base"] + 1)
+    assert any("it reads words of the shift buffer that it writes itself" in line for line in problems(moved))
 
 
 # -- single instructions -----------------------------------------------------------------------------------

@@ -105,12 +105,6 @@ def test_accuracy_and_hostile_names():
     assert "top-1: <strong>90.31 %</strong>" in text
 
 
-def test_layers_that_take_turns():
-    report = report_of("csc", "8x8")
-    rows = tuple(replace(row, idle_cycles=None) for row in report.rows)
-    assert table(page(replace(report, rows=rows)), "layers")[0][5] == ("–", "-1")
-
-
 def test_writing(tmp_path):
     report, path = report_of("csc", "8x8"), tmp_path / "report.html"
     path.write_text("old")

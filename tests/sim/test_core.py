@@ -4,6 +4,7 @@ import pytest
 
 from hwshift.config import PRESETS
 from hwshift.network.random import csc_network, mixed_network
+from hwshift.program.isa import Opcode
 from hwshift.sim.cycle.model import MemoryTiming, simulate_cycles
 from hwshift.sim.rtl_run import run_rtl
 from hwshift.sim.stalls import StallPattern
@@ -43,6 +44,20 @@ def test_every_operation_on_verilator(rtl_builds) -> None:
 def test_csc_on_8x8_on_verilator(rtl_builds) -> None:
     network = csc_network(16, 12, 12, 2, stride2=(1,), seed=3)
     _check(make_case(network, PRESETS["8x8"], seed=6), "verilator", rtl_builds, tuple(STALLS))
+
+
+def test_layers_that_take_turns_on_icarus(rtl_builds) -> None:
+    """Circular buffers of a few rows, outputs in the place of residuals, a depth that is no power of two."""
+    case = make_case(
+        csc_network(4, 8, 8, 3, classes=5, seed=3), PRESETS["4x4"].with_(feature_depth=48), seed=5
+    )
+    assert any(layer.get("strips", 1) > 1 and len(layer["together"]) > 1 for layer in case.program.layers)
+    assert any(
+        item["residual"] and item["res_base"] == item["out_base"]
+        for item in case.program.instructions
+        if item.opcode == Opcode.COMPUTE
+    )
+    _check(case, "icarus", rtl_builds, FEW)
 
 
 def test_a_wrong_expectation_is_noticed(rtl_builds) -> None:
