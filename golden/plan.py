@@ -382,7 +382,7 @@ class Plan:
             assert formats.residual is not None
             up, view = act.n - formats.residual.n, self.views[layer.residual]
             step |= {
-                "residual": self._ints.add(view.planes), "residual_sources": self._ints.add(view.maps),
+                "residual": self._ints.add(view.planes), "residual_sources": self._ints.add(list(view.maps)),
                 "residual_source_count": len(view.maps), "residual_factor": math.ldexp(1, up),
                 "residual_up": min(max(up, 0), 31), "residual_down": min(max(-up, 0), 31),
             }  # fmt: skip

@@ -23,7 +23,7 @@ class Tables:
 
     def add(self, values: np.ndarray | list) -> int:
         """Index of the first value."""
-        part = np.asarray(values, self._dtype).ravel()
+        part: np.ndarray = np.asarray(values, self._dtype).ravel()
         start = self._length
         self._parts.append(part)
         self._length += part.size
