@@ -250,6 +250,7 @@ def move_stores(s, m, held, cycle, blocked):
             s.length_level -= 1
             axi_last_write(m, cycle)
     s.granted = _read_stores(s, blocked)
+    s.turns |= arrives > s.granted  # the last data is there, and can be sent
     s.store_credit += s.sent - s.granted
     s.store_level += arrives - s.sent
 

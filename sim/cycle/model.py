@@ -13,7 +13,13 @@ from hwshift.sim.cycle.columns import program_table
 from hwshift.sim.cycle.compute_side import commit, compute_cycle, port_b
 from hwshift.sim.cycle.compute_skip import advance, alike
 from hwshift.sim.cycle.compute_state import new_compute_state
-from hwshift.sim.cycle.memory_side import instructions_ready, memory_cycle, memory_idle, memory_rests
+from hwshift.sim.cycle.memory_side import (
+    cycle_is_seen,
+    instructions_ready,
+    memory_cycle,
+    memory_idle,
+    memory_rests,
+)
 from hwshift.sim.cycle.memory_skip import memory_cycles
 from hwshift.sim.cycle.memory_state import new_memory_state
 from hwshift.sim.cycle.timeline import MARKS, Timeline, mark_compute, mark_memory
@@ -72,7 +78,7 @@ def _run(compute, memory, axi, program, stalls, max_cycles, issues, marks, stepp
                          available, at_limit, compute.room, port_b(compute, 0))  # fmt: skip
         _commit(compute, memory, cycle, marks, load_head, store_head)
         cycle += 1
-        if stepped or compute.changed or instructions_ready(memory) != fetched:
+        if stepped or compute.changed or instructions_ready(memory) != fetched or cycle_is_seen(memory):
             continue
         count = min(alike(compute, program, cycle), max_cycles - cycle)
         if count > 0:

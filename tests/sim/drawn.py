@@ -22,7 +22,14 @@ REFUSALS = (ConfigError, QuantizeError, CompileError)
 
 def draw(rng: np.random.Generator, scale: int = 1) -> tuple[Program, FixedNetwork]:
     """A program and what it computes, on maps of up to ``8 * scale`` by ``12 * scale`` pixels."""
-    config, network = _config(rng), _network(rng, scale)
+    return draw_for(_config(rng), rng, scale)
+
+
+def draw_for(
+    config: AcceleratorConfig, rng: np.random.Generator, scale: int = 1
+) -> tuple[Program, FixedNetwork]:
+    """As `draw`, for a configuration."""
+    network = _network(rng, scale)
     kind = "fixed" if config.pe == "mac" else "pow2"
     fixed = quantize(network, act=config.act, weights=kind, weight_format=config.weights)
     fixed = with_shifts(fixed, [None, "fused", "moved"][rng.integers(3)])
