@@ -9,11 +9,13 @@ from hwshift.cli._bars import show_bars
 
 if TYPE_CHECKING:
     from hwshift.benchmarks import Row
+    from hwshift.benchmarks.cycle import CycleRow
 
 __all__ = ["command"]
 
 _RATES = ("models", "products", "networks", "growth")
-_TOPICS = (*_RATES, "bars")
+_TOPICS = (*_RATES, "bars", "cycle")
+_CYCLE_NETWORKS = ("ShiftResNet20-1", "ShiftNet-A")
 
 
 @click.command("bench", short_help="Measure how fast the models run on this machine.")
@@ -21,12 +23,16 @@ _TOPICS = (*_RATES, "bars")
 @click.option("--repeats", metavar="N", type=click.IntRange(min=1), default=7, show_default=True,
               help="Counted runs of each.")  # fmt: skip
 @click.option("--all", "everything", is_flag=True, help="bars: every network of `hwshift networks`.")
+@click.option(
+    "--verilator", is_flag=True, help="cycle: build the core with a C++ main and run it too (minutes)."
+)
 @click.option("--threads", metavar="N", type=click.IntRange(min=1), help="Default: one for each core.")
 @common.json_option
 @common.quiet_option
 def command(
-    topics: tuple[str, ...], repeats: int, everything: bool, threads: int | None, as_json: bool, quiet: bool
-) -> None:
+    topics: tuple[str, ...], repeats: int, everything: bool, verilator: bool, threads: int | None, as_json: bool,
+    quiet: bool,
+) -> None:  # fmt: skip
     """Measure on this machine, in one run; medians and ratios.
 
     \b
@@ -35,10 +41,12 @@ def command(
     networks  whole networks in exact Q16.16 beside float32 in ONNX Runtime and PyTorch
     growth    time per multiplication from 10**6 to 10**10, start of a new process, memory of batches
     bars      compiled networks against the bound on cycles and memory traffic, in one fixed setting
+    cycle     the cycle model on a small and a large network; with --verilator beside Verilator on the small one
 
     Without a topic: models and products.
     """
     from hwshift.benchmarks.bars import bar_results, buffer_curve
+    from hwshift.benchmarks.cycle import run_cycle_benchmarks
     from hwshift.benchmarks.growth import growth_rows, memory_of_batches, start_seconds
     from hwshift.benchmarks.models import model_rows
     from hwshift.benchmarks.networks import network_rows
@@ -63,9 +71,18 @@ def command(
                 figures[f"peak MiB after a batch of {images}"] = round(mebibytes)
         bars = list(bar_results(say, everything)) if "bars" in topics else []
         curve = list(buffer_curve(say)) if "bars" in topics else []
+        native = _CYCLE_NETWORKS[0] if verilator else None
+        cycle = (
+            run_cycle_benchmarks(_CYCLE_NETWORKS, native=native, repeats=repeats, progress=say)
+            if "cycle" in topics
+            else []
+        )
     found = [row for topic in chosen for row in rows[topic]]
     if as_json:
-        more = {"bars": [result.as_dict() for result in bars], "curve": curve} if bars else {}
+        more: dict[str, object] = (
+            {"bars": [result.as_dict() for result in bars], "curve": curve} if bars else {}
+        )
+        more |= {"cycle": [row.as_dict() for row in cycle]} if cycle else {}
         common.print_json({"rows": [row.as_dict() for row in found], "figures": figures} | more)
     elif not quiet:
         if found:
@@ -75,6 +92,25 @@ def command(
         if bars:
             click.echo()
             show_bars(bars, curve)
+        if cycle:
+            titles = (
+                "network",
+                "cycles",
+                "compile s",
+                "cycle model s",
+                "Mcycles/s",
+                "µs per pass",
+                "Verilator s",
+                "ratio",
+            )
+            common.print_table([_cycle_cells(row) for row in cycle], titles)
+
+
+def _cycle_cells(row: "CycleRow") -> tuple[object, ...]:
+    time = row.median_seconds
+    native = ("", "") if row.native is None else (f"{row.native.seconds:,.1f}", f"{row.native.ratio:,.0f}")
+    return (row.network, row.cycles, f"{row.compile_seconds:.1f}", f"{time:.3f}", f"{row.cycles / time / 1e6:.1f}",
+            f"{1e6 * time / row.passes:.2f}", *native)  # fmt: skip
 
 
 def _cells(row: "Row") -> tuple[str, ...]:
