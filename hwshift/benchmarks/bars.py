@@ -131,12 +131,12 @@ def measure_network(name: str, setting: Setting, config: AcceleratorConfig | Non
     config = config or fixed_setting(setting)
     try:
         network = prepare(load_network(name), config)
-        bound, compulsory = cycle_bound(network, config), compulsory_bytes(network, config)
         start = time.process_time()
         program = compile_network(network, config, keep="outputs")
     except HwshiftError as error:
         return Result(name, setting, str(error), {}, {}, {}, [])
     compiled = time.process_time()
+    bound, compulsory = cycle_bound(network, config), compulsory_bytes(network, config)
     simulate_cycles(program, _MEMORY, max_cycles=1 << 40)
     warm = time.process_time()
     counters = simulate_cycles(program, _MEMORY)

@@ -29,7 +29,7 @@ class Unplaced(Exception):
         self.start, self.end, self.fused = start, end, fused
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Lives:
     """First and last layer (by index) that each tensor is needed in: produced or first read, and last read.
 
@@ -98,6 +98,8 @@ class Pieces:
         self._keep_all = keep_all
         self.in_memory = {name for name in lives.first if tensors[name].words > config.feature_depth}
         self.refused: set[tuple[int, int]] = set()
+        self._alive: dict[tuple[int, int], list[str]] = {}
+        self._known: dict[tuple[int, int, frozenset[str]], int | None] = {}
 
     def chain(self, start: int, end: int) -> Chain:
         """The layers as one chain."""
@@ -107,11 +109,17 @@ class Pieces:
         )
         return Chain(layers, complete, self._tensors)
 
+    def alive(self, start: int, end: int) -> list[str]:
+        """Tensors that are needed at the time of these layers."""
+        if (start, end) not in self._alive:
+            self._alive[start, end] = self._lives.alive(start, end)
+        return self._alive[start, end]
+
     def whole(self, start: int, end: int) -> list[str]:
         """Tensors that lie on chip as a whole at that time."""
         return [
             name
-            for name in self._lives.alive(start, end)
+            for name in self.alive(start, end)
             if self._lives.crosses(name, start, end) and name not in self.in_memory
         ]
 
@@ -132,6 +140,12 @@ class Pieces:
         """The greatest strips, in rows, for which the layers fit on chip; None where none do."""
         if (start, end) in self.refused:
             return None
+        key = start, end, frozenset(self.in_memory.intersection(self.alive(start, end)))
+        if key not in self._known:
+            self._known[key] = self._fits(start, end, depth)
+        return self._known[key]
+
+    def _fits(self, start: int, end: int, depth: int) -> int | None:
         whole = self.whole(start, end)
         total = sum(self._tensors[name].words for name in whole)
         chain = self.chain(start, end)
