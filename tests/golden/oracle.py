@@ -1,6 +1,7 @@
 """The number contract in unbounded Python integers and plain loops, sharing nothing with the kernels."""
 
 import math
+from bisect import bisect
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from fractions import Fraction
 from functools import cache
@@ -72,6 +73,13 @@ def few_digits(k, top):
     return sorted(values)
 
 
+def nearest_digits(m, digits):
+    """The value nearest to m with so few digits; of two, the smaller in magnitude."""
+    values = few_digits(digits, 17)
+    above = bisect(values, m)
+    return min(values[max(0, above - 1) : above + 1], key=lambda value: (abs(value - m), abs(value)))
+
+
 def average(count, digits):
     """(m, s) with m = round(2**s / count), the largest s for which m < 2**17."""
     s = 62
@@ -79,7 +87,7 @@ def average(count, digits):
         s -= 1
     assert m >= 1 << 16
     if digits is not None:
-        m = min(few_digits(digits, 17), key=lambda value: (abs(value - m), abs(value)))
+        m = nearest_digits(m, digits)
         if m == 1 << 17:
             m, s = 1 << 16, s - 1
     return m, s
@@ -148,7 +156,7 @@ def nearest_scale(value, limit, digits):
     assert s >= 0
     m = round(exact * 2**s)
     if digits is not None:
-        m = min(few_digits(digits, 17), key=lambda candidate: (abs(candidate - m), abs(candidate)))
+        m = nearest_digits(m, digits)
         if m == 1 << 17:
             m, s = 1 << 16, s - 1
     return (m if value > 0 else -m), s

@@ -21,7 +21,7 @@ from hwshift.network.fixed import (
 )
 
 from .build import ARITHMETICS, conv_network, network, weights
-from .test_operations import Draw
+from .drawn import Draw
 
 A = Arithmetic()
 RENAMED = Concat | Shuffle | Slice
