@@ -93,7 +93,7 @@ def command(
             click.echo()
             show_bars(bars, curve)
         if cycle:
-            titles = (
+            columns = (
                 "network",
                 "cycles",
                 "compile s",
@@ -103,7 +103,7 @@ def command(
                 "Verilator s",
                 "ratio",
             )
-            common.print_table([_cycle_cells(row) for row in cycle], titles)
+            common.print_table([_cycle_cells(row) for row in cycle], columns)
 
 
 def _cycle_cells(row: "CycleRow") -> tuple[object, ...]:
