@@ -24,7 +24,9 @@ def limbs_of(peak):
 @kernel
 def stays_inside(step, peak, residual_peak):
     """Whether no value of the step can saturate."""
-    bound = step.reach * peak + step.bias + residual_peak * step.residual_factor + 4.0
+    scaled = step.reach * peak + step.bias + 4.0
+    clipped = max(scaled, step.floor, -step.ceiling)  # a clamp beside zero makes small values large
+    bound = clipped + residual_peak * step.residual_factor
     return bound < min(step.high, -step.low) and step.table < 0 and step.residual_table < 0
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from hwshift.errors import HwshiftError
 from hwshift.golden.formats import Arithmetic, Pow2Format, QFormat
-from hwshift.golden.scale import restrict_scale
+from hwshift.golden.scale import restrict_scale, scale_from_float
 from hwshift.network.bind import bind
 from hwshift.network.checks import window_size
 from hwshift.network.fixed import (
@@ -35,15 +35,17 @@ WORK = 40_000
 """Terms a network sums for one image: what plain Python does in a few hundredths of a second."""
 _MAP = 700  # values of a map
 _KINDS = {
-    "conv": 5, "shifted": 4, "depthwise": 2, "grouped": 3, "connected": 1, "average": 2, "maximum": 2, "global": 1,
-    "sum": 3, "alone": 2, "gate": 1, "scale": 5, "norm": 2, "shift": 2, "concat": 4, "shuffle": 3, "slice": 3,
-    "up": 1,
+    "conv": 6, "same": 10, "shifted": 4, "depthwise": 2, "grouped": 3, "connected": 1, "average": 2, "maximum": 2,
+    "sum": 3, "alone": 2, "gate": 1, "scale": 3, "norm": 2, "shift": 2, "concat": 4, "shuffle": 3, "slice": 3,
+    "up": 1, "global": 1,
 }  # fmt: skip
 
 
 def draw_format(rng: np.random.Generator, most: int = 32) -> QFormat:
     """Any format, the usual ones more often."""
-    usual = [fmt for fmt in (QFormat(16, 16), QFormat(8, 8), QFormat(4, 4)) if fmt.bits <= most]
+    usual = [
+        fmt for fmt in (QFormat(16, 16), QFormat(16, 16), QFormat(8, 8), QFormat(4, 4)) if fmt.bits <= most
+    ]
     if usual and rng.random() < 0.5:
         return usual[int(rng.integers(len(usual)))]
     bits = int(rng.integers(2, most, endpoint=True))
@@ -106,6 +108,14 @@ class Draw:
             self.left -= _terms(layer)
         return self.net
 
+    def _shrink(self, fmt: QFormat) -> int:
+        """Bits by which numbers are smaller than they could be."""
+        return int(self.rng.choice([0, 1, 2, 3, self.rng.integers(fmt.bits), self.rng.integers(fmt.bits)]))
+
+    def inputs(self, images: int) -> np.ndarray:
+        """Different images: codes at both ends, or so small that few layers saturate."""
+        return codes(self.rng, self.a.act, (images, *self.net.input.shape)) >> self._shrink(self.a.act)
+
     def _pick(self, items):
         return items[int(self.rng.integers(len(items)))]
 
@@ -159,6 +169,18 @@ class Draw:
             return stride, padding, window_size(shape[1:], kernel, stride, padding, dilation)
         except ValueError:
             return None
+
+    def _same(self, source):
+        """A convolution whose output has the shape of its input, as residual blocks need them."""
+        rng, channels = self.rng, source.shape[0]
+        kernel, dilation = rng.choice([1, 3, 5], 2).tolist(), rng.choice([1, 1, 2], 2).tolist()
+        groups = self._pick([n for n in (1, 1, 2, 3, channels) if channels % n == 0])
+        if math.prod(source.shape) * channels // groups * math.prod(kernel) > self.left:
+            return None
+        above, beside = ((size - 1) // 2 * step for size, step in zip(kernel, dilation, strict=True))
+        weights = self._weights((channels, channels // groups, *kernel))
+        op = Conv(weights, (1, 1), (above, beside, above, beside), tuple(dilation), groups)
+        return op, (source.name,), source.shape
 
     def _conv(self, source, groups=1, outputs=None):
         rng, channels = self.rng, source.shape[0]
@@ -287,7 +309,7 @@ class Draw:
         if self.mixed and rng.random() < 0.6 and not (isinstance(layer.op, Pool) and layer.op.kind == "max"):
             layer = replace(layer, act=draw_format(rng, self.a.act.bits))
         residual = None
-        if rng.random() < 0.35 and not gate:
+        if rng.random() < 0.6 and not gate:
             residual = self._pick([None, *[old.name for old in self.net.layers if old.shape == layer.shape]])
         own = self._epilogue(layer)
         return replace(layer, epilogue=replace(own, activation=SIGMOID) if gate else own, residual=residual)
@@ -297,10 +319,12 @@ class Draw:
         at = formats_of(layer, self.a.act, layer_formats(self.net))
         b = np.zeros(channels, np.int64)
         if not isinstance(layer.op, InstanceNorm) and rng.random() < 0.6:
-            b = codes(rng, at.output, channels)
+            b = codes(rng, at.output, channels) >> self._shrink(at.output)
         m, s = self._scales(layer, at.excess)
-        lo, hi = sorted(codes(rng, at.output, 2).tolist())
-        kinds = rng.choice(["none", "none", "relu", "clamp", "sigmoid"], 2)
+        lo, hi = sorted((codes(rng, at.output, 2) >> self._shrink(at.output)).tolist())
+        if rng.random() < 0.4:  # a narrow band, beside most values
+            hi = min(at.output.max, lo + int(rng.integers(9)))
+        kinds = rng.choice(["none", "none", "relu", "relu", "clamp", "clamp", "sigmoid"], 2)
         first, second = (Activation(str(k), lo, hi) if k == "clamp" else Activation(str(k)) for k in kinds)
         return Epilogue(m, s, b, first, second)
 
@@ -315,6 +339,8 @@ class Draw:
         )
         if fixed or high < low:
             return ones, 0 * ones
+        if isinstance(layer.op, Conv) and rng.random() < 0.6:
+            return self._taming(layer.op.weights, beyond, excess)
         if rng.random() < 0.25:
             return ones, low * ones
         top = 1 << 17
@@ -326,6 +352,18 @@ class Draw:
             pairs = zip(m.tolist(), s.tolist(), strict=True)
             m, s = np.array([restrict_scale(*pair, self.a.scale_digits) for pair in pairs]).T.copy()
         return m.astype(np.int64), s.astype(np.int64)
+
+    def _taming(self, weights: FixedWeights, beyond: int, excess: int) -> tuple[np.ndarray, np.ndarray]:
+        """Scales of either sign with which outputs are as large as inputs, or smaller: few saturate."""
+        rng, values = self.rng, weights.values.reshape(len(weights.values), -1)
+        if weights.powers is None:
+            sizes = np.ldexp(np.abs(values).astype(float), -weights.fmt.n)
+        else:
+            sizes = np.abs(values) * 2.0 ** weights.powers.reshape(values.shape)
+        wanted = 2.0 ** -rng.integers(0, 5, len(values)) / np.maximum(sizes.sum(axis=1), 2.0**-12)
+        wanted *= 2.0 ** min(excess, 0) * rng.choice([-1, 1, 1, 1], len(values))
+        pairs = [scale_from_float(value, max(beyond, 0), self.a.scale_digits) for value in wanted.tolist()]
+        return tuple(np.array(pairs, np.int64).T.copy())
 
 
 def _is_gate(layer: FixedLayer) -> bool:

@@ -14,7 +14,6 @@ from hwshift.network import fixed
 from hwshift.network.bounds import layer_bounds
 
 from . import oracle
-from .build import codes
 from .drawn import WORK, Draw, draw_arithmetic
 from .guard import CANARY, Guarded, guarded_runs
 
@@ -27,12 +26,11 @@ def draw_case(seed):
     rng = np.random.default_rng(seed)
     a = draw_arithmetic(rng)
     draw = Draw(rng, a, mixed=rng.random() < 0.3)
-    net = draw.network(int(rng.integers(1, 9)))
+    net = draw.network(int(rng.integers(1, 12)))
     images = int(rng.choice([1, 1, 1, 2, 3, 5, rng.integers(1, 71)]))
     used = WORK - draw.left
     different = min(images, 2 if used > WORK // 4 else 3)
-    x = codes(rng, a.act, (different, *net.input.shape))
-    return net, a, x, rng.integers(different, size=images), rng
+    return net, a, draw.inputs(different), rng.integers(different, size=images), rng
 
 
 def check_case(seed, guard):

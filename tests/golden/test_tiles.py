@@ -252,6 +252,30 @@ def test_what_cannot_saturate(name, shape):
                 np.testing.assert_array_equal(again[layer], whole[:1], err_msg=f"{choice}, {layer}")
 
 
+@pytest.mark.parametrize("outputs", [8, 1])
+@pytest.mark.parametrize(
+    ("band", "value", "output", "saturated"),
+    [
+        ((Q16_16.max - 9, Q16_16.max), 100, Q16_16.max, 9),
+        ((Q16_16.min, Q16_16.min + 9), -100, Q16_16.min, 9),
+        ((Q16_16.max - 100, Q16_16.max), 100, Q16_16.max, 0),
+        ((1000, 2000), 100, 1100, 0),
+    ],
+)
+def test_a_clamp_beside_zero_makes_small_values_large(outputs, band, value, output, saturated):
+    """A sum of 100 becomes the end of the band, and only then the residual 100 is added."""
+    a = Arithmetic(pe="mac", weights=Q16_16)
+    own = Epilogue.identity(outputs, Activation("clamp", *band))
+    one = FixedWeights(Q16_16, np.full((outputs, outputs, 1, 1), (1 << 16) // outputs))
+    shape = outputs, 3, 3
+    net = network(a, shape, FixedLayer("out", Conv(one), ("in",), shape, own, "in"))
+    for choice in CHOICES:
+        with use_tiles(choice):
+            found = model.trace(net, a, np.full(shape, value))
+        assert (found["out"] == output).all(), choice
+        assert found.saturated == {"out": saturated * outputs}, choice
+
+
 def test_packed_weights_lie_as_the_unit_reads_them():
     weights = np.zeros((1, 20, 70), int)
     weights[0, 13, 66] = 0x123456
