@@ -9,6 +9,9 @@ from hwshift.golden.layout import Geometry
 from hwshift.golden.plan import Plan, Recipe, Tables, pool_counts
 from hwshift.golden.steps import CONVOLVE, COPY, DIRECT, POOL, SHIFT, SUM
 from hwshift.network.fixed import (
+    NONE,
+    RELU,
+    Activation,
     Concat,
     Conv,
     Epilogue,
@@ -205,23 +208,25 @@ def test_a_fused_shift_has_the_reach_of_its_offsets():
 
 
 def test_kinds_of_steps():
-    """Fewer than four outputs a group go channel by channel, as do averages over small windows."""
+    """Fewer than four outputs a group go channel by channel, as do small windows that may read zeros beside."""
     rng = np.random.default_rng(1)
     few, many = (conv_network(A, (2, 4, 4), Conv(weights(rng, A, (n, 2, 1, 1)))) for n in (3, 4))
     assert plan_of(few).steps.kind.tolist() == [COPY, DIRECT]
     assert plan_of(many).steps.kind.tolist() == [COPY, CONVOLVE]
 
-    def pooled(op, size):
-        return plan_of(
-            network(A, (2, 9, 9), FixedLayer("out", op, ("in",), (2, *size), Epilogue.identity(2)))
-        )
+    def pooled(kind, size, padding=0, activation=NONE, **more):
+        """Kind of the step of a pool of this size behind an activation."""
+        op = Pool(kind, (size, size), (1, 1), (padding,) * 4, **more)
+        rows = 10 - size + 2 * padding
+        first = FixedLayer("first", Sum(), ("in",), (2, 9, 9), Epilogue.identity(2, activation))
+        last = FixedLayer("out", op, ("first",), (2, rows, rows), Epilogue.identity(2))
+        return plan_of(network(A, (2, 9, 9), first, last)).steps.kind[2]
 
-    assert pooled(Pool("avg", (3, 3), (1, 1), (1, 1, 1, 1)), (9, 9)).steps.kind[1] == DIRECT
-    assert (
-        pooled(Pool("avg", (3, 3), (1, 1), (1, 1, 1, 1), include_border=False), (9, 9)).steps.kind[1] == POOL
-    )
-    assert pooled(Pool("avg", (9, 9), (1, 1)), (1, 1)).steps.kind[1] == POOL
-    assert pooled(Pool("max", (3, 3), (1, 1)), (7, 7)).steps.kind[1] == POOL
+    assert pooled("avg", 3, 1) == DIRECT
+    assert pooled("avg", 3, 1, include_border=False) == POOL
+    assert pooled("avg", 9) == pooled("max", 9) == POOL
+    assert pooled("max", 3) == pooled("max", 3, 1, RELU) == DIRECT
+    assert pooled("max", 3, 1) == pooled("max", 3, 1, Activation("clamp", -1, 5)) == POOL
     moved = network(A, (2, 3, 3), FixedLayer("out", Shift(np.ones((2, 2), int)), ("in",), (2, 3, 3)))
     assert plan_of(moved).steps.kind.tolist() == [COPY, SHIFT]
 
