@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwshift.golden import runner
+from hwshift.golden import plan, runner
 from hwshift.golden.tiles import use_tiles
 from hwshift.network import fixed
 from hwshift.network.bounds import layer_bounds
@@ -33,13 +33,25 @@ def draw_case(seed):
     return net, a, draw.inputs(different), rng.integers(different, size=images), rng
 
 
+COSTS = {
+    (runner, "_WORTH_THREADS"): [0],
+    (runner, "_BLOCK_BYTES"): [1 << 20, 500],
+    (plan, "_WORTH"): [1 << 18, 64],
+    (plan, "_PANEL_BYTES"): [1 << 18, 1],
+    (plan, "_GATHER"): [25, 25, 0, 1 << 20],
+}
+"""What the choices of plans hang on, each with values at which small networks see all of them."""
+
+
 def check_case(seed, guard):
     """Every map and count of one case equals the oracle's and lies within its bounds; no stray access."""
     net, a, x, order, rng = draw_case(seed)
     expected = [oracle.trace(net, a, image) for image in x]
     batch = x[order].astype(np.int32)
     threads = int(rng.choice([1, 1, 2, 3, 4]))
-    with use_tiles(str(rng.choice(["never", "always"]))):
+    with pytest.MonkeyPatch.context() as patch, use_tiles(str(rng.choice(["never", "auto", "always"]))):
+        for (module, name), values in COSTS.items():
+            patch.setattr(module, name, int(rng.choice(values)))
         one = runner.Runner(net, a)
         maps = {layer.name: np.empty((len(batch), *layer.shape), np.int32) for layer in net.layers}
         out = np.empty_like(maps[net.output.name])
@@ -57,11 +69,20 @@ def check_case(seed, guard):
     assert np.array_equal(out, maps[net.output.name]), seed
     counts = {name: sum(expected[i][1][name] for i in order) for name in saturated}
     assert saturated == counts, seed
+    for context in (context for idle in one._idle.values() for context in idle):
+        assert not context.memory[beside_pixels(context.plan)].any(), seed
 
 
-def check_part(first, count, monkeypatch):
-    """Cases ``first`` to ``first + count - 1``; threads work together however small they are."""
-    monkeypatch.setattr(runner, "_WORTH_THREADS", 0)
+def beside_pixels(plan):
+    """Where the arena holds no pixel of any map: ndarray of bool."""
+    beside = np.ones(plan.words, bool)
+    for view in plan.views.values():
+        beside[view.planes[:, None] + view.geometry.positions()] = False
+    return beside
+
+
+def check_part(first, count):
+    """Cases ``first`` to ``first + count - 1``."""
     for seed in range(first, first + count):
         with guarded_runs(at_end=bool(seed % 2)) as guard:
             check_case(seed, guard)
@@ -69,14 +90,14 @@ def check_part(first, count, monkeypatch):
 
 
 @pytest.mark.parametrize("first", range(0, CASES, PART))
-def test_random_networks(first, monkeypatch):
-    check_part(first, PART, monkeypatch)
+def test_random_networks(first):
+    check_part(first, PART)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("first", range(CASES, CASES + SOAK, 10 * PART))
-def test_many_random_networks(first, monkeypatch):
-    check_part(first, 10 * PART, monkeypatch)
+def test_many_random_networks(first):
+    check_part(first, 10 * PART)
 
 
 ALIAS = fixed.Concat | fixed.Shuffle | fixed.Slice
