@@ -20,7 +20,7 @@ import torch
 from shiftnet import ShiftNet, twin_of
 from shiftnet_export import command_of, export
 from torch.nn import functional
-from training import Data, fit
+from training import Data, fit, settle
 
 from hwshift.data.cifar import read_batch_folder
 
@@ -141,6 +141,7 @@ def _train(
     for side, until in ((SMALL, small), (SIDE, epochs)):
         data = Data(*images, partial(_crops, side=side))
         fit(model, data, args.batch, until, optimizer, schedule, args.bfloat16, args.compiled, checkpoint)
+    settle(model, data, args.batch)
 
 
 if __name__ == "__main__":

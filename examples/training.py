@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-__all__ = ["Data", "fit", "logits_of"]
+__all__ = ["Data", "fit", "logits_of", "settle"]
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,25 @@ def _save(parts: dict, epochs: int, checkpoint: Path) -> None:
     partial = checkpoint.with_suffix(".partial")
     torch.save(stored, partial)
     partial.replace(checkpoint)  # an interruption leaves the old one
+
+
+def settle(model: nn.Module, data: Data, batch: int, batches: int = 100) -> None:
+    """Measure the statistics of every BatchNorm again, with the weights as they are, over some training batches.
+
+    Those kept in training are averages over steps with other weights. That matters where weights jump, as powers of
+    two do. The random numbers' state is left as it was.
+    """
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the plain average
+    model.train()
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        for rows in torch.randperm(len(data.images))[: batch * batches].split(batch):
+            model(data.prepare(data.images[rows]))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
 
 
 def logits_of(model: nn.Module, images: torch.Tensor) -> torch.Tensor:

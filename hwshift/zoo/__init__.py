@@ -17,6 +17,9 @@ __all__ = [
     "NETWORKS",
     "Genotype",
     "build",
+    "cifar10_resnet20",
+    "cifar10_shiftresnet20_1",
+    "cifar10_shiftresnet20_1_pow2",
     "csc_small",
     "fashion_shiftnet",
     "fashion_shiftnet_pow2",
@@ -47,6 +50,21 @@ def fashion_shiftnet_pow2() -> Network:
     return _trained("fashion-shiftnet-pow2")
 
 
+def cifar10_shiftresnet20_1() -> Network:
+    """ShiftResNet20-1 of the Shift paper (CVPR 2018), trained on CIFAR-10, 3 x 32 x 32."""
+    return _trained("cifar10-shiftresnet20-1")
+
+
+def cifar10_shiftresnet20_1_pow2() -> Network:
+    """Its bit-shift twin: every weight is a signed power of two."""
+    return _trained("cifar10-shiftresnet20-1-pow2")
+
+
+def cifar10_resnet20() -> Network:
+    """A ResNet-20 with 3x3 convolutions, trained on CIFAR-10 by others, 3 x 32 x 32."""
+    return _trained("cifar10-resnet20")
+
+
 def _trained(name: str) -> Network:
     from hwshift.zoo.trained import trained_network
 
@@ -58,5 +76,8 @@ NETWORKS: dict[str, Callable[[], Network | FixedNetwork]] = {
     "mixed": mixed,
     "fashion-shiftnet": fashion_shiftnet,
     "fashion-shiftnet-pow2": fashion_shiftnet_pow2,
+    "cifar10-shiftresnet20-1": cifar10_shiftresnet20_1,
+    "cifar10-shiftresnet20-1-pow2": cifar10_shiftresnet20_1_pow2,
+    "cifar10-resnet20": cifar10_resnet20,
 }
 """Examples and trained networks."""

@@ -13,8 +13,15 @@ __all__ = ["DATA", "TRAINED", "test_images", "trained_network"]
 DATA = Path(__file__).parent / "data"
 """Folder of the networks, images, accuracies and licences."""
 
-TRAINED = ("fashion-shiftnet", "fashion-shiftnet-pow2")
-"""Names of the trained networks; the second's weights are signed powers of two."""
+TRAINED = (
+    "fashion-shiftnet",
+    "fashion-shiftnet-pow2",
+    "cifar10-shiftresnet20-1",
+    "cifar10-shiftresnet20-1-pow2",
+    "cifar10-resnet20",
+)
+"""Names of the trained networks. Each begins with its data set; with the end -pow2 the weights are signed powers
+of two."""
 
 
 def trained_network(name: str) -> Network:
