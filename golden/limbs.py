@@ -19,9 +19,8 @@ TILE = ROW * TILE_ROWS
 LIMBS = range(2, 4)
 """Of a weight; one more for an input: so many sums as there are tiles beside one of weights and one of inputs."""
 
-_MOST_TAPS = ((1 << 31) - 1) // (
-    LIMBS[-1] * 255 * 255
-)  # a 32-bit sum holds the products of a pair of limbs per limb
+# A 32-bit sum holds the products of a pair of limbs per limb.
+_MOST_TAPS = ((1 << 31) - 1) // (LIMBS[-1] * 255 * 255)
 
 
 @dataclass

@@ -152,8 +152,8 @@ class Runner:
     ) -> None:
         """Compute the batch block by block and hand each one's memory to ``use``."""
         threads = cores() if threads is None else threads
-        if threads < 1:
-            raise ValueError(f"threads must be at least 1, not {threads!r}")
+        if not isinstance(threads, int) or threads < 1:
+            raise ValueError(f"threads must be an integer of at least 1, not {threads!r}")
         x = x.reshape(*x.shape[:2], -1)
         images = len(x)
         if images < threads or threads == 1:

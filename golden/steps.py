@@ -90,7 +90,7 @@ _REALS = {
     "floor": "the range of the first activation", "ceiling": "",
     "residual_floor": "of the second", "residual_ceiling": "",
     "residual_factor": "power of two that aligns the residual",
-    "reach": "times the largest |input| it bounds every scaled sum; infinite unless CONVOLVE", "bias": "largest |b|",
+    "reach": "times the largest |input| it bounds every scaled sum; CONVOLVE and DIRECT only", "bias": "largest |b|",
     "largest": "times the largest |input| it bounds every sum: largest sum of |weights| of an output",
     "table_scale": "codes of the output to entries of the table",
 }  # fmt: skip

@@ -5,8 +5,8 @@ counts ``2**(8 * (i + j))``; products of one i + j are summed in one tile of 32-
 taps fits. The sums of a tile, weighted and added, are integers below 2**53, so that float64 holds them and all that
 comes in between.
 
-Scratch is an array of int64 taken as bytes from its first whole cache line on: `_SUMS`, then pixels of shape
-(tiles, chunks, limbs, chunk / 4, 16 pixels, 4 taps).
+Scratch is an array of int64 taken as bytes from its first whole cache line on: `PANEL` times `SUMS` tiles, then
+pixels of shape (tiles, chunks, limbs, chunk / 4, 16 pixels, 4 taps).
 """
 
 import ctypes

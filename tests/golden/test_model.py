@@ -269,7 +269,7 @@ def test_no_threads_are_refused():
     net = dense(np.random.default_rng(6), ARITHMETICS[0])
     with pytest.raises(ValueError) as caught:
         model.run(net, ARITHMETICS[0], np.zeros((5, 4, 5), int), threads=0)
-    assert str(caught.value) == "threads must be at least 1, not 0"
+    assert str(caught.value) == "threads must be an integer of at least 1, not 0"
 
 
 def test_run_keeps_what_is_read_later():

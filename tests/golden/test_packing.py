@@ -5,7 +5,7 @@ import pytest
 
 from hwshift.golden.blocks import ROWS
 from hwshift.golden.formats import Arithmetic, Pow2Format, QFormat
-from hwshift.golden.packing import Terms, pack_average, pack_weights, taps_of
+from hwshift.golden.packing import Terms, pack_pool, pack_weights, taps_of
 from hwshift.network.fixed import Conv, FixedWeights, Pool
 
 from . import oracle
@@ -179,7 +179,7 @@ def test_largest_sums():
 
 @pytest.mark.parametrize("guard", [0, 15, 31])
 def test_averages_are_taps_of_weight_one(guard):
-    packed = pack_average(Pool("avg", (2, 3), (1, 1), (0, 1, 1, 1)), 2, guard)
+    packed = pack_pool(Pool("avg", (2, 3), (1, 1), (0, 1, 1, 1)), 2, guard)
     window = [[0, -1], [0, 0], [0, 1], [1, -1], [1, 0], [1, 1]]
     assert packed.taps.tolist() == [[[c, *at] for at in window] for c in range(2)]
     assert packed.reals.tolist() == [2.0**guard] * 6
