@@ -77,6 +77,13 @@ def test_spellings(spelled, name):
      "ShiftNet-A: unknown option 'head'; known: size, classes, seed, weights, shifts, sparsity, stem, join, order"),
     ("ShiftNAS-CIFAR10,genotype=pc", "genotype: published are shiftnas-cifar10, shiftnas-cifar100, darts-v2, not 'pc'"),
     ("ShiftNAS-CIFAR10,channels=35", "channels: must be even, not 35"),
+    ("ShiftNet-B,stem=32", "group1.module1.conv2: 0 channels are left for it to compute, at least 1 is needed"),
+    ("ShuffleNet-1x-g3,stem=300",
+     "stage2.unit1.conv2: -60 channels are left for it to compute, at least 1 is needed"),
+    ("ShiftStyle,width=1000000,weights=none",
+     "down1.conv: the network has 2,000,243,000,000 weights up to here, 268,435,456 are allowed"),
+    ("ShiftNAS-CIFAR10,layers=100000,weights=none",
+     "cell364.node4b.relu1: the network has more than 20,000 nodes, which is the limit"),
     ("FE-Net-1x@16", "block4.unit4.pool: a window of 2 does not fit 1 padded rows"),
 ])  # fmt: skip
 def test_refused(text, message):
