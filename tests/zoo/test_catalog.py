@@ -240,8 +240,22 @@ def test_bad_genotypes(normal, message):
 def test_bad_genotype_objects():
     with pytest.raises(NetworkError, match="^genotype: needs the fields normal and reduce, not 3$"):
         build("ShiftNAS-CIFAR10", genotype=3)
-    with pytest.raises(NetworkError, match="^normal_concat: states 2 to 2 exist, not 5$"):
+    with pytest.raises(NetworkError, match="^normal_concat: states 2 to 2 exist here, not 5$"):
         Genotype(GOOD, GOOD, normal_concat=(5,))
+    with pytest.raises(NetworkError, match="^normal_concat: must be a sequence, not 3$"):
+        Genotype(GOOD, GOOD, normal_concat=3)
+    for normal in (5, "sep_conv_3x3"):
+        with pytest.raises(NetworkError, match=f"^normal: must be a sequence, not {normal!r}$"):
+            Genotype(normal, GOOD)
+
+
+def test_integers_of_numpy():
+    edges = [("skip_connect", np.int64(0)), ("sep_conv_3x3", np.int64(1))]
+    genotype = Genotype(edges, GOOD, normal_concat=np.array([2]))
+    assert genotype.normal == (("skip_connect", 0), ("sep_conv_3x3", 1))
+    assert [type(state) for _, state in genotype.normal] == [int, int]
+    assert genotype.normal_concat == (2,)
+    assert build("ResNet20", seed=np.int64(3), size=8).meta["seed"] == 3
 
 
 def test_a_million_parameters_are_quick_and_outlines_take_no_memory():
