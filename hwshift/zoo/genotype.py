@@ -74,8 +74,13 @@ class Genotype:
         normal, reduce = get("normal"), get("reduce")
         if normal is None or reduce is None:
             raise NetworkError(f"needs the fields normal and reduce, not {value!r}", where="genotype")
-        chosen = {name: get(name) for name in ("normal_concat", "reduce_concat") if get(name) is not None}
-        return cls(normal, reduce, **chosen)
+        normal_concat, reduce_concat = get("normal_concat"), get("reduce_concat")
+        return cls(
+            normal,
+            reduce,
+            () if normal_concat is None else normal_concat,
+            () if reduce_concat is None else reduce_concat,
+        )
 
 
 def _edge(edge: Edge, kind: str, index: int) -> Edge:
