@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hwshift.sim.stalls import StallPattern
 
 __all__ = [
+    "FiniteRange",
     "clock_option",
     "config_option",
     "json_option",
