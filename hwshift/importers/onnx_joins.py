@@ -120,6 +120,10 @@ def _scattered(call: Call) -> tuple[View, np.ndarray, View]:
         raise ValueError("a reduction is not supported")
     if indices.dtype.kind not in "iu":
         raise ValueError("its indices must be integers")
+    if call.builder.batch > 1:
+        raise ValueError(
+            f"it is read for one image at a time: export with a batch of 1, not {call.builder.batch}"
+        )
     return data, indices, updates
 
 

@@ -25,7 +25,7 @@ def from_torch(module: Any, example: Any, *, dynamo: bool = True) -> Network:
     module : torch.nn.Module
         Left as it is: in training mode, if it was.
     example : torch.Tensor of float32, shape (batch, channels, height, width)
-        An input; its size is that of the network.
+        An input; its size is that of the network, which takes one image: only the first is used.
     dynamo : bool
         Which of PyTorch's two exporters: the newer one, or the one that traces TorchScript, whose TracerWarning
         tells where the module branches on values: it holds for the example only.
@@ -53,7 +53,8 @@ def from_torch(module: Any, example: Any, *, dynamo: bool = True) -> Network:
         raise TypeError(f"example must be one torch.Tensor, not {type(example).__name__}")
     name, training = type(module).__name__, module.training
     try:
-        model = _exported(torch, module.eval(), example, dynamo)
+        first = example[:1] if example.ndim == 4 else example
+        model = _exported(torch, module.eval(), first, dynamo)
     except Exception as error:  # whatever tracing the user's code meets
         raise NetworkError(f"PyTorch cannot export it: {_reason(error)}", where=name) from error
     finally:

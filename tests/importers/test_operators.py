@@ -414,3 +414,15 @@ def test_scatter_elements_refused(places, updates, attrs, message):
     zeros = graph.const(np.zeros(updates, np.float32))
     graph.add("ScatterElements", "x", graph.const(places), zeros, name="there", **attrs)
     refused(graph, f"^there: ScatterElements: {message}", opset=18)
+
+
+def test_assignments_are_read_for_one_image():
+    graph = Graph((2, 4, 6, 5))
+    places, zeros = (
+        graph.const(np.zeros((2, 4, 6, 1), np.int64)),
+        graph.const(np.zeros((2, 4, 6, 1), np.float32)),
+    )
+    graph.add("ScatterElements", "x", places, zeros, name="there", axis=3)
+    refused(
+        graph, "^there: ScatterElements: it is read for one image at a time: export with a batch of 1, not 2$"
+    )

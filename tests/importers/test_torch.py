@@ -105,3 +105,19 @@ def test_a_trace_that_holds_for_the_example_only_is_warned_of(torch):
         NetworkError, match="^Branch: PyTorch cannot export it: Could not guard on data-dependent"
     ):
         hwshift.from_torch(Branch(), torch.ones(1, 3, 4, 4))
+
+
+@pytest.mark.parametrize("dynamo", [False, True])
+def test_a_shift_by_assignments_into_a_copy(torch, dynamo):
+    class Shift(torch.nn.Module):
+        def forward(self, x):
+            out, fold = x.clone(), x.size(1) // 3
+            out[:, :fold, 1:] = x[:, :fold, :-1]
+            out[:, :fold, 0] = 0
+            out[:, fold : 2 * fold, :, :-1] = x[:, fold : 2 * fold, :, 1:]
+            out[:, fold : 2 * fold, :, -1] = 0
+            return out
+
+    network = hwshift.from_torch(Shift(), torch.zeros(3, 6, 5, 4), dynamo=dynamo)
+    _, shift = network.nodes
+    assert shift.op.moves.tolist() == [[-1, 0], [-1, 0], [0, 1], [0, 1], [0, 0], [0, 0]]
