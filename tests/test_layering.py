@@ -10,7 +10,15 @@ ROOTS = {"hwshift": "hwshift", "golden": "hwshift.golden", "rtl": "hwshift.rtl",
 
 # A module imports its own layer and those above it in this list. The longest prefix that fits decides.
 LAYERS = [
-    ["hwshift", "hwshift.cache", "hwshift.errors", "hwshift.kernels", "hwshift.progress", "hwshift.tools"],
+    [
+        "hwshift",
+        "hwshift.cache",
+        "hwshift.errors",
+        "hwshift.kernels",
+        "hwshift.progress",
+        "hwshift.tools",
+        "hwshift.writing",
+    ],
     ["hwshift.golden.formats", "hwshift.golden.integers", "hwshift.golden.scale", "hwshift.golden.sigmoid"],
     [
         "hwshift.config",

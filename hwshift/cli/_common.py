@@ -1,13 +1,14 @@
-"""What the commands share: options, inputs, progress and tables."""
+"""What the commands share: options, inputs and progress."""
 
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from hwshift.cli._tables import print_table
 from hwshift.progress import silent
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from hwshift.sim.stalls import StallPattern
 
 __all__ = [
+    "FiniteRange",
     "clock_option",
     "config_option",
     "json_option",
@@ -167,35 +169,3 @@ def progress(quiet: bool) -> Iterator[Callable[[str], None]]:
 def print_json(value: object) -> None:
     """One JSON value."""
     click.echo(json.dumps(value, indent=2))
-
-
-def print_table(
-    rows: Sequence[Sequence[object]], titles: Sequence[str] = (), *, heading: str | None = None
-) -> None:
-    """Rows as a table: numbers to the right, with separators between thousands."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, show_header=bool(titles))
-    for column in range(len(rows[0]) if rows else len(titles)):
-        numeric = rows and all(isinstance(row[column], int | float) or row[column] is None for row in rows)
-        title = titles[column] if titles else ""
-        table.add_column(title, justify="right" if numeric else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*map(_cell, row))
-    # In a file or pipe a row stays one line, however long.
-    width = None if Console().is_terminal else 200
-    console = Console(markup=False, highlight=False, width=width)
-    with console.capture() as text:
-        console.print(table)
-    if heading is not None:
-        click.echo(heading)
-    click.echo("\n".join(line.rstrip() for line in text.get().splitlines()))
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, float):
-        return f"{value:,.1f}"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

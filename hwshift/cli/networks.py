@@ -6,15 +6,12 @@ from typing import TYPE_CHECKING
 import click
 
 from hwshift.cli import _common as common
+from hwshift.cli._tables import fits
 
 if TYPE_CHECKING:
     from hwshift.network.graph import Network
 
 __all__ = ["command"]
-
-_TITLES = (
-    "network", "input", "params", "without BN", "weights", "MACs", "legacy", "shifted", "peak map", "figures",
-)  # fmt: skip
 
 
 @click.command("networks")
@@ -32,7 +29,7 @@ def command(net: str | None, graph: str | None, intensity: str | None, as_json: 
     NET is a built-in name with options (ShiftNet-A@128,classes=10) or a network file. The list has parameters
     with and without those of BatchNorm, weights without biases, multiply-accumulates, the count of the papers that
     used another counter, elements that shifts move, elements of the largest map, and how many of the printed figures
-    the network reproduces.
+    the network reproduces. A layer of which no inputs are told reads the one above it.
     """
     if graph is not None and net is None:
         raise click.UsageError("--graph draws a network: name it")
@@ -99,7 +96,7 @@ def _list(as_json: bool) -> None:
     if as_json:
         common.print_json({"networks": rows, "not_buildable": missing})
         return
-    common.print_table([_columns(row) for row in rows], _TITLES)
+    _print_list(rows)
     click.echo("\nFigures that are not reproduced:")
     differing = [
         (row["name"], item["figure"], item["value"], item["ours"], item["note"])
@@ -114,18 +111,57 @@ def _list(as_json: bool) -> None:
         )
 
 
-def _columns(row: dict) -> tuple[object, ...]:
-    paper = row["paper"]
-    matching = sum(item["matches"] != "no" for item in paper)
-    return (
-        row["name"],
-        "x".join(map(str, row["input"])),
-        *(
-            row[key]
-            for key in ("params", "params_without_bn", "weights", "macs", "legacy", "shifted", "peak_map")
-        ),
-        f"{matching} of {len(paper)}" if paper else "",
-    )
+_TITLES = {
+    "name": "network",
+    "input": "input",
+    "params": "params",
+    "params_without_bn": "without BN",
+    "weights": "weights",
+    "macs": "MACs",
+    "legacy": "legacy",
+    "shifted": "shifted",
+    "peak_map": "peak map",
+    "paper": "figures",
+}
+_LEAST = ("name", "params", "macs", "legacy", "shifted", "peak_map", "paper")
+
+
+def _print_list(rows: list[dict[str, object]]) -> None:
+    """In full; on a narrow terminal with short numbers, and on a very narrow one without some columns."""
+    titles = list(_TITLES.values())
+    full = [[_shown(row, key) for key in _TITLES] for row in rows]
+    if fits(full, titles):
+        common.print_table(full, titles)
+        return
+    kept = list(_TITLES)
+    short = [[_short(_shown(row, key)) for key in kept] for row in rows]
+    if not fits(short, titles):
+        kept = list(_LEAST)
+        short = [[_short(_shown(row, key)) for key in kept] for row in rows]
+    common.print_table(short, [_TITLES[key] for key in kept])
+    left = [title for key, title in _TITLES.items() if key not in kept]
+    if left:
+        click.echo(f"\nOn a wider terminal, and with --json: {', '.join(left)}.")
+
+
+def _shown(row: dict, key: str) -> object:
+    if key == "input":
+        return "x".join(map(str, row["input"]))
+    if key == "paper":
+        paper = row["paper"]
+        return f"{sum(item['matches'] != 'no' for item in paper)} of {len(paper)}" if paper else ""
+    return row[key]
+
+
+def _short(value: object) -> object:
+    """A count with three digits: 1.73M."""
+    if not isinstance(value, int):
+        return value
+    for unit, size in (("G", 10**9), ("M", 10**6), ("K", 10**3)):
+        if value >= 0.9995 * size:
+            digits = 2 if value < 9.995 * size else 1 if value < 99.95 * size else 0
+            return f"{value / size:.{digits}f}{unit}"
+    return str(value)
 
 
 def _layers(net: str, graph: str | None, as_json: bool) -> None:
@@ -143,23 +179,17 @@ def _layers(net: str, graph: str | None, as_json: bool) -> None:
     if as_json:
         common.print_json({"name": network.name, "layers": rows, **vars(found)})
         return
-    titles = ("layer", "operator", "shape", "params", "macs", "shifted", "reads")
-    common.print_table(
-        [
-            (
-                row["layer"],
-                row["operator"],
-                "x".join(map(str, row["shape"])),
-                row["params"],
-                row["macs"],
-                row["shifted"],
-                ", ".join(row["inputs"]),
-            )
-            for row in rows
-        ],
-        titles,
-        heading=network.name,
-    )
+    titles = ("layer", "operator", "shape", "params", "MACs", "shifted", "reads")
+    before, table = "", []
+    for row in rows:
+        # The line above is what most layers read: only others are named.
+        reads = "" if row["inputs"] == [before] else ", ".join(row["inputs"])
+        shape = "x".join(map(str, row["shape"]))
+        table.append(
+            (row["layer"], row["operator"], shape, row["params"], row["macs"], row["shifted"], reads)
+        )
+        before = row["layer"]
+    common.print_table(table, titles, heading=network.name)
     click.echo(
         f"\n{found.params:,} parameters ({found.params_without_bn:,} without BatchNorm's), {found.macs:,} "
         f"multiply-accumulates, {found.shifted:,} shifted elements, largest map {found.peak:,} elements"
@@ -168,12 +198,13 @@ def _layers(net: str, graph: str | None, as_json: bool) -> None:
 
 def _draw(network: "Network", path: str) -> None:
     from hwshift.errors import NetworkError
+    from hwshift.writing import replace_file
     from hwshift.zoo.drawing import draw_graph
 
     if Path(path).suffix.lower() != ".svg":
         raise NetworkError("a graph is drawn into a file that ends in .svg", where=path)
     text = draw_graph(network)
     try:
-        Path(path).write_text(text, encoding="utf-8")
+        replace_file(path, text.encode("utf-8"))
     except OSError as error:
         raise NetworkError(f"cannot be written: {error.strerror or error}", where=path) from None

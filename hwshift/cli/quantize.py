@@ -38,7 +38,7 @@ __all__ = ["command"]
 @click.option(
     "--percentile",
     metavar="P",
-    type=click.FloatRange(0, 100, min_open=True),
+    type=common.FiniteRange(0, 100, min_open=True),
     default=100.0,
     show_default=True,
     help="Choosing m and n: share of each layer's values, in %, that has to fit.",
@@ -46,7 +46,7 @@ __all__ = ["command"]
 @click.option(
     "--margin",
     metavar="F",
-    type=click.FloatRange(1),
+    type=common.FiniteRange(1),
     default=1.25,
     show_default=True,
     help="Choosing m and n: factor for values of other images.",

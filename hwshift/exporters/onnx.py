@@ -10,6 +10,7 @@ from hwshift.errors import NetworkError
 from hwshift.exporters.onnx_operators import WRITERS
 from hwshift.exporters.onnx_writer import Writer
 from hwshift.network.graph import Network
+from hwshift.writing import replace_file
 
 __all__ = ["OPSET", "ShiftForm", "save_onnx", "to_onnx"]
 
@@ -78,18 +79,20 @@ def to_onnx(network: Network, *, shift: ShiftForm = "depthwise", batch: int | No
 def save_onnx(
     network: Network, path: str | os.PathLike, *, shift: ShiftForm = "depthwise", batch: int | None = None
 ) -> None:
-    """Write a float network as an ONNX file, see `to_onnx`.
+    """Write a float network as an ONNX file (.onnx), see `to_onnx`; an existing one is replaced at once or not at all.
 
     Raises
     ------
     NetworkError
-        As `to_onnx`, and when the file cannot be written or would be larger than 2 GiB.
+        As `to_onnx`, for another suffix, and when the file cannot be written or would be larger than 2 GiB.
     """
+    if Path(path).suffix != ".onnx":
+        raise NetworkError("an ONNX file must end in .onnx", where=os.fspath(path))
     model = to_onnx(network, shift=shift, batch=batch)
     if model.ByteSize() >= 1 << 31:
         raise NetworkError("an ONNX file holds less than 2 GiB", where=network.name)
     try:
-        Path(path).write_bytes(model.SerializeToString(deterministic=True))
+        replace_file(path, model.SerializeToString(deterministic=True))
     except OSError as error:
         raise NetworkError(f"cannot be written: {error.strerror or error}", where=os.fspath(path)) from None
 

@@ -75,7 +75,7 @@ FOLDED: dict[str, Callable[[list[np.ndarray]], int]] = {
             "Abs", "Cast", "Ceil", "Concat", "Exp", "Flatten", "Floor", "Identity", "Neg", "Not", "Reciprocal",
             "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "ReduceSumSquare", "ReduceL2",
             "Round", "Shape", "Sign", "Size", "Slice", "Split", "Sqrt", "Squeeze", "Transpose",
-            "Unsqueeze", "CastLike", "ScatterND",
+            "Unsqueeze", "CastLike", "ScatterElements", "ScatterND",
         ),
         _all_inputs,
     ),

@@ -1,4 +1,4 @@
-"""ONNX operators that place elements: reshapes, transposes, slices, pads, concatenations."""
+"""ONNX operators that place the elements of one map: reshapes, transposes, slices, pads."""
 
 import math
 from dataclasses import replace
@@ -9,7 +9,7 @@ from hwshift.importers.channels import pick
 from hwshift.importers.onnx_call import Call, Handler
 from hwshift.importers.views import ZERO, View
 
-__all__ = ["MOVES"]
+__all__ = ["MOVES", "axis_of", "give", "per_image"]
 
 
 _OPEN = (1 << 31) - 1  # the least end of a slice that stands for all of an axis of open size
@@ -21,19 +21,21 @@ def _elements(call: Call, view: View) -> np.ndarray:
     return view.elements
 
 
-def _give(call: Call, view: View, index: np.ndarray, output: int = 0) -> None:
+def give(call: Call, view: View, index: np.ndarray, output: int = 0) -> None:
+    """Let an output show these elements of the view's sources. Raises ValueError where there are none."""
     if index.size == 0:
         raise ValueError("it gives an empty map")
     call.give(replace(view, shape=index.shape, index=index), output)
 
 
-def _axis(axis: int, rank: int) -> int:
+def axis_of(axis: int, rank: int) -> int:
+    """An axis counted from the front. Raises ValueError where there is none."""
     if not -rank <= axis < rank:
         raise ValueError(f"the axis must lie in {-rank}..{rank - 1}, not {axis}")
     return axis % rank
 
 
-def _per_image(call: Call, mixes: bool) -> None:
+def per_image(call: Call, mixes: bool) -> None:
     """Refuse what looks at several images, unless the file has one at a time."""
     if mixes and call.builder.batch != 1:
         raise ValueError("it does not keep the images of a batch apart (axis 0)")
@@ -67,7 +69,7 @@ def reshape(call: Call) -> None:
         sizes[sizes.index(-1)] = total // known
     if min(sizes, default=1) < 1 or math.prod(sizes) != total:
         raise ValueError(f"{view.shape} cannot be reshaped to {call.values(1)}")
-    _per_image(call, batch > 1 and sizes[:1] != [1])
+    per_image(call, batch > 1 and sizes[:1] != [1])
     call.give(view.reshaped(tuple(sizes)))
 
 
@@ -76,8 +78,8 @@ def flatten(call: Call) -> None:
     view = call.view()
     axis = call.integer("axis", 1)
     if axis != len(view.shape):
-        axis = _axis(axis, len(view.shape))
-    _per_image(call, call.builder.batch > 1 and axis == 0)
+        axis = axis_of(axis, len(view.shape))
+    per_image(call, call.builder.batch > 1 and axis == 0)
     call.give(view.reshaped((math.prod(view.shape[:axis]), math.prod(view.shape[axis:]))))
 
 
@@ -92,10 +94,10 @@ def squeeze(call: Call) -> None:
     rank = len(view.shape) + (len(axes) if call.op == "Unsqueeze" else 0)
     if rank > 16:
         raise ValueError(f"a value of {rank} dimensions is not supported")
-    chosen = {_axis(axis, rank) for axis in axes}
+    chosen = {axis_of(axis, rank) for axis in axes}
     if len(chosen) < len(axes):
         raise ValueError(f"axes must be different, not {axes}")
-    _per_image(call, 0 in chosen)
+    per_image(call, 0 in chosen)
     if call.op == "Unsqueeze":
         rest = iter(view.shape)
         call.give(view.reshaped(tuple(1 if axis in chosen else next(rest) for axis in range(rank))))
@@ -112,13 +114,13 @@ def transpose(call: Call) -> None:
     order = call.integers("perm") or list(range(rank))[::-1]
     if sorted(order) != list(range(rank)):
         raise ValueError(f"perm must be a permutation of 0..{rank - 1}, not {order}")
-    _per_image(call, rank > 0 and order[0] != 0)
+    per_image(call, rank > 0 and order[0] != 0)
     moved = [axis for axis in order if view.shape[axis] != 1]
     shape = tuple(view.shape[axis] for axis in order)
     if moved == sorted(moved):  # only axes of size 1 change places
         call.give(view.reshaped(shape))
     else:
-        _give(call, view, _elements(call, view).transpose(order))
+        give(call, view, _elements(call, view).transpose(order))
 
 
 def slices(call: Call) -> None:
@@ -127,7 +129,7 @@ def slices(call: Call) -> None:
     if starts is None or ends is None:
         raise ValueError("starts and ends must be given")
     axes, steps = call.values(3), call.values(4)
-    axes = list(range(len(starts))) if axes is None else [_axis(axis, len(view.shape)) for axis in axes]
+    axes = list(range(len(starts))) if axes is None else [axis_of(axis, len(view.shape)) for axis in axes]
     steps = [1] * len(starts) if steps is None else steps
     if not len(starts) == len(ends) == len(axes) == len(steps) == len(set(axes)) or 0 in steps:
         raise ValueError(f"starts, ends, axes and steps do not agree: {starts}, {ends}, {axes}, {steps}")
@@ -136,7 +138,7 @@ def slices(call: Call) -> None:
     ranges = [range(size) for size in view.shape]
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
         all_images = start == 0 and step == 1 and end >= (call.builder.batch or _OPEN)
-        _per_image(call, axis == 0 and not all_images)
+        per_image(call, axis == 0 and not all_images)
         ranges[axis] = ranges[axis][start:end:step]
     _give_ranges(call, view, ranges)
 
@@ -152,7 +154,7 @@ def _give_ranges(call: Call, view: View, ranges: list[range], output: int = 0) -
     for axis, each in enumerate(ranges):
         stop = each.stop if each.step > 0 or each.stop >= 0 else None
         index = index[(*[slice(None)] * axis, slice(each.start, stop, each.step))]
-    _give(call, view, np.ascontiguousarray(index), output)
+    give(call, view, np.ascontiguousarray(index), output)
 
 
 def _give_channels(call: Call, view: View, order: np.ndarray, output: int = 0) -> bool:
@@ -171,8 +173,8 @@ def _give_channels(call: Call, view: View, order: np.ndarray, output: int = 0) -
 def split(call: Call) -> None:
     """Split."""
     view = call.view()
-    axis = _axis(call.integer("axis", 0), len(view.shape))
-    _per_image(call, axis == 0)
+    axis = axis_of(call.integer("axis", 0), len(view.shape))
+    per_image(call, axis == 0)
     size, count = view.shape[axis], len(call.node.output)
     parts = call.integers("split") if call.has("split") else call.values(1)
     if parts is None:
@@ -196,85 +198,20 @@ def split(call: Call) -> None:
 def gather(call: Call) -> None:
     """Gather with constant indices."""
     view, indices = call.view(), call.constant(1)
-    axis = _axis(call.integer("axis", 0), len(view.shape))
+    axis = axis_of(call.integer("axis", 0), len(view.shape))
     size = view.shape[axis]
     if indices.dtype.kind not in "iu" or indices.size == 0:
         raise ValueError("its indices must be integers, at least one")
     if indices.min() < -size or indices.max() >= size:
         raise ValueError(f"its indices must lie in {-size}..{size - 1}")
-    _per_image(call, axis == 0)
+    per_image(call, axis == 0)
     indices = np.where(indices < 0, indices + size, indices).astype(np.int64)
     if axis == 1 and indices.ndim == 1 and _give_channels(call, view, indices):
         return
     if len(view.shape) + indices.ndim > 17:
         raise ValueError("its indices have too many dimensions")
     call.builder.spend(math.prod(view.shape) // size * indices.size)
-    _give(call, view, np.take(_elements(call, view), indices, axis=axis))
-
-
-def concat(call: Call) -> None:
-    """Concat of maps and constant zeros."""
-    values = [call.builder.values.get(call.input(index)) for index in range(len(call.node.input))]
-    views = [value if isinstance(value, View) else _zeros(value) for value in values]
-    rank = len(views[0].shape)
-    axis = _axis(call.integer("axis", 1), rank)
-    _per_image(call, axis == 0)
-    rest = {(*view.shape[:axis], *view.shape[axis + 1 :]) for view in views}
-    if len(rest) > 1 or any(len(view.shape) != rank for view in views):
-        raise ValueError(f"its inputs do not fit along axis {axis}: {', '.join(str(v.shape) for v in views)}")
-    whole = all(
-        view.index is None and view.sources and view.shape[1:] == call.builder.shapes[view.sources[0]]
-        for view in views
-    )
-    if axis == 1 and whole:
-        sources = tuple(view.sources[0] for view in views)
-        total = sum(view.shape[1] for view in views)
-        _give_joined(call, sources, total)
-        return
-    call.builder.spend(sum(math.prod(view.shape) for view in views))
-    sources = tuple(dict.fromkeys(source for view in views for source in view.sources))
-    parts = [_renumbered(call, view, sources) for view in views]
-    _give(call, View(sources, ()), np.concatenate(parts, axis=axis))
-
-
-def _give_joined(call: Call, sources: tuple[str, ...], total: int) -> None:
-    """Whole maps one after the other."""
-    unique = tuple(dict.fromkeys(sources))
-    if len(unique) == len(sources):
-        order = np.arange(total)
-    else:
-        counts = [call.builder.shapes[name][0] for name in unique]
-        starts = dict(zip(unique, (np.cumsum(counts) - counts).tolist(), strict=True))
-        shapes = call.builder.shapes
-        order = np.concatenate([starts[name] + np.arange(shapes[name][0]) for name in sources])
-    node = pick(call.builder, unique, order, call.name)
-    call.builder.values[call.node.output[0]] = replace(call.builder.whole(node), origin=call.name)
-
-
-def _zeros(value: np.ndarray | None) -> View:
-    """A constant as a view, if it is zero throughout."""
-    if value is None:
-        raise ValueError("an input is not computed")
-    if value.dtype.kind not in "fiu" or value.any():
-        raise ValueError("maps can be joined with maps and constant zeros only")
-    return View((), value.shape, np.full(value.shape, ZERO, np.int32))
-
-
-def _renumbered(call: Call, view: View, sources: tuple[str, ...]) -> np.ndarray:
-    """The view's index as one into `sources`, which hold its own."""
-    index = view.elements
-    shapes = call.builder.shapes
-    sizes = [math.prod(shapes[name]) for name in sources]
-    if sum(sizes) >= 1 << 31:
-        raise ValueError("it joins maps of too many elements")
-    starts = dict(zip(sources, (np.cumsum(sizes) - sizes).tolist(), strict=True))
-    own = np.cumsum([math.prod(shapes[name]) for name in view.sources], dtype=np.int64)
-    first = own - np.array([math.prod(shapes[name]) for name in view.sources], np.int64)
-    change = np.array([starts[name] for name in view.sources], np.int64) - first
-    if not change.any():
-        return index
-    owner = np.searchsorted(own, np.maximum(index, 0), side="right")
-    return np.where(index == ZERO, ZERO, index + change[owner]).astype(np.int32)
+    give(call, view, np.take(_elements(call, view), indices, axis=axis))
 
 
 def pad(call: Call) -> None:
@@ -287,13 +224,13 @@ def pad(call: Call) -> None:
     if call.optional(2) is not None and call.constant(2).any():
         raise ValueError("only zeros can be padded")
     pads, axes = call.values(1) or [], call.values(3)
-    axes = list(range(rank)) if axes is None else [_axis(axis, rank) for axis in axes]
+    axes = list(range(rank)) if axes is None else [axis_of(axis, rank) for axis in axes]
     if len(pads) != 2 * len(axes) or len(set(axes)) < len(axes):
         raise ValueError(f"pads must be two values per axis, not {pads}")
     before, after = [0] * rank, [0] * rank
     for position, axis in enumerate(axes):
         before[axis], after[axis] = pads[position], pads[position + len(axes)]
-    _per_image(call, bool(before[0] or after[0]))
+    per_image(call, bool(before[0] or after[0]))
     shape = tuple(b + size + a for b, size, a in zip(before, view.shape, after, strict=True))
     if min(shape) < 1:
         raise ValueError(f"the pads {pads} leave nothing of {view.shape}")
@@ -309,7 +246,7 @@ def pad(call: Call) -> None:
         index = np.full(shape, ZERO, np.int32)
     if not (index != ZERO).any():
         raise ValueError("it gives nothing but zeros")
-    _give(call, view, index)
+    give(call, view, index)
 
 
 def expand(call: Call) -> None:
@@ -327,46 +264,22 @@ def expand(call: Call) -> None:
     if any(1 not in pair and pair[0] != pair[1] for pair in sizes):
         raise ValueError(f"{view.shape} cannot be expanded to {target}")
     shape = tuple(max(pair) for pair in sizes)
-    _per_image(call, rank > len(view.shape) or shape[0] != view.shape[0])
+    per_image(call, rank > len(view.shape) or shape[0] != view.shape[0])
     if math.prod(shape) == math.prod(view.shape):
         call.give(view.reshaped(shape))
         return
     call.builder.spend(math.prod(shape))
-    _give(call, view, np.broadcast_to(_elements(call, view), shape).copy())
-
-
-def scatter(call: Call) -> None:
-    """ScatterND of a map into a map or into constant zeros, at constant places."""
-    values = [call.builder.values.get(call.input(index)) for index in (0, 2)]
-    data, updates = (value if isinstance(value, View) else _zeros(value) for value in values)
-    indices = call.constant(1)
-    if call.text("reduction", "none") != "none":
-        raise ValueError("a reduction is not supported")
-    if indices.dtype.kind not in "iu" or indices.ndim < 1 or not 1 <= indices.shape[-1] <= len(data.shape):
-        raise ValueError("its indices do not fit")
-    depth = indices.shape[-1]
-    bounds = np.array(data.shape[:depth])
-    if (*indices.shape[:-1], *data.shape[depth:]) != updates.shape or indices.size == 0:
-        raise ValueError(f"updates of the shape {updates.shape} do not fit its indices {indices.shape}")
-    if (indices < -bounds).any() or (indices >= bounds).any():
-        raise ValueError(f"its indices must lie within {data.shape[:depth]}")
-    call.builder.spend(math.prod(data.shape) + math.prod(updates.shape))
-    sources = tuple(dict.fromkeys((*data.sources, *updates.sources)))
-    index = _renumbered(call, data, sources).copy()
-    index[tuple(np.moveaxis(indices.astype(np.int64), -1, 0))] = _renumbered(call, updates, sources)
-    _give(call, View(sources, ()), index)
+    give(call, view, np.broadcast_to(_elements(call, view), shape).copy())
 
 
 MOVES: dict[str, Handler] = {
     **dict.fromkeys(("Cast", "Dropout", "Identity"), identity),
     **dict.fromkeys(("Squeeze", "Unsqueeze"), squeeze),
-    "Concat": concat,
     "Expand": expand,
     "Flatten": flatten,
     "Gather": gather,
     "Pad": pad,
     "Reshape": reshape,
-    "ScatterND": scatter,
     "Slice": slices,
     "Split": split,
     "Transpose": transpose,

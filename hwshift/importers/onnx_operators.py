@@ -1,6 +1,7 @@
 """Which function translates which ONNX operator, and why others are refused."""
 
 from hwshift.importers.onnx_call import Handler
+from hwshift.importers.onnx_joins import JOINS
 from hwshift.importers.onnx_moves import MOVES
 from hwshift.importers.onnx_pointwise import POINTWISE
 from hwshift.importers.onnx_resize import resize
@@ -8,7 +9,7 @@ from hwshift.importers.onnx_sums import SUMS
 
 __all__ = ["OPERATORS", "REASONS"]
 
-OPERATORS: dict[str, Handler] = {**MOVES, **POINTWISE, **SUMS, "Resize": resize}
+OPERATORS: dict[str, Handler] = {**MOVES, **JOINS, **POINTWISE, **SUMS, "Resize": resize}
 """Operator type to the function that adds it; what depends on constants alone is evaluated before."""
 
 _TABLE = "the accelerator has a table for Sigmoid only"

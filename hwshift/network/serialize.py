@@ -13,10 +13,8 @@ import io
 import json
 import math
 import os
-import tempfile
 import zipfile
 import zlib
-from pathlib import Path
 
 import numpy as np
 
@@ -25,6 +23,7 @@ from hwshift.golden.formats import Pow2Format, QFormat
 from hwshift.network import fixed, ops
 from hwshift.network.graph import Network, Node
 from hwshift.network.verify_fixed import verify_fixed
+from hwshift.writing import replace_file
 
 __all__ = ["FORMAT_VERSION", "load", "save"]
 
@@ -92,22 +91,9 @@ def save(network: Network | fixed.FixedNetwork, path: str | os.PathLike) -> None
         for number, array in enumerate(arrays):
             archive.writestr(_entry(f"arrays/{number}.npy"), _npy(array))
     try:
-        _replace(Path(path), buffer.getvalue())
+        replace_file(path, buffer.getvalue())
     except OSError as error:
         raise NetworkError(f"cannot be written: {error.strerror or error}", where=os.fspath(path)) from None
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Write a file beside `path`, then rename it."""
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
 def load(path: str | os.PathLike) -> Network | fixed.FixedNetwork:
@@ -180,12 +166,6 @@ def _kind(network: Network | fixed.FixedNetwork) -> str:
 
 def _verify(network: Network | fixed.FixedNetwork) -> Network | fixed.FixedNetwork:
     return network.verify() if isinstance(network, Network) else verify_fixed(network)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _entry(name: str) -> zipfile.ZipInfo:

@@ -9,10 +9,8 @@ No time or name of the machine is stored: equal programs give equal files.
 import io
 import json
 import os
-import tempfile
 import zipfile
 import zlib
-from pathlib import Path
 
 import numpy as np
 
@@ -20,6 +18,7 @@ from hwshift.config import AcceleratorConfig
 from hwshift.errors import HwshiftError, ProgramError
 from hwshift.program.image import Part, Program, Region, Segment, TensorRecord
 from hwshift.program.instruction import INSTRUCTION_WORDS, decode
+from hwshift.writing import replace_file
 
 __all__ = ["FORMAT_VERSION", "load_program", "save_program"]
 
@@ -47,17 +46,8 @@ def save_program(program: Program, path: str | os.PathLike) -> None:
                 archive.writestr(_entry(f"segment/{segment.name}.bin"), segment.data.tobytes())
         for number, record in enumerate(program.tensors):
             archive.writestr(_entry(f"placement/{number}.bin"), record.placement.astype("<i4").tobytes())
-    path = Path(path)
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(buffer.getvalue())
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+        replace_file(path, buffer.getvalue())
     except OSError as error:
         raise ProgramError(f"cannot be written: {error.strerror or error}", where=os.fspath(path)) from None
 

@@ -2,9 +2,7 @@
 
 import json
 import os
-import tempfile
 from importlib.resources import files
-from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
 
@@ -14,6 +12,7 @@ from hwshift.program.counters import COUNTERS
 from hwshift.reports.plots import PART_COLOURS, PLOTS
 from hwshift.reports.report import ASIC_WARNING, Report
 from hwshift.reports.text import scaled, size
+from hwshift.writing import replace_file
 
 __all__ = ["render_html", "write_html", "write_json"]
 
@@ -58,17 +57,8 @@ def write_json(report: Report, path: str | os.PathLike) -> None:
 
 
 def _write(path: str | os.PathLike, text: str) -> None:
-    path = Path(path)
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                stream.write(text)
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+        replace_file(path, text.encode("utf-8"))
     except OSError as error:
         raise DataError(f"cannot be written: {error.strerror or error}", where=os.fspath(path)) from None
 

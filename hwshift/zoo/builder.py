@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 from hwshift.errors import NetworkError
 from hwshift.network import ops
 from hwshift.network.checks import Shape
@@ -11,10 +13,16 @@ from hwshift.zoo.moments import Moments, after, of_noise
 from hwshift.zoo.shift_layers import ShiftLayers
 from hwshift.zoo.values import Values
 
-__all__ = ["BRANCH", "Builder"]
+__all__ = ["BRANCH", "MAX_NODES", "MAX_WEIGHTS", "Builder"]
 
 BRANCH = 0.2
 """Gain of the last layer of a residual branch, so that many sums do not add up to large maps."""
+
+MAX_NODES = 20_000
+"""Nodes of the largest network."""
+
+MAX_WEIGHTS = 1 << 28
+"""Weights of the largest network, 1 GiB of float32."""
 
 
 class _Nodes:
@@ -23,13 +31,32 @@ class _Nodes:
     def __init__(self, shape: Shape, values: Values, shifts: ShiftLayers) -> None:
         self.values, self.shifts = values, shifts
         self.nodes: list[Node] = []
+        self.weights = 0
         self.shapes: dict[str, Shape] = {}
         self.moments: dict[str, Moments] = {}
         self.add("input", ops.Input(*shape))
         if values.tracked:
             self.moments["input"] = of_noise(shape[0])
 
+    def kernel(self, name: str, *shape: int, gain: float) -> np.ndarray:
+        """Weights of the node `name`, unless there is nothing to compute, or too much."""
+        if min(shape) < 1:
+            raise NetworkError(
+                f"{shape[0]} channels are left for it to compute, at least 1 is needed", where=name
+            )
+        self.weights += math.prod(shape)
+        if self.weights > MAX_WEIGHTS:
+            raise NetworkError(
+                f"the network has {self.weights:,} weights up to here, {MAX_WEIGHTS:,} are allowed",
+                where=name,
+            )
+        return self.values.kernel(*shape, gain=gain)
+
     def add(self, name: str, op: ops.Op, *inputs: str) -> str:
+        if len(self.nodes) >= MAX_NODES:
+            raise NetworkError(
+                f"the network has more than {MAX_NODES:,} nodes, which is the limit", where=name
+            )
         try:
             shape = op.shape(tuple(self.shapes[source] for source in inputs))
         except ValueError as error:
@@ -112,7 +139,7 @@ class Builder:
             raise NetworkError(message, where=self._prefix + name)
         vertical, horizontal = dilation * (rows - 1), dilation * (columns - 1)
         op = ops.Conv2d(
-            self._state.values.kernel(out, depth // groups, rows, columns, gain=gain),
+            self._state.kernel(self._prefix + name, out, depth // groups, rows, columns, gain=gain),
             self._state.values.bias(out) if bias else None,
             (stride, stride) if isinstance(stride, int) else stride,
             (vertical // 2, horizontal // 2, vertical - vertical // 2, horizontal - horizontal // 2),
@@ -234,9 +261,8 @@ class Builder:
 
     def linear(self, x: str, out: int, *, bias: bool = True, gain: float = 1.0, name: str) -> str:
         """A fully connected layer."""
-        values = self._state.values
-        weight = values.kernel(out, math.prod(self.shape(x)), gain=gain)
-        return self.add(name, ops.Linear(weight, values.bias(out) if bias else None), x)
+        weight = self._state.kernel(self._prefix + name, out, math.prod(self.shape(x)), gain=gain)
+        return self.add(name, ops.Linear(weight, self._state.values.bias(out) if bias else None), x)
 
     def classifier(self, x: str, classes: int, *, bias: bool = True) -> str:
         """Global average pool and a fully connected layer: nodes ``pool`` and ``classifier``."""

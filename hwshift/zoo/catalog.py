@@ -135,7 +135,7 @@ def build(
         raise NetworkError(f"unknown option {unknown[0]!r}; known: {', '.join(known)}", where=name)
     if weights not in WEIGHTS:
         raise NetworkError(f"must be one of {', '.join(WEIGHTS)}, not {weights!r}", where="weights")
-    _check_integer(seed, "seed", 0)
+    seed = _check_integer(seed, "seed", 0)
     layers = _shift_layers(definition, shifts, sparsity, seed)
     height, width = definition.size if size is None else _size(size)
     shape = (definition.channels, height, width)
@@ -185,9 +185,9 @@ def _size(size: Size) -> tuple[int, int]:
 
 
 def _check_integer(value: object, name: str, low: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value < 1 << 20:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value < 1 << 20:
         raise NetworkError(f"must be an integer from {low} to {(1 << 20) - 1}, not {value!r}", where=name)
-    return value
+    return int(value)
 
 
 def from_text(text: str, weights: WeightValues = "float") -> Network | None:

@@ -30,8 +30,9 @@ _OTHER = ("other", "#f4f4f4")
 _DEPTHWISE = ("depthwise", "#f3c6ae")
 _FOLLOWERS = (ops.BatchNorm, ops.InstanceNorm, ops.ReLU, ops.Clamp, ops.Sigmoid)
 _SHORT = {"BatchNorm": "BN", "InstanceNorm": "IN", "Clamp": "ReLU6", "GlobalAveragePool": "average all"}
-_LINE, _CHAR = 13.0, 6.1
+_LINE, _CHAR, _SMALL_CHAR = 13.0, 6.1, 5.0
 _LEGEND = 26.0
+_HEADER = 17.0  # above the first layer of a block, for its name
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ def draw_graph(network: Network) -> str:
         (home[source], name) for name, box in boxes.items() for source in dict.fromkeys(box.nodes[0].inputs)
     ]
     layout = place({name: box.size for name, box in boxes.items()}, edges)
+    frames = _groups(boxes, layout)
     kinds = dict.fromkeys(box.kind for box in boxes.values())
     width, height = max(layout.width, 120.0 * len(kinds)), layout.height + _LEGEND + 20
     parts = [
@@ -72,9 +74,10 @@ def draw_graph(network: Network) -> str:
         f'<rect x="0" y="{-_LEGEND - 20:.0f}" width="{width:.0f}" height="{height:.0f}" fill="#fff"/>',
         f'<text x="12" y="-28" font-size="14" font-weight="bold">{escape(network.name)}</text>',
         *_legend(kinds),
-        *_groups(boxes, layout),
+        *_frames(frames),
         *(_edge(pieces, boxes[target]) for pieces, (_, target) in zip(layout.routes, edges, strict=True)),
         *(_draw_box(box, layout.centres[name]) for name, box in boxes.items()),
+        *_labels(frames),
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
@@ -139,7 +142,11 @@ def _detail(op: ops.Op) -> str:
             return f"{moved} of {len(op.offsets)}"
         case ops.ChannelSlice():
             return f"{op.start}–{op.stop - 1}"
-        case ops.Input() | ops.Add() | ops.Concat() | ops.Linear() | ops.ChannelShuffle():
+        case ops.UpsampleNearest():
+            return f"{op.factor[0]}×{op.factor[1]}"
+        case (
+            ops.Input() | ops.Add() | ops.ChannelScale() | ops.Concat() | ops.Linear() | ops.ChannelShuffle()
+        ):
             return ""
     return _short(op)
 
@@ -153,29 +160,59 @@ def _legend(kinds: dict[tuple[str, str], None]) -> list[str]:
     return out
 
 
-def _groups(boxes: dict[str, _Box], layout: Layout) -> list[str]:
-    """A light frame around the layers of each block, one in each column it stands in."""
+@dataclass(frozen=True)
+class _Frame:
+    """Where the layers of a block stand, in one column."""
+
+    name: str
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+def _groups(boxes: dict[str, _Box], layout: Layout) -> list[_Frame]:
+    """A frame around the layers of each block, one in each column it stands in."""
     members: dict[tuple[str, int], list[str]] = {}
     for name in boxes:
         scope = name.split(".")[:-1]
         depth = 1 if scope and scope[0].startswith(("cell", "block")) else 2
         if scope:
             members.setdefault((".".join(scope[:depth]), layout.columns[name]), []).append(name)
-    out = []
+    frames = []
     for (scope_name, _), names in members.items():
         if len(names) < 2:
             continue
         spans = [(layout.centres[name], boxes[name].size) for name in names]
-        left = min(x - w / 2 for (x, _), (w, _) in spans) - 8
-        right = max(x + w / 2 for (x, _), (w, _) in spans) + 8
-        top = min(y - h / 2 for (_, y), (_, h) in spans) - 11
-        bottom = max(y + h / 2 for (_, y), (_, h) in spans) + 8
-        out.append(
-            f'<rect x="{left:.1f}" y="{top:.1f}" width="{right - left:.1f}" height="{bottom - top:.1f}" rx="7" '
-            'fill="#eef2f6" fill-opacity="0.5" stroke="#c9d2da"/>'
+        frames.append(
+            _Frame(
+                scope_name,
+                min(x - w / 2 for (x, _), (w, _) in spans) - 8,
+                min(y - h / 2 for (_, y), (_, h) in spans) - _HEADER,
+                max(x + w / 2 for (x, _), (w, _) in spans) + 8,
+                max(y + h / 2 for (_, y), (_, h) in spans) + 7,
+            )
         )
+    return frames
+
+
+def _frames(frames: list[_Frame]) -> list[str]:
+    return [
+        f'<rect x="{frame.left:.1f}" y="{frame.top:.1f}" width="{frame.right - frame.left:.1f}" '
+        f'height="{frame.bottom - frame.top:.1f}" rx="7" fill="#eef2f6" fill-opacity="0.5" stroke="#c9d2da"/>'
+        for frame in frames
+    ]
+
+
+def _labels(frames: list[_Frame]) -> list[str]:
+    """The blocks' names, above the arrows into their first layers; what passes behind them is faded."""
+    out = []
+    for frame in frames:
+        left, width = frame.left + 3, len(frame.name) * _SMALL_CHAR + 6
         out.append(
-            f'<text x="{left + 5:.1f}" y="{top + 9:.1f}" font-size="8.5" fill="#66717c">{escape(scope_name)}</text>'
+            f'<rect x="{left:.1f}" y="{frame.top + 1:.1f}" width="{width:.1f}" height="10" rx="4" fill="#f6f8fa" '
+            f'fill-opacity="0.8"/><text x="{left + 3:.1f}" y="{frame.top + 9:.1f}" font-size="8.5" '
+            f'fill="#4d5862">{escape(frame.name)}</text>'
         )
     return out
 

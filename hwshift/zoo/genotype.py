@@ -1,7 +1,9 @@
 """Cells as differentiable architecture search writes them down, and the cells that were published."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from hwshift.errors import NetworkError
 
@@ -49,16 +51,13 @@ class Genotype:
 
     def __post_init__(self) -> None:
         for kind in ("normal", "reduce"):
-            edges = tuple(_edge(edge, kind, index) for index, edge in enumerate(getattr(self, kind)))
+            given = _sequence(getattr(self, kind), kind)
+            edges = tuple(_edge(edge, kind, index) for index, edge in enumerate(given))
             if not edges or len(edges) % 2:
                 raise NetworkError(f"a cell has two edges for each state, not {len(edges)} edges", where=kind)
             states = len(edges) // 2 + 2
-            chosen = tuple(getattr(self, f"{kind}_concat")) or tuple(range(2, states))
-            for state in chosen:
-                if not isinstance(state, int) or not 2 <= state < states:
-                    raise NetworkError(
-                        f"states 2 to {states - 1} exist, not {state!r}", where=f"{kind}_concat"
-                    )
+            chosen = _sequence(getattr(self, f"{kind}_concat"), f"{kind}_concat") or tuple(range(2, states))
+            chosen = tuple(_state(state, 2, states, f"{kind}_concat") for state in chosen)
             object.__setattr__(self, kind, edges)
             object.__setattr__(self, f"{kind}_concat", chosen)
 
@@ -75,7 +74,13 @@ class Genotype:
         normal, reduce = get("normal"), get("reduce")
         if normal is None or reduce is None:
             raise NetworkError(f"needs the fields normal and reduce, not {value!r}", where="genotype")
-        return cls(normal, reduce, get("normal_concat") or (), get("reduce_concat") or ())
+        normal_concat, reduce_concat = get("normal_concat"), get("reduce_concat")
+        return cls(
+            normal,
+            reduce,
+            () if normal_concat is None else normal_concat,
+            () if reduce_concat is None else reduce_concat,
+        )
 
 
 def _edge(edge: Edge, kind: str, index: int) -> Edge:
@@ -87,9 +92,24 @@ def _edge(edge: Edge, kind: str, index: int) -> Edge:
     name = operation.replace(" ", "_") if isinstance(operation, str) else operation
     if name not in OPERATIONS:
         raise NetworkError(f"unknown operation {operation!r}; known: {', '.join(OPERATIONS)}", where=where)
-    if isinstance(state, bool) or not isinstance(state, int) or not 0 <= state < index // 2 + 2:
-        raise NetworkError(f"states 0 to {index // 2 + 1} exist here, not {state!r}", where=where)
-    return name, state
+    return name, _state(state, 0, index // 2 + 2, where)
+
+
+def _state(state: object, low: int, end: int, where: str) -> int:
+    """A state as an integer, also from NumPy's."""
+    if (
+        isinstance(state, bool | np.bool_)
+        or not isinstance(state, int | np.integer)
+        or not low <= state < end
+    ):
+        raise NetworkError(f"states {low} to {end - 1} exist here, not {state!r}", where=where)
+    return int(state)
+
+
+def _sequence(values: object, where: str) -> tuple:
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise NetworkError(f"must be a sequence, not {values!r}", where=where)
+    return tuple(values)
 
 
 SHIFTNAS_CIFAR10 = Genotype(

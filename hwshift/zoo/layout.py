@@ -1,5 +1,6 @@
 """Places of a directed graph's boxes: layers from top to bottom, few crossings, in columns where it gets long."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -57,7 +58,7 @@ def place(
         The boxes; an edge leads from an earlier one to a later one.
     edges : sequence of (box, box)
     longest : float
-        Height after which another column begins, where no more than two edges are cut.
+        Height that a column should not exceed; it ends where no more than two maps are cut.
     """
     items, chains = _items(sizes, edges)
     layers: list[list[_Item]] = [[] for _ in range(max(item.rank for item in items) + 1)]
@@ -199,12 +200,15 @@ def _columns(
 
 
 def _cuts(layers: list[list[_Item]], heights: list[float], longest: float) -> list[int]:
-    """Ranks that begin a column."""
+    """Ranks that begin a column: about equally long ones, cut where one map is all that leads on, or else two."""
+    left = sum(heights) + _GAP_Y * len(heights)
+    fair = left / math.ceil(left / longest)
     starts, used = [0], 0.0
     for rank, height in enumerate(heights):
         crossing = len({id(item) for item in layers[rank - 1] if item.below}) if rank else 3
-        if used > longest and crossing <= (1 if used < 1.2 * longest else 2):
+        if used > 0.95 * fair and left > 0.3 * fair and crossing <= (1 if used < 1.2 * longest else 2):
             starts.append(rank)
             used = 0.0
         used += height + _GAP_Y
+        left -= height + _GAP_Y
     return starts

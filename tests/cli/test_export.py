@@ -34,6 +34,8 @@ def test_refusals(hwshift, tiny):
     assert done.returncode == 4
     assert done.stderr == "hwshift: error: no/net.onnx: cannot be written: No such file or directory\n"
     assert not (hwshift.folder / "net.onnx").exists()
+    done = hwshift("export", tiny, "--onnx", "net.txt")
+    assert (done.returncode, done.stderr) == (4, "hwshift: error: net.txt: an ONNX file must end in .onnx\n")
 
 
 def test_what_was_left_out_is_a_warning(hwshift):

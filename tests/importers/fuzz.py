@@ -98,10 +98,19 @@ def main():
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         result = run(options.seed, options.first, options.count, options.keep, Path(folder))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    result |= {"seconds": round(time.perf_counter() - started, 1), "peak_mib": peak // 1024}
+    result |= {"seconds": round(time.perf_counter() - started, 1), "peak_mib": _peak_kib() // 1024}
     print(json.dumps(result))
     return 1 if result["failures"] else 0
+
+
+def _peak_kib():
+    """The most memory this process had; what getrusage tells starts with that of the process that started it."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        return next(
+            int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM:")
+        )
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 if __name__ == "__main__":

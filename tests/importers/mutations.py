@@ -12,8 +12,8 @@ OPERATORS = [
     "Add", "AveragePool", "BatchNormalization", "Cast", "Clip", "Concat", "Constant", "ConstantOfShape", "Conv", "Div",
     "Dropout", "Expand", "Flatten", "Gather", "Gemm", "GlobalAveragePool", "GlobalMaxPool", "Identity", "If",
     "InstanceNormalization", "Loop", "MatMul", "Max", "MaxPool", "Min", "Mul", "Neg", "NoSuchOperator", "Pad", "Range",
-    "ReduceMax", "ReduceMean", "Relu", "Reshape", "Resize", "ScatterND", "Shape", "Sigmoid", "Slice", "Softmax",
-    "Split", "Squeeze", "Sub", "Sum", "Tile", "Transpose", "Unsqueeze", "Where",
+    "ReduceMax", "ReduceMean", "Relu", "Reshape", "Resize", "ScatterElements", "ScatterND", "Shape", "Sigmoid", "Slice",
+    "Softmax", "Split", "Squeeze", "Sub", "Sum", "Tile", "Transpose", "Unsqueeze", "Where",
 ]  # fmt: skip
 TEXTS = [
     b"",

@@ -365,3 +365,64 @@ def test_a_batch_is_kept_apart():
     graph.add("Reshape", "x", graph.ints(3, 120))
     graph.add("Gemm", graph.last, graph.random(120, 2))
     assert kinds(from_onnx(graph.model())) == ["Linear"]
+
+
+def test_a_line_is_assigned_as_scatter_elements():
+    # x[:, :, :, 0] = 0 of the map moved one to the right, as PyTorch's newer exporter writes it
+    graph = Graph()
+    left = graph.add("Slice", "x", graph.ints(4), graph.ints(5), graph.ints(3))
+    rest = graph.add("Slice", "x", graph.ints(0), graph.ints(4), graph.ints(3))
+    rolled = graph.add("Concat", left, rest, axis=3)
+    places, zeros = graph.const(np.full((1, 4, 6, 1), -5)), graph.const(np.zeros((1, 4, 6, 1), np.float32))
+    graph.add("ScatterElements", rolled, places, zeros, axis=-1)
+    network = check(graph)
+    assert kinds(network) == ["SpatialShift"]
+    np.testing.assert_array_equal(network.nodes[1].op.moves, [[0, -1]] * 4)
+
+
+def test_scatter_elements_of_a_smaller_map():
+    graph = Graph()
+    first = graph.add("Slice", "x", graph.ints(0), graph.ints(2), graph.ints(1))
+    places = np.broadcast_to(np.array([3, 1]).reshape(1, 2, 1, 1), (1, 2, 6, 5))
+    graph.add("ScatterElements", "x", graph.const(places), first, axis=1)
+    assert "ChannelShuffle" not in kinds(check(graph))  # channels 0, 1, 2, 0: one is repeated
+
+
+@pytest.mark.parametrize(
+    ("places", "updates", "attrs", "message"),
+    [
+        (
+            np.zeros((1, 4, 6, 1), np.int64),
+            (1, 4, 6, 2),
+            {"axis": 3},
+            "updates of the shape .* do not fit its indices",
+        ),
+        (np.zeros((1, 4, 7, 1), np.int64), (1, 4, 7, 1), {"axis": 3}, "indices of the shape .* do not fit"),
+        (np.zeros((1, 4, 6), np.int64), (1, 4, 6), {"axis": 3}, "indices of the shape .* do not fit"),
+        (np.full((1, 4, 6, 1), 5), (1, 4, 6, 1), {"axis": 3}, r"its indices must lie in -5\.\.4"),
+        (np.zeros((1, 4, 6, 1), np.int64), (1, 4, 6, 1), {"axis": 4}, r"the axis must lie in -4\.\.3, not 4"),
+        (
+            np.zeros((1, 4, 6, 1), np.int64),
+            (1, 4, 6, 1),
+            {"axis": 3, "reduction": "add"},
+            "a reduction is not",
+        ),
+    ],
+)
+def test_scatter_elements_refused(places, updates, attrs, message):
+    graph = Graph()
+    zeros = graph.const(np.zeros(updates, np.float32))
+    graph.add("ScatterElements", "x", graph.const(places), zeros, name="there", **attrs)
+    refused(graph, f"^there: ScatterElements: {message}", opset=18)
+
+
+def test_assignments_are_read_for_one_image():
+    graph = Graph((2, 4, 6, 5))
+    places, zeros = (
+        graph.const(np.zeros((2, 4, 6, 1), np.int64)),
+        graph.const(np.zeros((2, 4, 6, 1), np.float32)),
+    )
+    graph.add("ScatterElements", "x", places, zeros, name="there", axis=3)
+    refused(
+        graph, "^there: ScatterElements: it is read for one image at a time: export with a batch of 1, not 2$"
+    )

@@ -80,3 +80,44 @@ def test_what_cannot_be_read(torch):
     with pytest.raises(NetworkError, match="^Linear: PyTorch cannot export it: ") as caught:
         hwshift.from_torch(torch.nn.Linear(5, 2), x)
     assert "\n" not in str(caught.value)
+
+
+def test_the_cause_of_a_failed_export_is_told(torch):
+    x = torch.zeros(1, 3, 4, 4)
+    for dynamo in (False, True):
+        with pytest.raises(NetworkError) as caught:
+            hwshift.from_torch(torch.nn.Conv2d(5, 2, 1), x, dynamo=dynamo)
+        assert str(caught.value).startswith(
+            "Conv2d: PyTorch cannot export it: Given groups=1, weight of size [2, 5, 1, 1], expected input[1, 3, 4, 4]"
+        )
+    with pytest.raises(TypeError, match=r"^example must be one torch.Tensor, not tuple$"):
+        hwshift.from_torch(torch.nn.ReLU(), (x,))
+
+
+def test_a_trace_that_holds_for_the_example_only_is_warned_of(torch):
+    class Branch(torch.nn.Module):
+        def forward(self, x):
+            return torch.relu(x) if x.sum() > 0 else x
+
+    with pytest.warns(torch.jit.TracerWarning, match="Converting a tensor to a Python boolean"):
+        hwshift.from_torch(Branch(), torch.ones(1, 3, 4, 4), dynamo=False)
+    with pytest.raises(
+        NetworkError, match="^Branch: PyTorch cannot export it: Could not guard on data-dependent"
+    ):
+        hwshift.from_torch(Branch(), torch.ones(1, 3, 4, 4))
+
+
+@pytest.mark.parametrize("dynamo", [False, True])
+def test_a_shift_by_assignments_into_a_copy(torch, dynamo):
+    class Shift(torch.nn.Module):
+        def forward(self, x):
+            out, fold = x.clone(), x.size(1) // 3
+            out[:, :fold, 1:] = x[:, :fold, :-1]
+            out[:, :fold, 0] = 0
+            out[:, fold : 2 * fold, :, :-1] = x[:, fold : 2 * fold, :, 1:]
+            out[:, fold : 2 * fold, :, -1] = 0
+            return out
+
+    network = hwshift.from_torch(Shift(), torch.zeros(3, 6, 5, 4), dynamo=dynamo)
+    _, shift = network.nodes
+    assert shift.op.moves.tolist() == [[-1, 0], [-1, 0], [0, 1], [0, 1], [0, 0], [0, 0]]

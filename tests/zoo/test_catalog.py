@@ -77,6 +77,13 @@ def test_spellings(spelled, name):
      "ShiftNet-A: unknown option 'head'; known: size, classes, seed, weights, shifts, sparsity, stem, join, order"),
     ("ShiftNAS-CIFAR10,genotype=pc", "genotype: published are shiftnas-cifar10, shiftnas-cifar100, darts-v2, not 'pc'"),
     ("ShiftNAS-CIFAR10,channels=35", "channels: must be even, not 35"),
+    ("ShiftNet-B,stem=32", "group1.module1.conv2: 0 channels are left for it to compute, at least 1 is needed"),
+    ("ShuffleNet-1x-g3,stem=300",
+     "stage2.unit1.conv2: -60 channels are left for it to compute, at least 1 is needed"),
+    ("ShiftStyle,width=1000000,weights=none",
+     "down1.conv: the network has 2,000,243,000,000 weights up to here, 268,435,456 are allowed"),
+    ("ShiftNAS-CIFAR10,layers=100000,weights=none",
+     "cell364.node4b.relu1: the network has more than 20,000 nodes, which is the limit"),
     ("FE-Net-1x@16", "block4.unit4.pool: a window of 2 does not fit 1 padded rows"),
 ])  # fmt: skip
 def test_refused(text, message):
@@ -233,8 +240,22 @@ def test_bad_genotypes(normal, message):
 def test_bad_genotype_objects():
     with pytest.raises(NetworkError, match="^genotype: needs the fields normal and reduce, not 3$"):
         build("ShiftNAS-CIFAR10", genotype=3)
-    with pytest.raises(NetworkError, match="^normal_concat: states 2 to 2 exist, not 5$"):
+    with pytest.raises(NetworkError, match="^normal_concat: states 2 to 2 exist here, not 5$"):
         Genotype(GOOD, GOOD, normal_concat=(5,))
+    with pytest.raises(NetworkError, match="^normal_concat: must be a sequence, not 3$"):
+        Genotype(GOOD, GOOD, normal_concat=3)
+    for normal in (5, "sep_conv_3x3"):
+        with pytest.raises(NetworkError, match=f"^normal: must be a sequence, not {normal!r}$"):
+            Genotype(normal, GOOD)
+
+
+def test_integers_of_numpy():
+    edges = [("skip_connect", np.int64(0)), ("sep_conv_3x3", np.int64(1))]
+    genotype = Genotype(edges, GOOD, normal_concat=np.array([2]))
+    assert genotype.normal == (("skip_connect", 0), ("sep_conv_3x3", 1))
+    assert [type(state) for _, state in genotype.normal] == [int, int]
+    assert genotype.normal_concat == (2,)
+    assert build("ResNet20", seed=np.int64(3), size=8).meta["seed"] == 3
 
 
 def test_a_million_parameters_are_quick_and_outlines_take_no_memory():

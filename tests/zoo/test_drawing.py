@@ -60,3 +60,34 @@ def test_a_long_graph_gets_columns():
     assert max(layout.columns.values()) >= 4
     assert layout.height < 500
     assert sum(len(route) - 1 for route in layout.routes) == max(layout.columns.values())
+
+
+@pytest.mark.parametrize(
+    "name", ["ShuffleNet-1x-g3-SE", "ShiftNAS-CIFAR10", "FE-Net-1.0x", "ShiftResNet20-1"]
+)
+def test_names_of_blocks_are_not_covered(name):
+    root = ElementTree.fromstring(draw_graph(build(name, weights="none")))
+    boxes = [
+        [float(rect.get(key)) for key in ("x", "y", "width", "height")]
+        for rect in root.findall("svg:g/svg:rect", NAMESPACE)
+    ]
+    labels = [text for text in root.findall("svg:text", NAMESPACE) if text.get("font-size") == "8.5"]
+    assert len(labels) >= 7
+    for label in labels:
+        x, y, width = float(label.get("x")), float(label.get("y")), 4.0 * len(label.text)
+        for left, top, wide, high in boxes:
+            assert y < top or y - 7 > top + high or x > left + wide or x + width < left
+
+
+@pytest.mark.parametrize(
+    "name", ["ShuffleNet-1x-g3", "ShiftNAS-CIFAR10", "FE-Net-1.0x-SE2", "ShiftResNet20-1"]
+)
+def test_no_column_is_nearly_empty(name):
+    root = ElementTree.fromstring(draw_graph(build(name, weights="none")))
+    height = float(root.get("height"))
+    ends = {}
+    for rect in root.findall("svg:g/svg:rect", NAMESPACE):
+        middle = float(rect.get("x")) + float(rect.get("width")) / 2
+        ends[middle] = float(rect.get("y")) + float(rect.get("height"))
+    last = max(ends)
+    assert max(end for middle, end in ends.items() if middle > last - 60) > 0.2 * height
