@@ -9,12 +9,13 @@ PYTEST := $(BIN)/python -m pytest
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test soak lint format bench docs clean
+.PHONY: help venv demo test slow soak lint format bench docs clean
 
 help:
 	@echo "make demo   build, simulate and check a network from end to end"
 	@echo "make test   all tests but the long ones (PYTEST_ARGS=... adds options)"
-	@echo "make soak   the long tests"
+	@echo "make slow   the tests that take minutes"
+	@echo "make soak   the tests that take longer still"
 	@echo "make lint   ruff and mypy"
 	@echo "make format rewrite the sources in the project's format"
 	@echo "make bench  measure simulation speed and results"
@@ -43,7 +44,10 @@ demo: $(STAMP)
 	$(BIN)/hwshift demo
 
 test: $(STAMP)
-	$(PYTEST) -n $(JOBS) -m "not soak" $(PYTEST_ARGS)
+	$(PYTEST) -n $(JOBS) -m "not slow and not soak" $(PYTEST_ARGS)
+
+slow: $(STAMP)
+	$(PYTEST) -n $(JOBS) -m "slow and not soak" $(PYTEST_ARGS)
 
 soak: $(STAMP)
 	$(PYTEST) -n $(JOBS) -m soak $(PYTEST_ARGS)

@@ -7,7 +7,7 @@ import pytest
 from hwshift.demo import RUNS, run_demo
 
 
-@pytest.mark.soak
+@pytest.mark.slow
 def test_demo(tmp_path, rtl_builds, monkeypatch):
     monkeypatch.setenv("HWSHIFT_CACHE_DIR", str(rtl_builds))
     run_demo(tmp_path, images=4)

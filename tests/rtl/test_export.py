@@ -114,6 +114,6 @@ def test_memories_that_start_alike_become_loops():
     assert "init_memory" not in without_contents(text)
 
 
-@pytest.mark.soak
+@pytest.mark.slow
 def test_the_largest_core_can_be_exported():
     assert "module hwshift_core" in core_verilog(PRESETS["32x32"])
