@@ -15,6 +15,8 @@ from hwshift.golden.formats import Arithmetic, PeKind, Pow2Format, QFormat
 __all__ = ["PRESETS", "AcceleratorConfig", "load_config"]
 
 _SIZES = (4, 8, 16, 32)
+_OPTIONS = ("sigmoid", "gates")
+"""Fields that came later: where they are off, the hardware and the hash are what they were without them."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,10 @@ class AcceleratorConfig:
         AXI address bits, 40 to 64.
     max_pool, residual : bool
         Whether the array can accumulate a maximum, and whether the epilogue can add a residual.
+    sigmoid : bool
+        Whether the epilogue has the sigmoid's table: 1024 entries of block RAM for every two of its C * P lanes.
+    gates : bool
+        Whether maps can be stored as epilogue scales, for squeeze-and-excite; not with scale_digits.
     """
 
     name: str = "custom"
@@ -74,6 +80,8 @@ class AcceleratorConfig:
     address_width: int = 40
     max_pool: bool = True
     residual: bool = True
+    sigmoid: bool = False
+    gates: bool = False
     arithmetic: Arithmetic = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -108,6 +116,11 @@ class AcceleratorConfig:
         self._check_range("lane_rows", 4, 1 << 12)
         self._check_range("param_tiles", 2, 1 << 12)
         self._check_range("address_width", 40, 64)
+        if self.gates and self.scale_digits is not None:
+            raise ConfigError(
+                "gates are multiplied with, which an epilogue with scale_digits cannot: leave one of them out",
+                where="gates",
+            )
         if self.feature_depth % 16:
             raise ConfigError(
                 f"feature_depth must be a multiple of 16, not {self.feature_depth}", where="feature_depth"
@@ -122,7 +135,7 @@ class AcceleratorConfig:
             raise ConfigError(f"name must be one line of text, not {self.name!r}", where="name")
         if not isinstance(self.act, QFormat):
             raise ConfigError(f"act must be a format such as Q16.16, not {self.act!r}", where="act")
-        for name in ("max_pool", "residual"):
+        for name in ("max_pool", "residual", *_OPTIONS):
             if not isinstance(getattr(self, name), bool):
                 raise ConfigError(f"{name} must be true or false, not {getattr(self, name)!r}", where=name)
         for name in ("guard", "acc_width", "scale_digits"):
@@ -210,6 +223,11 @@ class AcceleratorConfig:
         return max(1, self.columns * 64 // self.bus_width)
 
     @property
+    def gate_beats(self) -> int:
+        """Bus beats of one vector (R activations) stored as epilogue parameters."""
+        return self.groups * self.param_beats
+
+    @property
     def lane_beats(self) -> int:
         """Bus beats of one lane-table row (R entries of 32 bits)."""
         return self.rows * 32 // self.bus_width
@@ -262,6 +280,7 @@ class AcceleratorConfig:
     def hash(self) -> int:
         """32 bits that identify every field except the name; programs carry it."""
         values = {key: value for key, value in self.to_dict().items() if key != "name"}
+        values = {key: value for key, value in values.items() if value or key not in _OPTIONS}
         text = json.dumps(values, sort_keys=True)
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little")
 
@@ -273,9 +292,9 @@ class AcceleratorConfig:
 
 
 def _preset(name: str, size: int, pixels: int, pe: PeKind, **fields: Any) -> AcceleratorConfig:
-    digits = 4 if pe == "shift_add" else None
+    options: dict[str, Any] = {"scale_digits": 4} if pe == "shift_add" else {"sigmoid": True, "gates": True}
     return AcceleratorConfig(
-        name=name, rows=size, columns=size, pixels=pixels, pe=pe, scale_digits=digits, **fields
+        name=name, rows=size, columns=size, pixels=pixels, pe=pe, **options, **fields
     )
 
 

@@ -11,6 +11,7 @@ from hwshift.program.isa import PARAM_ENTRY, Act
 from hwshift.program.params import DIGIT_BITS, NO_DIGIT
 from hwshift.rtl.array import map_layout
 from hwshift.rtl.interfaces import acc_shape, act_shape, epilogue_control, step_layout
+from hwshift.rtl.sigmoid import SigmoidTable, sigmoid_index
 
 __all__ = ["Epilogue", "param_write"]
 
@@ -27,7 +28,8 @@ class Epilogue(wiring.Component):
     A step's accumulators and control in stage E give ``y`` in stage E + 6: latency 6, one step per cycle, no
     backpressure. Every accumulator of ``acc_width`` bits and every entry that
     `hwshift.program.params.encode_param` makes is allowed. Without a residual in the step the second
-    activation does nothing. The activation bounds are not pipelined: a step's bounds hold from its stage E to
+    activation does nothing. With a sigmoid as the activation after the residual, or as the only one of a step
+    without residual, ``y`` comes from the table. The activation bounds are not pipelined: a step's bounds hold from its stage E to
     E + 5, and the lower is at most the upper.
 
     Members
@@ -41,7 +43,7 @@ class Epilogue(wiring.Component):
     residual_data : In(map_layout of act_shape, [P][C])
         Stage E + 4; ignored for a step without residual. Only if the configuration has ``residual``.
     y : Out(map_layout of act_shape, [P][C])
-        From registers; stage E + 6.
+        From registers, or one multiplexer behind the table's; stage E + 6.
     """
 
     latency = 6
@@ -73,6 +75,7 @@ class Epilogue(wiring.Component):
                 pipe, 5, "residual_act", second_act, control.residual_lo, control.residual_hi
             )
             add = pipe.later(control.residual, 4, "residual")
+        tables = _Tables(m, pipe, control, self._config) if self._config.sigmoid else None
         for c, entry in enumerate(columns):
             shift = pipe.later(entry.shift, 2, f"shift_{c}")
             bias = pipe.later(entry.bias[: act.width].as_signed(), 3, f"bias_{c}")
@@ -83,11 +86,13 @@ class Epilogue(wiring.Component):
                 value = pipe.register(3, clip(value + bias, *first), act, f"value_{lane}")
                 if self._config.residual:
                     value = value + Mux(add, self.residual_data[p][c], 0)
-                    value = pipe.register(4, saturate(value, act.width), act, f"added_{lane}")
-                    value = pipe.register(5, clip(value, *second), act, f"y_{lane}")
+                    added = pipe.register(4, saturate(value, act.width), act, f"added_{lane}")
+                    value = pipe.register(5, clip(added, *second), act, f"y_{lane}")
                 else:
-                    value = pipe.register(4, value, act, f"added_{lane}")
-                    value = pipe.register(5, value, act, f"y_{lane}")
+                    added = pipe.register(4, value, act, f"added_{lane}")
+                    value = pipe.register(5, added, act, f"y_{lane}")
+                if tables is not None:
+                    value = tables.choose(added, value, c * self._config.pixels + p)
                 m.d.comb += self.y[p][c].eq(value)
         return m
 
@@ -182,6 +187,24 @@ class _Pipe:
         for stage in range(stages):
             value = self.register(stage, value, shape, f"{name}_{stage + 1}")
         return value
+
+
+class _Tables:
+    """The sigmoids of all lanes: a table for every two."""
+
+    def __init__(self, m: Module, pipe: _Pipe, control: data.View, config: AcceleratorConfig) -> None:
+        self._m, self._act, lanes = m, config.act, config.columns * config.pixels
+        last = Mux(control.residual, control.residual_act, control.act) if config.residual else control.act
+        self._chosen = pipe.later(last == Act.SIGMOID, Epilogue.latency, "sigmoid")
+        self._tables = [SigmoidTable(config.act) for _ in range(lanes // 2)]
+        for index, table in enumerate(self._tables):
+            m.submodules[f"sigmoid_{index}"] = table
+
+    def choose(self, added: Value, value: Value, lane: int) -> Value:
+        """``value`` of stage E + 6, or the sigmoid of ``added``, which is of the stage before."""
+        table, port = self._tables[lane // 2], lane % 2
+        self._m.d.comb += table.index[port].eq(sigmoid_index(added, self._act))
+        return Mux(self._chosen, table.entry[port], value)
 
 
 def clip(value: Value, low: Value, high: Value) -> Value:

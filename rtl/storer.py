@@ -1,10 +1,12 @@
 """Storer: STORE instructions from the shift buffer to write bursts."""
 
-from amaranth import Module, Mux, Signal
+from amaranth import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hwshift.config import AcceleratorConfig
+from hwshift.golden.formats import MANTISSA_BITS
+from hwshift.golden.scale import GATE_SHIFT
 from hwshift.program import isa
 from hwshift.program.isa import Token
 from hwshift.rtl.axi import burst_layout
@@ -26,6 +28,8 @@ class Storer(wiring.Component):
     available; reads and bursts begin in the next cycle and run apart. A read granted in cycle t is in the data FIFO
     for t + 2; reads are made while the FIFO has places neither filled nor promised. The last burst of an instruction
     reserves the tokens that it pushes, and waits while one is at its limit; its response pushes them.
+
+    With ``gates`` (if the configuration has them) a vector goes out as epilogue parameters of its R channels.
 
     Members
     -------
@@ -65,7 +69,7 @@ class Storer(wiring.Component):
         m.d.comb += [
             start.eq(self.i.valid & ~reading & ~bursts.active & ((store.pop & ~self.available) == 0)),
             self.i.ready.eq(start), bursts.start.eq(start), walk.start.eq(start), self.pop.eq(Mux(start, store.pop, 0)),
-            walk.last_beat.eq(self._config.vector_beats - 1),
+            walk.last_beat.eq(self._last_beat(store)),
             self.idle.eq(~(self.i.valid | reading | bursts.active | pushes.o.valid)),
         ]  # fmt: skip
         for name in transfer_layout().members:
@@ -73,16 +77,24 @@ class Storer(wiring.Component):
         for name in region_layout().members:
             m.d.comb += getattr(walk.region, name).eq(getattr(store, name))
         lanes, push = Signal.like(store.last_lanes), Signal.like(store.push)
+        gates: Value = Const(0)
         with m.If(start):
             m.d.sync += [reading.eq(1), lanes.eq(store.last_lanes), push.eq(store.push)]
+            if self._config.gates:
+                gates = Signal()
+                m.d.sync += gates.eq(store.gates)
         with m.Elif(walk.advance & walk.last):
             m.d.sync += reading.eq(0)
-        self._read(m, walk, fifo, reading, lanes)
+        self._read(m, walk, fifo, reading, lanes, gates)
         self._ask(m, bursts, pushes, push)
         return m
 
-    def _read(self, m: Module, walk: PixelWalk, fifo: Queue, reading: Signal, lanes: Signal) -> None:
-        """One beat per grant; the data comes a cycle later, when ``lanes`` still is its instruction's."""
+    def _last_beat(self, store: data.View) -> Value:
+        vector = Const(self._config.vector_beats - 1)
+        return Mux(store.gates, self._config.gate_beats - 1, vector) if self._config.gates else vector
+
+    def _read(self, m: Module, walk: PixelWalk, fifo: Queue, reading: Signal, lanes: Signal, gates: Value) -> None:
+        """One beat per grant; the data comes a cycle later, when ``lanes`` and ``gates`` still are its instruction's."""
         config, credit = self._config, Signal(range(fifo.depth + 1), init=fifo.depth)
         granted = walk.advance
         m.d.comb += [
@@ -99,6 +111,11 @@ class Storer(wiring.Component):
                 with m.Case(index):
                     for element in range(config.beat_elements):
                         m.d.comb += elements[element].eq(vector[index * config.beat_elements + element])
+        if config.gates:
+            with m.If(gates), m.Switch(beat):
+                for index, value in enumerate(gate_beats(vector, config)):
+                    with m.Case(index):
+                        m.d.comb += fifo.i.payload.eq(value)
 
     def _ask(self, m: Module, bursts: Bursts, pushes: Queue, push: Signal) -> None:
         asked, may = bursts.o.payload, Signal()
@@ -111,3 +128,24 @@ class Storer(wiring.Component):
             pushes.i.valid.eq(taken), pushes.i.payload.eq(self.reserve),
             pushes.o.ready.eq(self.responded), self.push.eq(Mux(self.responded, pushes.o.payload, 0)),
         ]  # fmt: skip
+
+
+def gate_beats(vector: list[Value], config: AcceleratorConfig) -> list[Value]:
+    """A vector of R activations as epilogue parameters: the beats of R / C tiles."""
+    entries = [_gate_entry(value, config) for value in vector]
+    beats = []
+    for first in range(0, config.rows, config.columns):
+        row = Cat(entries[first : first + config.columns])
+        beats += [row[low : low + config.bus_width]
+                  for low in range(0, config.param_beats * config.bus_width, config.bus_width)]  # fmt: skip
+    return beats
+
+
+def _gate_entry(value: Value, config: AcceleratorConfig) -> Value:
+    """PARAM of a scale that is the value: its code at 16 fraction bits as m."""
+    offsets, drop = isa.PARAM_ENTRY.offsets, config.act.n - GATE_SHIFT
+    code = value[drop:].as_signed() if drop >= 0 else value << -drop
+    m = Cat(code, code[-1].replicate(MANTISSA_BITS))[:MANTISSA_BITS]
+    low = Const(0, offsets["scale"])
+    middle = Const(0, offsets["shift"] - offsets["scale"] - MANTISSA_BITS)
+    return Cat(low, m, middle, Const(GATE_SHIFT, isa.PARAM_ENTRY.bits - offsets["shift"]))

@@ -14,6 +14,8 @@ import numpy as np
 from hwshift.config import AcceleratorConfig
 from hwshift.errors import ProgramError, SimulationError
 from hwshift.golden.formats import Pow2Format
+from hwshift.golden.scale import GATE_SHIFT, MAX_GATE, gate_mantissa
+from hwshift.golden.sigmoid import sigmoid_table
 from hwshift.program.image import Program
 from hwshift.program.instruction import Instruction, decode
 from hwshift.program.isa import (
@@ -28,7 +30,7 @@ from hwshift.program.isa import (
     LoadKind,
     Opcode,
 )  # fmt: skip
-from hwshift.program.params import decode_param
+from hwshift.program.params import decode_param, encode_param
 from hwshift.program.tables import unpack_entries
 from hwshift.sim.functional_kernel import ADDRESS, OVERFLOW, RACE, compute_kernel
 from hwshift.timing import timing
@@ -122,6 +124,7 @@ class FunctionalSimulator:
         self._ktiles = np.zeros((config.ktile_entries, 3), np.int64)
         self._lanes = np.zeros((config.lane_rows, config.rows, 4), np.int64)
         self._params = np.zeros((config.param_tiles, config.columns, 3), np.int64)
+        self._sigmoid = sigmoid_table(config.act)
         self._ring: deque[tuple[np.ndarray, np.ndarray, np.ndarray]] = deque()
         self._sources = np.zeros((DESCRIPTORS, 5), np.int64)
         self._bounds = [0, 0, 0, 0]
@@ -251,8 +254,8 @@ class FunctionalSimulator:
         weight, right, sign = (np.stack(part) for part in zip(*tiles, strict=True))
         steps = np.zeros(6, np.int64)
         fault, *place = compute_kernel(
-            record[()], self._limits(item), self._sources, self._ktiles, self._lanes, self._params, weight, right, sign,
-            self.buffer, self._written, self._acc, self._clock, steps)  # fmt: skip
+            record[()], self._limits(item), self._sources, self._ktiles, self._lanes, self._params, self._sigmoid,
+            weight, right, sign, self.buffer, self._written, self._acc, self._clock, steps)  # fmt: skip
         if fault:
             raise SimulationError(f"{_FAULTS[fault]} (tile {place[0]}, row {place[1]}, pixel {place[2]})")
         self._count(item, steps)
@@ -278,15 +281,18 @@ class FunctionalSimulator:
     def _limits(self, item: Instruction) -> np.ndarray:
         act, arithmetic, t = self.config.act, self.config.arithmetic, self._timing
         windows: list[int] = []
+        whole = [act.min, act.max]
         for code, bounds in ((item["act"], self._bounds[:2]), (item["residual_act"], self._bounds[2:])):
-            if code > max(Act):
-                raise SimulationError(f"unknown activation {code}")
-            choices = {Act.NONE: [act.min, act.max], Act.RELU: [0, act.max], Act.CLAMP: bounds}
+            if code == Act.SIGMOID and not self.config.sigmoid:
+                raise SimulationError("the configuration leaves out sigmoid")
+            choices = {Act.NONE: whole, Act.RELU: [0, act.max], Act.CLAMP: bounds, Act.SIGMOID: whole}
             windows += choices[Act(code)]
+        if item["residual"] and item["act"] == Act.SIGMOID:
+            raise SimulationError("a sigmoid cannot come before a residual")
         residual_distance = t.write_stage - t.residual_stage + 1
         distances = [t.raw_distance, residual_distance]
         return np.array(
-            [act.min, act.max, *windows, arithmetic.guard, arithmetic.acc_max, *distances], np.int64
+            [act.min, act.max, *windows, arithmetic.guard, arithmetic.acc_max, *distances, act.n], np.int64
         )
 
     def _store(self, item: Instruction) -> None:
@@ -297,12 +303,24 @@ class FunctionalSimulator:
         data[:, :, -1] *= lanes.astype(np.int32)
         self.counts.storer_reads += data.size
         self.counts.store_beats += item["rows"] * item["row_beats"]
-        dtype = np.dtype(f"<i{config.act.storage_bits // 8}")
-        for row, values in enumerate(data):
+        stored = self._gates(data) if item["gates"] else data.astype(f"<i{config.act.storage_bits // 8}")
+        for row, values in enumerate(stored):
             start = item["address"] + row * item["row_stride"]
-            self.memory[start : start + values.size * dtype.itemsize] = np.frombuffer(
-                values.astype(dtype), np.uint8
-            )
+            self.memory[start : start + values.nbytes] = np.frombuffer(values.tobytes(), np.uint8)
+
+    def _gates(self, data: np.ndarray) -> np.ndarray:
+        """Values as epilogue parameters, a row of bytes for each row; whole beats per tile."""
+        config = self.config
+        if not config.gates:
+            raise SimulationError("the configuration leaves out gates")
+        m = gate_mantissa(data.astype(np.int64), config.act.n)
+        if np.abs(m).max() > MAX_GATE:
+            raise SimulationError("a gate is not smaller than 2 in magnitude")
+        entries = [encode_param(config, value, GATE_SHIFT, 0) for value in m.ravel().tolist()]
+        tiles = np.array(entries, "<u8").reshape(-1, config.columns).view(np.uint8)
+        out = np.zeros((len(tiles), config.param_beats * config.beat_bytes), np.uint8)
+        out[:, : tiles.shape[1]] = tiles
+        return out.reshape(len(data), -1)
 
     # -- memory and buffer ---------------------------------------------------------------------------------
 

@@ -4,14 +4,16 @@ import numpy as np
 from numba import njit
 
 from hwshift.golden.epilogue import scale_floor
+from hwshift.program.isa import Act
 
 __all__ = ["ADDRESS", "OVERFLOW", "RACE", "compute_kernel"]
 
 ADDRESS, RACE, OVERFLOW = 1, 2, 3
 """Faults: word outside buffer or memory; read of a word whose write is not visible yet; accumulator too large."""
 
+_SIGMOID = int(Act.SIGMOID)
 # Places in ``limits``
-MIN, LOW, RESIDUAL_LOW, GUARD, ACC_MAX, RAW, RESIDUAL_RAW = 0, 2, 4, 6, 7, 8, 9
+MIN, LOW, RESIDUAL_LOW, GUARD, ACC_MAX, RAW, RESIDUAL_RAW, FRACTION = 0, 2, 4, 6, 7, 8, 9, 10
 # Places in ``counts``
 READS, RESIDUALS, WRITES, OPERATIONS, NONZERO, SUMS = 0, 1, 2, 3, 4, 5
 # Places in ``clock``
@@ -62,7 +64,16 @@ def accumulate(first, maximum, weight, right, sign, x, lanes, place):
 
 
 @njit(cache=True, nogil=True)
-def write_pixel(f, limits, params, place, mask, bank, sub, word_out, word_res, now, buffer, written, counts):
+def look_up(table, fraction, y):
+    """The sigmoid's entry for a code with ``fraction`` fraction bits."""
+    bins = y >> (fraction - 6) if fraction >= 6 else y << (6 - fraction)
+    return table[min(max(bins + len(table) // 2, 0), len(table) - 1)]
+
+
+@njit(cache=True, nogil=True)
+def write_pixel(
+    f, limits, params, table, place, mask, bank, sub, word_out, word_res, now, buffer, written, counts
+):
     """The epilogue of one pixel: accumulators to the shift buffer; returns a fault."""
     for c in range(place.shape[0]):
         if not mask >> c & 1:
@@ -78,6 +89,8 @@ def write_pixel(f, limits, params, place, mask, bank, sub, word_out, word_res, n
             y += buffer[bank + c, sub, word_res]
             y = min(max(y, limits[RESIDUAL_LOW]), limits[RESIDUAL_LOW + 1])
             counts[RESIDUALS] += 1
+        if (f.residual_act if f.residual else f.act) == _SIGMOID:
+            y = look_up(table, limits[FRACTION], y)
         buffer[bank + c, sub, word_out] = y
         written[bank + c, sub, word_out] = now
         counts[WRITES] += 1
@@ -98,7 +111,7 @@ def count_products(lanes, weight, sign, mask, columns):
 
 @njit(cache=True, nogil=True)
 def compute_kernel(
-    f, limits, sources, ktiles, lane_table, params, weight, right, sign, buffer, written, acc, clock, counts
+    f, limits, sources, ktiles, lane_table, params, table, weight, right, sign, buffer, written, acc, clock, counts
 ):
     """Execute one instruction.
 
@@ -107,11 +120,12 @@ def compute_kernel(
     f : int64 record of the instruction's fields (see `hwshift.sim.functional`)
     limits : int64
         Format minimum and maximum, first activation low and high, second low and high, guard bits, largest
-        accumulator, least distance of a read and of a residual read from the write.
+        accumulator, least distance of a read and of a residual read from the write, fraction bits.
     sources : int64, shape (8, 5): base, length, offset, row_step, chunk_step
     ktiles : int64, shape (entries, 3): offset, descriptor, lane row
     lane_table : int64, shape (rows, R, 4): offset, dy, dx, enable
     params : int64, shape (tiles, C, 3): m, s, b
+    table : int64, shape (1024,): the sigmoid
     weight, right, sign : int64, shape (tiles, R, C)
     buffer, written : shape (R, 2P, depth): values, and when they were written
     acc : int64, shape (P, T, C)
@@ -124,9 +138,10 @@ def compute_kernel(
     """
     rows_banks, sub_banks, depth = buffer.shape
     columns = acc.shape[2]
+    lanes_used = min(f.out_step, acc.shape[0])
     x = np.zeros(rows_banks, np.int64)
     start = np.zeros(8, np.int64)
-    slot_out, slot_res, group, table, position = 0, 0, f.group0, f.ktile_base, 0
+    slot_out, slot_res, group, entry, position = 0, 0, f.group0, f.ktile_base, 0
     if f.drain:
         clock[NOW] = max(clock[NOW], clock[LAST] + limits[RAW])
     for tile in range(f.tiles):
@@ -137,7 +152,7 @@ def compute_kernel(
         for _ in range(f.chunks):
             rows = min(f.chunk_rows, rows_left)
             for k in range(f.ktile_count):
-                ktile_offset, d, lane_row = ktiles[table + k, 0], ktiles[table + k, 1], ktiles[table + k, 2]
+                ktile_offset, d, lane_row = ktiles[entry + k, 0], ktiles[entry + k, 1], ktiles[entry + k, 2]
                 entries = lane_table[lane_row]
                 lanes = np.flatnonzero(entries[:, 3])
                 index = 0 if f.hold_weights else position + k
@@ -146,14 +161,14 @@ def compute_kernel(
                 last = k == f.ktile_count - 1
                 for row in range(rows):
                     for step in range(f.steps):
-                        valid = f.last_pixels if step == f.steps - 1 else f.out_step
+                        valid = f.last_pixels if step == f.steps - 1 else lanes_used
                         counts[OPERATIONS] += products[0] * valid
                         counts[NONZERO] += products[1] * valid
                         counts[SUMS] += products[2] * valid
                         pixel = f.out_x0 + step * f.out_step
                         word_out = f.out_base + wrap(out_row + slot_out + pixel // sub_banks, f.out_length)
                         word_res = f.res_base + wrap(res_row + slot_res + pixel // sub_banks, f.res_length)
-                        for p in range(f.out_step):
+                        for p in range(lanes_used):
                             first_x = f.x0 + step * f.x_step + p * f.stride_x
                             place = acc[p, row * f.steps + step]
                             fault = gather(f, limits, sources[d], row_offset + ktile_offset, entries, lanes, y,
@@ -171,7 +186,7 @@ def compute_kernel(
                                     or (f.residual and word_res >= depth)
                                 ):
                                     return ADDRESS, tile, row, pixel + p
-                                fault = write_pixel(f, limits, params[f.param_base + tile], place, mask,
+                                fault = write_pixel(f, limits, params[f.param_base + tile], table, place, mask,
                                                     group * columns, sub, word_out, word_res, clock[NOW], buffer,
                                                     written, counts)  # fmt: skip
                                 if fault:
@@ -190,7 +205,7 @@ def compute_kernel(
             rows_left -= f.chunk_rows
         position += f.ktile_count
         if f.ktile_advance:
-            table += f.ktile_count
+            entry += f.ktile_count
         group += 1
         if group == rows_banks // columns:
             group = 0

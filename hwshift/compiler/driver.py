@@ -62,7 +62,7 @@ def compile(  # noqa: A001
         raise CompileError(
             f"its maps are in {network.act}, the accelerator works in {config.act}", where=network.name
         )
-    check_layers(network)
+    check_layers(network, config)
     if len(network.layers) < 2:
         raise CompileError("there is no layer to compute", where=network.name)
     try:
@@ -86,6 +86,9 @@ def _compile(network: FixedNetwork, config: AcceleratorConfig, keep: str, rename
             memory.reserve(tensor, "input")
         elif keep == "all" or name in plan.through_memory or name in views[output].tensors:
             memory.reserve(tensor, "maps")
+    for low in lowered:
+        if low.gates is not None:
+            memory.reserve_gates(tensors[low.gates])
     scheduler = Scheduler(config, tensors, plan, memory)
     for group in plan.groups:
         scheduler.group(group)

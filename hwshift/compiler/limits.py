@@ -1,16 +1,15 @@
 """What fixed networks can hold and the accelerator does not compute."""
 
+from hwshift.config import AcceleratorConfig
 from hwshift.errors import CompileError
-from hwshift.network.fixed import ChannelScale, FixedLayer, FixedNetwork, InstanceNorm, Upsample
+from hwshift.network.fixed import ChannelScale, FixedLayer, FixedNetwork, InstanceNorm
 from hwshift.network.layer_formats import layer_formats
 
 __all__ = ["check_layers"]
 
-_NOT_YET = (ChannelScale, Upsample)
 
-
-def check_layers(network: FixedNetwork) -> None:
-    """Refuse layers that only the golden model computes.
+def check_layers(network: FixedNetwork, config: AcceleratorConfig) -> None:
+    """Refuse layers that only the golden model computes, or that need what the configuration leaves out.
 
     Raises
     ------
@@ -25,18 +24,26 @@ def check_layers(network: FixedNetwork) -> None:
                 where=name,
             )
     for layer in network.layers:
-        _check(layer)
+        _check(layer, network, config)
 
 
-def _check(layer: FixedLayer) -> None:
+def _check(layer: FixedLayer, network: FixedNetwork, config: AcceleratorConfig) -> None:
     if isinstance(layer.op, InstanceNorm):
         raise CompileError(
             "InstanceNorm depends on the statistics of each image, which only the golden model computes",
             where=layer.name,
         )
-    missing = [type(layer.op).__name__] if isinstance(layer.op, _NOT_YET) else []
-    if layer.epilogue is not None:
-        kinds = layer.epilogue.activation.kind, layer.epilogue.residual_activation.kind
-        missing += ["Sigmoid"] if "sigmoid" in kinds else []
-    if missing:
-        raise CompileError(f"{missing[0]} is not in the engine yet", where=layer.name)
+    epilogue = layer.epilogue
+    kinds = {epilogue.activation.kind, epilogue.residual_activation.kind} if epilogue else set()
+    if "sigmoid" in kinds and not config.sigmoid:
+        raise CompileError("it needs sigmoid, which the configuration leaves out", where=layer.name)
+    if isinstance(layer.op, ChannelScale):
+        if not config.gates:
+            raise CompileError("it needs gates, which the configuration leaves out", where=layer.name)
+        if layer.inputs[1] == network.input.name:
+            raise CompileError("its gates have to be computed, not the network's input", where=layer.name)
+        if epilogue is not None and epilogue.b.any():
+            raise CompileError(
+                "its gates are stored without a bias, so it can have none: add one before or after it",
+                where=layer.name,
+            )

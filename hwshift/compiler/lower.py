@@ -11,7 +11,18 @@ from hwshift.compiler.placement import Tensor, View
 from hwshift.compiler.tiles import Taps, count_ktiles
 from hwshift.config import AcceleratorConfig
 from hwshift.errors import CompileError
-from hwshift.network.fixed import Concat, Conv, FixedLayer, Pool, Shift, Shuffle, Slice, Sum
+from hwshift.network.fixed import (
+    ChannelScale,
+    Concat,
+    Conv,
+    FixedLayer,
+    Pool,
+    Shift,
+    Shuffle,
+    Slice,
+    Sum,
+    Upsample,
+)
 from hwshift.program.isa import DESCRIPTORS
 
 __all__ = ["ktiles_of", "lower"]
@@ -54,7 +65,8 @@ def _inputs(
     layer: FixedLayer, views: Mapping[str, View], tensors: Mapping[str, Tensor]
 ) -> tuple[View, list[Tensor]]:
     """What the layer reads, as one view, and the tensors behind it."""
-    view = View.join([views[name] for name in layer.inputs])
+    inputs = layer.inputs[:1] if isinstance(layer.op, ChannelScale) else layer.inputs
+    view = View.join([views[name] for name in inputs])
     if len(view.tensors) > DESCRIPTORS:
         raise CompileError(
             f"it reads {len(view.tensors)} maps, an instruction reads at most {DESCRIPTORS}", where=layer.name
@@ -78,7 +90,7 @@ def _taps(
             return pool_taps(layer, view, own, config)
         case Shift():
             return shift_taps(layer, view, config)
-        case Concat() | Shuffle() | Slice():
+        case Concat() | Shuffle() | Slice() | Upsample() | ChannelScale():
             return copy_taps(layer, view, config)
         case Sum():
             return sum_taps(layer, [views[name] for name in layer.inputs], config)

@@ -9,7 +9,7 @@ from hwshift.compiler.weights import unit_code, zero_code
 from hwshift.config import AcceleratorConfig
 from hwshift.errors import CompileError
 from hwshift.golden.scale import average_scale
-from hwshift.network.fixed import FixedLayer, Pool, Shift
+from hwshift.network.fixed import ChannelScale, FixedLayer, Pool, Shift, Upsample
 
 __all__ = ["copy_taps", "lower_moves", "pool_taps", "shift_taps", "sum_taps"]
 
@@ -43,7 +43,7 @@ def shift_taps(layer: FixedLayer, view: View, config: AcceleratorConfig) -> list
 
 
 def copy_taps(layer: FixedLayer, view: View, config: AcceleratorConfig) -> list[Taps]:
-    """Concatenations, shuffles and slices: ``view`` is the layer's own."""
+    """Every channel from its own place: ``view`` is the layer's own."""
     return _diagonal(layer, view, config, _HERE)
 
 
@@ -88,6 +88,8 @@ def lower_moves(
         rectangles,
         config,
         maximum=maximum,
+        gates=layer.inputs[1] if isinstance(op, ChannelScale) else None,
+        spread=op.factor if isinstance(op, Upsample) else (1, 1),
     )
 
 

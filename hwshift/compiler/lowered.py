@@ -56,6 +56,10 @@ class Lowered:
     inside : (rows, columns)
         Whether no read leaves the map along that axis and all lanes of a k-tile move alike: the displacement then
         belongs to the k-tile, and needs no lane-table row of its own.
+    gates : str or None
+        Tensor of one pixel whose channels are the scales; the rectangle's are unused.
+    spread : (rows, columns)
+        How often every row and column is written.
     """
 
     layer: FixedLayer
@@ -72,6 +76,8 @@ class Lowered:
     residual_activation: Activation
     maximum: bool = False
     inside: tuple[bool, bool] = (False, False)
+    gates: str | None = None
+    spread: tuple[int, int] = (1, 1)
 
     @property
     def tiles(self) -> int:
@@ -87,6 +93,7 @@ class Lowered:
 
     def source_rows(self, first: int, end: int) -> tuple[int, int]:
         """Rows of the sources that output rows ``first`` to ``end`` read, as (first, end) inside the map."""
+        first, end = first // self.spread[0], -(-end // self.spread[0])
         low, high = self.reach
         base = self.corner[0]
         start = max(0, first * self.stride[0] + base + low)
@@ -98,7 +105,10 @@ class Lowered:
         if end == 0:
             return 0
         rows = [end] if name == self.layer.residual else []
+        if name == self.gates:
+            rows.append(1)
         if name in self.sources:
+            end = -(-end // self.spread[0])
             last = (end - 1) * self.stride[0] + self.corner[0] + self.reach[1]
             rows.append(min(max(0, last + 1), self.extent[0]))
         return max(rows)
@@ -106,7 +116,10 @@ class Lowered:
     def lowest(self, name: str, first: int) -> int:
         """The first row of a tensor that output rows from ``first`` on read."""
         rows = [first] if name == self.layer.residual else []
+        if name == self.gates:
+            rows.append(0)
         if name in self.sources:
+            first //= self.spread[0]
             rows.append(max(0, first * self.stride[0] + self.corner[0] + self.reach[0]))
         return min(rows)
 
@@ -122,12 +135,14 @@ def finish(
     rectangles: list[Rectangle],
     config: AcceleratorConfig,
     maximum: bool = False,
+    gates: str | None = None,
+    spread: tuple[int, int] = (1, 1),
 ) -> Lowered:
     """Put a layer together: share equal patterns, centre displacements, find a constant weight tile."""
     shared: dict[bytes, Pattern] = {}
     patterns = [shared.setdefault(pattern.key, pattern) for pattern in patterns]
     own = list(shared.values())
-    size = layer.shape[1:]
+    size = layer.shape[1] // spread[0], layer.shape[2] // spread[1]
     inside = (
         _inside(own, "dy", extent[0], (size[0] - 1) * stride[0]),
         _inside(own, "dx", extent[1], (size[1] - 1) * stride[1]),
@@ -163,6 +178,8 @@ def finish(
         epilogue.residual_activation if epilogue else none,
         maximum,
         inside,
+        gates,
+        spread,
     )
 
 

@@ -26,6 +26,7 @@ class MemoryMap:
         self._known: dict[tuple[str, bytes], int] = {}
         self._sizes = {"input": 0, "maps": 0}
         self.tensors: dict[str, tuple[str, int]] = {}
+        self.gates: dict[str, tuple[str, int]] = {}
         self.bases: dict[str, int] = {}
 
     def add(self, segment: str, content: bytes) -> int:
@@ -48,6 +49,13 @@ class MemoryMap:
         self.tensors[tensor.name] = segment, self._sizes[segment]
         size = tensor.shape[1] * tensor.shape[2] * self.pixel_bytes(tensor)
         self._sizes[segment] += -(-size // _ALIGN) * _ALIGN
+
+    def reserve_gates(self, tensor: Tensor) -> None:
+        """Space for a tensor of one pixel as epilogue parameters."""
+        if tensor.name not in self.gates:
+            self.gates[tensor.name] = "maps", self._sizes["maps"]
+            size = tensor.slots * self._config.gate_beats * self._config.beat_bytes
+            self._sizes["maps"] += -(-size // _ALIGN) * _ALIGN
 
     def place(self, instructions: int) -> None:
         """Give every segment its address, now that the program's length is known."""

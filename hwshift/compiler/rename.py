@@ -4,7 +4,7 @@ from hwshift.compiler.lower import ktiles_of
 from hwshift.compiler.placement import tensor_of, views_of
 from hwshift.config import AcceleratorConfig
 from hwshift.errors import CompileError
-from hwshift.network.fixed import Concat, FixedNetwork, Input, Shuffle, Slice
+from hwshift.network.fixed import ChannelScale, Concat, FixedNetwork, Input, Shuffle, Slice
 
 __all__ = ["renamed_layers"]
 
@@ -12,13 +12,14 @@ __all__ = ["renamed_layers"]
 def renamed_layers(network: FixedNetwork, config: AcceleratorConfig) -> frozenset[str]:
     """Layers to rename: those whose readers need no more steps for it than the pass would take.
 
-    A residual has to lie like the map it is added to, so a layer that is one is computed. Decided one by one in the
-    order of execution.
+    A residual has to lie like the map it is added to, and gates are stored channel by channel, so a layer that is one
+    or the other is computed. Decided one by one in the order of execution.
     """
-    residuals = {layer.residual for layer in network.layers}
+    fixed = {layer.residual for layer in network.layers}
+    fixed |= {layer.inputs[1] for layer in network.layers if isinstance(layer.op, ChannelScale)}
     renamed: frozenset[str] = frozenset()
     for layer in network.layers:
-        if isinstance(layer.op, Concat | Shuffle | Slice) and layer.name not in residuals:
+        if isinstance(layer.op, Concat | Shuffle | Slice) and layer.name not in fixed:
             trial = renamed | {layer.name}
             if _is_computed(network, trial) and _steps(network, config, trial) <= _steps(
                 network, config, renamed

@@ -105,21 +105,27 @@ class Scheduler:
         tensor, block = self._tensors[name], self._blocks[name]
         segment, address = self._memory.tensors[name]
         row_bytes = tensor.shape[2] * self._memory.pixel_bytes(tensor)
-        fields = {
+        fields = self._place(name, first) | {
             "rows": end - first,
             "row_beats": row_bytes // self._config.beat_bytes,
             "row_stride": row_bytes,
             "address": address + first * row_bytes,
+        }
+        outside = [Span(f"map {name}", first, end)]
+        return fields, segment, spans(block, first, end), outside
+
+    def _place(self, name: str, first: int) -> dict[str, int]:
+        """Fields that say where the rows of a tensor from ``first`` on lie on chip."""
+        block = self._blocks[name]
+        return {
             "base": block.base,
             "length": block.length,
             "offset": block.offset(first),
             "row_step": block.row_words % block.length,
             "pitch": block.pitch,
             "slots": block.slots,
-            "width": tensor.shape[2],
+            "width": self._tensors[name].shape[2],
         }
-        outside = [Span(f"map {name}", first, end)]
-        return fields, segment, spans(block, first, end), outside
 
     def _load_rows(self, name: str, first: int, end: int) -> None:
         tensor = self._tensors[name]
@@ -131,12 +137,42 @@ class Scheduler:
         self.operations.append(Operation(Instruction(Opcode.LOAD, fields), outside, inside, segment))
 
     def _store(self, name: str, first: int, end: int) -> None:
-        if name not in self._memory.tensors:
-            return
-        fields, segment, inside, outside = self._transfer(name, first, end)
         lanes = self._tensors[name].shape[0] - (self._tensors[name].slots - 1) * self._config.rows
-        fields["last_lanes"] = (1 << lanes) - 1
-        self.operations.append(Operation(Instruction(Opcode.STORE, fields), inside, outside, segment))
+        if name in self._memory.tensors:
+            fields, segment, inside, outside = self._transfer(name, first, end)
+            fields["last_lanes"] = (1 << lanes) - 1
+            self.operations.append(Operation(Instruction(Opcode.STORE, fields), inside, outside, segment))
+        if name in self._memory.gates:
+            fields, inside, outside = self._gates(name)
+            segment = self._memory.gates[name][0]
+            fields |= self._place(name, 0) | {"last_lanes": (1 << lanes) - 1, "gates": 1}
+            self.operations.append(Operation(Instruction(Opcode.STORE, fields), inside, outside, segment))
+
+    def _gates(self, name: str) -> tuple[dict[str, int], list[Span], list[Span]]:
+        """Fields of the one row of gates in memory; spans on chip and in memory."""
+        beats = self._tensors[name].slots * self._config.gate_beats
+        fields = {"rows": 1, "row_beats": beats, "row_stride": beats * self._config.beat_bytes,
+                  "address": self._memory.gates[name][1]}  # fmt: skip
+        return fields, spans(self._blocks[name], 0, 1), [Span(f"gates {name}", 0, 1)]
+
+    def _load_gates(self, name: str, first: int, end: int) -> int:
+        """Have the gates of output tiles ``first`` to ``end`` on chip as parameters; returns the first."""
+        base, missing = self._spaces[LoadKind.PARAMS].place(f"gates {name} {first} {end}".encode(), end - first)
+        if missing:
+            size = self._config.param_beats
+            segment, address = self._memory.gates[name]
+            fields = {
+                "kind": LoadKind.PARAMS,
+                "rows": 1,
+                "row_beats": (end - first) * size,
+                "row_stride": (end - first) * size * self._config.beat_bytes,
+                "address": address + first * size * self._config.beat_bytes,
+                "dest": base,
+                "count": end - first,
+            }
+            reads, writes = [Span(f"gates {name}", 0, 1)], [Span("PARAMS", base, base + end - first)]
+            self.operations.append(Operation(Instruction(Opcode.LOAD, fields), reads, writes, segment))
+        return base
 
     # -- tables and weights --------------------------------------------------------------------------------
 
@@ -220,8 +256,13 @@ class Scheduler:
         tables: list[Span],
         ktiles: int,
     ) -> None:
-        content = param_bytes(self._config, rectangle, section.first, section.end)
-        params = self._table(LoadKind.PARAMS, content, section.end - section.first, self._config.param_beats)
+        if low.gates is not None:
+            params = self._load_gates(low.gates, section.first, section.end)
+        else:
+            content = param_bytes(self._config, rectangle, section.first, section.end)
+            params = self._table(
+                LoadKind.PARAMS, content, section.end - section.first, self._config.param_beats
+            )
         spans = [*tables, Span("PARAMS", params, params + section.end - section.first)]
         self._set_bounds(low.activation, low.residual_activation)
         for run in section.runs:
@@ -235,12 +276,12 @@ class Scheduler:
         sources = [self._blocks[name] for name in low.sources]
         residual = None
         reads = list(tables)
-        start, stop = low.source_rows(*piece.rows)
+        start, stop = low.source_rows(*piece.out_rows)
         for block in sources:
             reads += spans(block, start, stop)
         if low.layer.residual is not None:
             residual = self._blocks[low.layer.residual]
-            reads += spans(residual, *piece.rows)
+            reads += spans(residual, *piece.out_rows)
         fields = base | compute_fields(low, run, piece, out, residual, self._config)
         tiles = 1 if low.constant is not None else (run.end - run.first) * run.count
         self._load_weights(low, weights[run.first], tiles)
@@ -249,7 +290,8 @@ class Scheduler:
             if self._descriptors.get(index) != wanted:
                 self._descriptors[index] = wanted
                 self.operations.append(Operation(Instruction(Opcode.DESCRIPTOR, wanted)))
-        self.operations.append(Operation(Instruction(Opcode.COMPUTE, fields), reads, spans(out, *piece.rows)))
+        written = spans(out, *piece.out_rows)
+        self.operations.append(Operation(Instruction(Opcode.COMPUTE, fields), reads, written))
 
     def _set_bounds(self, first: Activation, second: Activation) -> None:
         """ACTIVATION where a clamp needs other bounds than those that hold."""

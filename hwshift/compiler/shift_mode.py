@@ -5,6 +5,7 @@ from typing import Literal
 
 import numpy as np
 
+from hwshift.compiler.sigmoids import split_sigmoids
 from hwshift.compiler.sparse_shift import split_shifts
 from hwshift.errors import CompileError
 from hwshift.network.fixed import Conv, FixedLayer, FixedNetwork, Shift
@@ -24,13 +25,15 @@ def with_shifts(network: FixedNetwork, mode: ShiftMode | None) -> FixedNetwork:
         ``fused``: a shift that only pointwise convolutions read becomes part of their reads. ``moved``: a shift in
         the reads becomes a layer ``<name>.shift``, and only channels that are shifted are moved: `split_shifts`.
         None: as the network is.
+
+    Sigmoids in front of residuals become layers of their own: `split_sigmoids`.
     """
     if mode is None:
-        return network
+        return split_sigmoids(network)
     if mode not in ("fused", "moved"):
         raise CompileError(f"shift must be 'fused', 'moved' or absent, not {mode!r}")
     layers = split_shifts(_moved(network)) if mode == "moved" else _fused(network)
-    return replace(network, layers=tuple(layers))
+    return split_sigmoids(replace(network, layers=tuple(layers)))
 
 
 def _moved(network: FixedNetwork) -> list[FixedLayer]:

@@ -17,8 +17,8 @@ def touched(low: Lowered) -> list[str]:
 
 def read(low: Lowered) -> list[str]:
     """Tensors a layer reads."""
-    residual = [] if low.layer.residual is None else [low.layer.residual]
-    return list(dict.fromkeys([*low.sources, *residual]))
+    others = [name for name in (low.layer.residual, low.gates) if name is not None]
+    return list(dict.fromkeys([*low.sources, *others]))
 
 
 @dataclass(frozen=True, eq=False)

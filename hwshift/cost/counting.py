@@ -22,11 +22,12 @@ from hwshift.cost.counts import (
 from hwshift.program.image import Program
 from hwshift.program.instruction import Instruction
 from hwshift.program.isa import INSTRUCTION_BYTES, KTILE_ENTRY, LANE_ENTRY, LoadKind, Opcode
+from hwshift.program.ports import lanes_of
 from hwshift.program.tables import TableState
 
 __all__ = ["MOVES", "count_program"]
 
-MOVES = ("Shift", "Concat", "Shuffle", "Slice")
+MOVES = ("Shift", "Concat", "Shuffle", "Slice", "Upsample")
 """Operations that move elements and compute nothing."""
 
 _ENABLE = [item.name for item in LANE_ENTRY.fields].index("enable")
@@ -205,7 +206,8 @@ class _Counter:
             weights = np.stack([self._ring.popleft() for _ in range(tiles * ktiles)])
             weights = weights.reshape(tiles, ktiles, config.rows, config.columns)
         used = (weights & mask[:, None, None]).sum(axis=3) * on
-        pixels = item["rows"] * ((item["steps"] - 1) * item["out_step"] + item["last_pixels"])
+        lanes_used = lanes_of(config.pixels, item["out_step"])
+        pixels = item["rows"] * ((item["steps"] - 1) * lanes_used + item["last_pixels"])
         return _Work(pixels, mask.sum(axis=1), lanes, on, used)
 
     def _port_a(self, item: Instruction, work: _Work) -> np.ndarray:
@@ -214,8 +216,9 @@ class _Counter:
         chunk, inner = row // item["chunk_rows"], row % item["chunk_rows"]
         y = item["y0"] + chunk * item["chunk_y"] + inner * item["stride_y"]
         x = item["x0"] + np.arange(item["steps"])[:, None] * item["x_step"]
-        x = (x + np.arange(item["out_step"]) * item["stride_x"]).ravel()
-        x = x[: len(x) - item["out_step"] + item["last_pixels"]]
+        lanes_used = lanes_of(self._config.pixels, item["out_step"])
+        x = (x + np.arange(lanes_used) * item["stride_x"]).ravel()
+        x = x[: len(x) - lanes_used + item["last_pixels"]]
         offsets = np.arange(-_REACH, _REACH)[:, None]
         rows_inside = ((y + offsets >= 0) & (y + offsets < item["height"])).sum(axis=1)
         columns_inside = ((x + offsets >= 0) & (x + offsets < item["width"])).sum(axis=1)

@@ -203,12 +203,12 @@ def mixed_network(seed: int = 0) -> Network:
     return build.network(f"mixed-{seed}", seed=seed)
 
 
-def gated_network(seed: int = 0) -> Network:
+def gated_network(seed: int = 0, instance_norm: bool = True) -> Network:
     """A small network of operators that `mixed_network` lacks.
 
     A map split and joined again by both channel shuffles, squeeze-and-excite with a residual, DARTS's factorized
-    reduction, instance normalisation, nearest upsampling, and a sigmoid that stands alone. The input is
-    3 x 12 x 10.
+    reduction, instance normalisation (or a BatchNorm, which an accelerator runs), nearest upsampling, and a sigmoid
+    that stands alone. The input is 3 x 12 x 10.
     """
     build = NetworkBuilder(seed, 3, 12, 10)
     build.conv("stem_conv", "input", 16, (3, 3))
@@ -229,7 +229,11 @@ def gated_network(seed: int = 0) -> Network:
     build.halved("reduction", "excited", 12)
     build.add("back", ops.ChannelShuffle(transpose_shuffle(12, 3, inverse=True)), "reduction")
     gamma, beta = build.uniform(12, 0.5, 1.5), build.uniform(12, -0.25, 0.25)
-    build.relu("normed", build.add("norm", ops.InstanceNorm(gamma, beta), "back", power=1.0))
+    if instance_norm:
+        build.add("norm", ops.InstanceNorm(gamma, beta), "back", power=1.0)
+    else:
+        build.norm("norm", "back")
+    build.relu("normed", "norm")
     build.add("upsample", ops.UpsampleNearest((2, 3)), "normed")
     build.add("alone", ops.Sigmoid(), "upsample", power=0.3)
     build.add("pool", ops.GlobalAveragePool(), "alone")

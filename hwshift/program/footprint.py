@@ -8,6 +8,7 @@ from hwshift.config import AcceleratorConfig
 from hwshift.program.image import Region
 from hwshift.program.instruction import Instruction
 from hwshift.program.isa import DESCRIPTORS, LoadKind, Opcode
+from hwshift.program.ports import lanes_of
 from hwshift.program.tables import TableState
 
 __all__ = ["Footprint", "Footprints", "SPACES"]
@@ -117,8 +118,9 @@ class Footprints:
         chunk, inner = row // item["chunk_rows"], row % item["chunk_rows"]
         row_offset = (start + chunk * chunk_step + inner * row_step) % length
         first = item["x0"] + np.arange(item["steps"])[:, None] * item["x_step"]
-        pixels = (first + np.arange(item["out_step"]) * item["stride_x"]).ravel()
-        pixels = pixels[: len(pixels) - item["out_step"] + item["last_pixels"]]
+        lanes_used = lanes_of(self._config.pixels, item["out_step"])
+        pixels = (first + np.arange(lanes_used) * item["stride_x"]).ravel()
+        pixels = pixels[: len(pixels) - lanes_used + item["last_pixels"]]
         out = []
         for own, dy, dx, _ in lanes:
             y = item["y0"] + row * item["stride_y"] + dy

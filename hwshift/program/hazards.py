@@ -14,6 +14,7 @@ from hwshift.config import AcceleratorConfig
 from hwshift.program.image import Program
 from hwshift.program.instruction import Instruction
 from hwshift.program.isa import DESCRIPTORS, Opcode
+from hwshift.program.ports import lanes_of
 from hwshift.program.tables import TableState
 from hwshift.timing import timing
 
@@ -105,9 +106,10 @@ class StepWalker:
         bank = tile % config.groups * config.columns + columns
         return self._keys(bank[:, None], x % config.sub_banks, word).ravel()
 
-    @staticmethod
-    def _pixels(item: Instruction, place: Place) -> int:
-        return item["last_pixels"] if place.step + 1 == item["steps"] else item["out_step"]
+    def _pixels(self, item: Instruction, place: Place) -> int:
+        if place.step + 1 == item["steps"]:
+            return item["last_pixels"]
+        return lanes_of(self._config.pixels, item["out_step"])
 
     def _keys(self, bank: np.ndarray, sub: np.ndarray, word: np.ndarray) -> np.ndarray:
         return (bank * self._config.sub_banks + sub) * self._config.feature_depth + word

@@ -76,6 +76,7 @@ class Act(IntEnum):
     NONE = 0
     RELU = 1
     CLAMP = 2
+    SIGMOID = 3
 
 
 class Token(IntFlag):
@@ -265,7 +266,7 @@ COMPUTE = _instruction(
     Field("hold_weights", 1, "one weight tile serves every pass of the instruction"),
     Field("residual", 1, "add a residual"),
     Field("ktile_advance", 1, "each output tile has its own k-tiles: ktile_base grows by ktile_count"),
-    Field("act", 2, "first activation"),
+    Field("act", 2, "first activation; SIGMOID only without a residual"),
     Field("residual_act", 2, "activation after the residual"),
     Field("group0", 4, "column group of the first output tile: columns go to banks group * C + column"),
     Field("ktile_base", 16, "first k-tile table entry"),
@@ -282,11 +283,11 @@ COMPUTE = _instruction(
     Field("x0", 16, "source column of the first output pixel", signed=True),
     Field("stride_y", 8, "source rows per output row"),
     Field("x_step", 8, "source columns per step"),
-    Field("stride_x", 4, "source columns from one pixel lane to the next"),
-    Field("out_step", 4, "output pixels per step"),
+    Field("stride_x", 4, "source columns from one pixel lane to the next; 0: all lanes read the same"),
+    Field("out_step", 4, "output pixels from one step to the next; min(out_step, P) of them are written"),
     Field("last_pixels", 4, "pixel lanes that count in the last step of a row, at least 1"),
     Field("param_base", 12, "epilogue parameters of the first output tile"),
-    Field("out_x0", 16, "first output pixel, counted in the buffer; a multiple of out_step"),
+    Field("out_x0", 16, "first output pixel, counted in the buffer; a multiple of min(out_step, P)"),
     *_side("out", "output"),
     *_side("res", "residual"),
     Field("last_columns", 32, "mask of the columns that are written in the last output tile"),
@@ -298,6 +299,7 @@ STORE = _instruction(
     *_TRANSFER,
     *_REGION,
     Field("last_lanes", 32, "mask of the lanes of the last slot; the others are stored as 0"),
+    Field("gates", 1, "store epilogue parameters: bias 0, m = the value at 16 fraction bits, s = 16"),
 )
 
 FORMATS: dict[Opcode, Layout] = {

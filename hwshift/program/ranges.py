@@ -20,7 +20,7 @@ from hwshift.program.isa import (
     LoadKind,
     Opcode,
 )
-from hwshift.program.ports import lanes_per_step
+from hwshift.program.ports import lanes_of, lanes_per_step
 
 __all__ = ["frame_problems", "instruction_problems", "reach_problem"]
 
@@ -69,7 +69,11 @@ def instruction_problems(item: Instruction, program: Program, state: Footprints)
         yield from _load(item, config, program.regions["read"])
     elif item.opcode == Opcode.STORE:
         yield from _transfer(item, config, program.regions["write"])
-        yield from _map(item, config, item["slots"], config.vector_beats)
+        yield from _map(
+            item, config, item["slots"], config.gate_beats if item["gates"] else config.vector_beats
+        )
+        if item["gates"] and not config.gates:
+            yield "the configuration leaves out gates"
         if item["last_lanes"] >> config.rows:
             yield f"last_lanes has bits beyond the {config.rows} lanes"
     elif item.opcode == Opcode.DESCRIPTOR:
@@ -187,11 +191,7 @@ def _compute(item: Instruction, config: AcceleratorConfig) -> Iterator[str]:
     beyond = reach_problem(item)
     if beyond:
         yield beyond
-    lanes = lanes_per_step(config.pixels, item["stride_x"])
-    if item["out_step"] not in (1, 2, 4) or item["out_step"] > lanes:
-        yield f"out_step must be a power of two of at most {lanes} pixels, not {item['out_step']}"
-    elif item["out_x0"] % item["out_step"] or not 1 <= item["last_pixels"] <= item["out_step"]:
-        yield "out_x0 must be a multiple of out_step, and last_pixels lie in 1..out_step"
+    yield from _lanes(item, config)
     if item["group0"] >= config.groups or item["last_columns"] >> config.columns:
         yield f"group0 and last_columns must fit {config.groups} groups of {config.columns} columns"
     if item["param_base"] + item["tiles"] > config.param_tiles:
@@ -199,12 +199,25 @@ def _compute(item: Instruction, config: AcceleratorConfig) -> Iterator[str]:
     entries = item["ktile_count"] * (item["tiles"] if item["ktile_advance"] else 1)
     if item["ktile_base"] + entries > config.ktile_entries:
         yield f"k-tiles {item['ktile_base']} + {entries} lie outside a table of {config.ktile_entries}"
-    if max(item["act"], item["residual_act"]) > max(Act):
-        yield "unknown activation"
-    if (item["maximum"] and not config.max_pool) or (item["residual"] and not config.residual):
-        yield "the configuration leaves out what it needs (max_pool or residual)"
+    if item["residual"] and item["act"] == Act.SIGMOID:
+        yield "a sigmoid cannot come before a residual"
+    sigmoid = Act.SIGMOID in (item["act"], item["residual_act"])
+    needs = {"max_pool": item["maximum"], "residual": item["residual"], "sigmoid": sigmoid}
+    for name, needed in needs.items():
+        if needed and not getattr(config, name):
+            yield f"the configuration leaves out {name}"
     for prefix in ("out_", "res_") if item["residual"] else ("out_",):
         yield from _target(item, config, prefix)
+
+
+def _lanes(item: Instruction, config: AcceleratorConfig) -> Iterator[str]:
+    """Pixel lanes: a step touches one half, and its lanes read together."""
+    together, step = lanes_per_step(config.pixels, item["stride_x"]), item["out_step"]
+    lanes = lanes_of(config.pixels, step)
+    if not step or lanes & (lanes - 1) or lanes > together or step % lanes:
+        yield f"out_step must be a power of two of at most {together} pixels or a multiple of P, not {step}"
+    elif item["out_x0"] % lanes or not 1 <= item["last_pixels"] <= lanes:
+        yield f"out_x0 must be a multiple of the step's {lanes} lanes, and last_pixels lie in 1..{lanes}"
 
 
 def _target(item: Instruction, config: AcceleratorConfig, prefix: str) -> Iterator[str]:
@@ -223,7 +236,8 @@ def _sources(item: Instruction, config: AcceleratorConfig, state: Footprints) ->
     entries = np.unique(state.tables.ktiles[item["ktile_base"] : item["ktile_base"] + count], axis=0)
     row = np.arange(item["rows"])
     chunk, inner = row // item["chunk_rows"], row % item["chunk_rows"]
-    last = item["x0"] + (item["steps"] - 1) * item["x_step"] + (item["out_step"] - 1) * item["stride_x"]
+    lanes_used = lanes_of(config.pixels, item["out_step"])
+    last = item["x0"] + (item["steps"] - 1) * item["x_step"] + (lanes_used - 1) * item["stride_x"]
     for offset, number, lane_row in entries.tolist():
         base, length, start, row_step, chunk_step = state.sources[number].tolist()
         if lane_row >= config.lane_rows or not length or base + length > config.feature_depth:

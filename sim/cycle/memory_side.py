@@ -372,5 +372,6 @@ def memory_cycle(
     if s.store_pop:
         s.store, s.store_tokens, s.turns = store_head, program[store_head, F.pop], 1
         begin_bursts(s.bursts[STORER], program, store_head, s.beat_bytes)
-        begin_walk(s.walks[STORER], program, store_head, s.vector_beats, program[store_head, F.slots])
+        beats = s.gate_beats if program[store_head, F.gates] else s.vector_beats
+        begin_walk(s.walks[STORER], program, store_head, beats, program[store_head, F.slots])
         s.reading = 1

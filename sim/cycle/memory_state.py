@@ -35,7 +35,7 @@ MEMORY_STATE = np.dtype([
     ("fetch_beats", _I), ("load_beats", _I), ("store_beats", _I), ("read_bursts", _I), ("write_bursts", _I),
     # constants of the configuration
     ("beat_bytes", _I), ("instruction_beats", _I), ("vector_beats", _I), ("input_beats", _I), ("lane_beats", _I),
-    ("param_beats", _I), ("tile_words", _I), ("tile_beats", _I), ("pixel_bits", _I),
+    ("param_beats", _I), ("gate_beats", _I), ("tile_words", _I), ("tile_beats", _I), ("pixel_bits", _I),
     ("word", _I), ("beat", _I), ("capacity", _I),
     ("instruction_queue", _I), ("fetch_burst", _I), ("outstanding_reads", _I), ("outstanding_writes", _I),
     ("job_queue", _I),
@@ -67,6 +67,7 @@ def new_memory_state(config: AcceleratorConfig, timing: Timing, instructions: in
         "input_beats",
         "lane_beats",
         "param_beats",
+        "gate_beats",
         "tile_words",
         "tile_beats",
     ):

@@ -219,12 +219,13 @@ FAULTS = [
     (COMPUTE, {}, {"steps": 600}, "exceeds acc_depth"),
     (COMPUTE, {}, {"chunks": 9}, "chunks must be rows / chunk_rows rounded up, not 9"),
     (COMPUTE, {}, {"out_step": 3}, "out_step must be a power of two"),
-    (COMPUTE, {}, {"last_pixels": 5}, "last_pixels lie in 1..out_step"),
+    (COMPUTE, {}, {"last_pixels": 5}, "and last_pixels lie in 1.."),
     (COMPUTE, {}, {"group0": 9}, "group0 and last_columns must fit"),
     (COMPUTE, {}, {"last_columns": 1 << 20}, "group0 and last_columns must fit"),
     (COMPUTE, {}, {"param_base": 4095}, "lie outside a table of"),
     (COMPUTE, {}, {"ktile_base": 65535}, "lie outside a table of"),
-    (COMPUTE, {}, {"act": 3}, "unknown activation"),
+    (COMPUTE, {}, {"act": 3}, "the configuration leaves out sigmoid"),
+    (STORE, {}, {"gates": 1}, "the configuration leaves out gates"),
     (COMPUTE, {}, {"out_offset": 60000}, "out_offset must be below the length"),
     (COMPUTE, {}, {"out_x0": 60000}, "a row reaches word"),
     (COMPUTE, {}, {"out_x0": 65535, "steps": 9}, "a row reaches pixel"),
@@ -246,7 +247,7 @@ def test_options_the_configuration_leaves_out():
     config = program.config.with_(residual=False)
     other = replace(program, config=config)
     other = changed(other, 0, config_hash=config.hash)
-    assert any("leaves out what it needs" in line for line in problems(other))
+    assert any("the configuration leaves out residual" in line for line in problems(other))
 
 
 def test_ring_too_small_for_chunks():

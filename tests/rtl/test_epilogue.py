@@ -1,5 +1,6 @@
 """The epilogue against its formula in plain integers, in both scale styles, over edges and random values."""
 
+import math
 import random
 
 import pytest
@@ -23,6 +24,10 @@ CONFIGS = {
     "1-digit": AcceleratorConfig(scale_digits=1, rows=8, columns=8, **SMALL),
     "wide-bus": AcceleratorConfig(pe="mac", rows=16, columns=4, bus_width=512, param_tiles=16, guard=7),
     "no-residual": AcceleratorConfig(pe="mac", residual=False, pixels=2, act=QFormat(8, 8), param_tiles=16),
+    "sigmoid": AcceleratorConfig(pe="mac", sigmoid=True, param_tiles=32, bus_width=32),
+    "sigmoid-no-residual": AcceleratorConfig(pe="mac", sigmoid=True, residual=False, pixels=2, act=QFormat(8, 8)),
+    "sigmoid-narrow": AcceleratorConfig(sigmoid=True, scale_digits=2, **SMALL),
+    "sigmoid-fraction": AcceleratorConfig(sigmoid=True, scale_digits=2, **(SMALL | {"act": QFormat(1, 15)})),
 }
 
 
@@ -35,9 +40,17 @@ def clip(value, low, high):
     return min(max(value, low), high)
 
 
-def activate(value, act, lo, hi):
+def sigmoid(value, fmt):
+    """The middle of the bin of 1/64 in [-8, 8), in floating point: no entry is near a tie."""
+    middle = (min(max(value * 64 // 2**fmt.n, -512), 511) + 0.5) / 64
+    return min(round(2**fmt.n / (1 + math.exp(-middle))), fmt.max)
+
+
+def activate(value, act, lo, hi, fmt):
     if act == Act.RELU:
         return max(value, 0)
+    if act == Act.SIGMOID:
+        return sigmoid(value, fmt)
     return min(max(value, lo), hi) if act == Act.CLAMP else value
 
 
@@ -46,11 +59,11 @@ def epilogue(config, acc, param, control, residual):
     m, s, b = param
     value = acc * m // 2 ** (config.guard + s) + b
     value = clip(value, config.act.min, config.act.max)
-    value = activate(value, control["act"], control["lo"], control["hi"])
+    value = activate(value, control["act"], control["lo"], control["hi"], config.act)
     if not control["residual"]:
         return value
     value = clip(value + residual, config.act.min, config.act.max)
-    return activate(value, control["residual_act"], control["residual_lo"], control["residual_hi"])
+    return activate(value, control["residual_act"], control["residual_lo"], control["residual_hi"], config.act)
 
 
 def random_mantissa(config, rng):
@@ -82,7 +95,8 @@ def random_acc(config, param, rng):
         return rng.choice([low, high, 0, 1, -1, low + 1, high - 1])
     if kind < 0.5 or m == 0:
         return rng.randint(low, high) >> rng.randint(0, config.acc_width - 1)
-    target = rng.choice([config.act.min, config.act.max, 0, rng.randint(config.act.min, config.act.max)])
+    near = clip(rng.randint(-10 << config.act.n, 10 << config.act.n), config.act.min, config.act.max)
+    target = rng.choice([config.act.min, config.act.max, 0, near, rng.randint(config.act.min, config.act.max)])
     return clip(((target - b) << (config.guard + s)) // m + rng.randint(-2, 2), low, high)
 
 
@@ -99,9 +113,10 @@ def random_bounds(config, rng):
 
 def random_control(config, rng, bounds):
     residual = config.residual and rng.getrandbits(1)
+    acts = list(Act) if config.sigmoid else [Act.NONE, Act.RELU, Act.CLAMP]
     return bounds | {
-        "act": rng.choice(list(Act)),
-        "residual_act": rng.choice(list(Act)),
+        "act": rng.choice([act for act in acts if act != Act.SIGMOID] if residual else acts),
+        "residual_act": rng.choice(acts),
         "residual": residual,
     }
 
