@@ -7,10 +7,14 @@ from dataclasses import asdict, dataclass
 
 from hwshift.config import AcceleratorConfig
 
-__all__ = ["TREE_RADIX", "Timing", "timing"]
+__all__ = ["COMMAND_QUEUE", "RESTART_CYCLES", "TREE_RADIX", "Timing", "timing"]
 
 TREE_RADIX = 4
 """Operands added per stage of a column's adder tree."""
+COMMAND_QUEUE = 4
+"""Runs that can wait for the one that goes on."""
+RESTART_CYCLES = 2
+"""Cycles between the last of a run and cycle 0 of one that waits for it: reset, start."""
 
 
 @dataclass(frozen=True)

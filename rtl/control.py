@@ -1,6 +1,6 @@
 """Control: registers on AXI4-Lite, the run's beginning and end, interrupt, watchdog and counters."""
 
-from amaranth import Cat, Module, Signal
+from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import data, enum, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -10,23 +10,18 @@ from hwshift.program.counters import COUNTER_BITS, COUNTERS
 from hwshift.program.isa import ISA_VERSION
 from hwshift.program.registers import REGISTER, REGISTERS, Access, ErrorCode
 from hwshift.rtl.axi_lite import AxiLiteSlave, axi_lite, register_access
+from hwshift.rtl.commands import ADDRESSES, Commands, settings_layout
+from hwshift.timing import COMMAND_QUEUE
 
-__all__ = ["Control", "CounterBank", "RegisterFile", "RunControl", "event_layout", "settings_layout"]
+__all__ = ["Control", "CounterBank", "RegisterFile", "RunControl", "event_layout"]
 
 EVENTS = tuple(counter.name for counter in COUNTERS if counter.cause is None and counter.name != "total")
 """Counters of events, each with a strobe of its name."""
-_ADDRESSES = ("program_base", "program_limit", "read_base", "read_limit", "write_base", "write_limit")
 
 
 def event_layout() -> data.StructLayout:
     """Strobes of what happens in a cycle, named after the counters: beats, bursts, steps."""
     return data.StructLayout({name: 1 for name in EVENTS})
-
-
-def settings_layout(config: AcceleratorConfig) -> data.StructLayout:
-    """What the host sets for a run; does not change while it goes on. Limits are addresses of last bytes."""
-    addresses = {name: config.address_width for name in _ADDRESSES}
-    return data.StructLayout({**addresses, "program_count": 32})
 
 
 class _State(enum.Enum, shape=2):
@@ -44,19 +39,23 @@ class RunControl(wiring.Component):
     on. ``error`` ends it too, before ``done``: cycle d is its last, ``halt`` is 1 from d + 1 on until the cycle
     in which ``drained`` is 1; then comes one cycle of ``reset_engine``, in which the interrupt is pending. A
     watchdog and a soft reset are alike. The engine is held in reset whenever no run goes on, except while
-    ``start`` is 1.
+    ``start`` is 1. A run can start in the second cycle after the last of another.
 
     When ``watchdog`` cycles have gone by without progress, the next one is the run's last; as many without
     progress while halting, or another soft reset, and the engine is reset without being drained.
 
     Members
     -------
-    start_request, soft_reset : In(1)
-        Strobes of the host; a request that is not met by ``start`` sets ``refused``.
+    start, refused : In(1), waiting : In(range(COMMAND_QUEUE + 1))
+        From `Commands`.
+    soft_reset : In(1)
+        Strobe of the host.
     watchdog : In(32)
     done, drained, error, error_code, progress
         As in `Control`.
-    start, running, halt, reset_engine : Out(1)
+    ready : Out(1)
+        ``start`` may be 1.
+    running, halt, reset_engine : Out(1)
         As in `Control`.
     status : Out(32)
         Value of the register STATUS.
@@ -66,9 +65,10 @@ class RunControl(wiring.Component):
 
     def __init__(self) -> None:
         super().__init__({
-            "start_request": In(1), "soft_reset": In(1), "watchdog": In(32), "done": In(1),
-            "drained": In(1), "error": In(1), "error_code": In(8), "progress": In(1),
-            "start": Out(1), "running": Out(1), "halt": Out(1), "reset_engine": Out(1),
+            "start": In(1), "refused": In(1), "waiting": In(range(COMMAND_QUEUE + 1)), "soft_reset": In(1),
+            "watchdog": In(32), "done": In(1), "drained": In(1), "error": In(1), "error_code": In(8),
+            "progress": In(1),
+            "ready": Out(1), "running": Out(1), "halt": Out(1), "reset_engine": Out(1),
             "status": Out(32), "ended": Out(3),
         })  # fmt: skip
 
@@ -82,9 +82,10 @@ class RunControl(wiring.Component):
         m.d.comb += [
             self.running.eq(self._state == _State.RUN),
             self.halt.eq(self._state == _State.HALT),
-            self.start.eq((self._state == _State.IDLE) & self.start_request & ~self.soft_reset),
+            self.ready.eq((self._state == _State.IDLE) & ~self.soft_reset),
             self.reset_engine.eq(~(self.running | self.halt | self.start)),
-            status["busy"].eq(self._state != _State.IDLE),
+            status["busy"].eq((self._state != _State.IDLE) | (self.waiting != 0)),
+            status["queued"].eq(self.waiting),
             status["halting"].eq(self.halt),
         ]
         self._watchdog(m)
@@ -104,7 +105,7 @@ class RunControl(wiring.Component):
         sticky = [status[name] for name in ("done", "refused", "aborted", "undrained", "error")]
         with m.If(self.start | (self.soft_reset & (self._state == _State.IDLE))):
             m.d.sync += [item.eq(0) for item in sticky]
-        with m.Elif(self.start_request):
+        with m.If(self.refused):
             m.d.sync += status["refused"].eq(1)
         with m.Switch(self._state):
             with m.Case(_State.IDLE):
@@ -132,12 +133,14 @@ class RunControl(wiring.Component):
 
 
 class CounterBank(wiring.Component):
-    """The performance counters.
+    """The performance counters, and a copy of all of them that the host reads.
 
-    What happens in a cycle with ``enable`` is seen in ``values`` two cycles later, and stays.
+    With ``capture`` in cycle t, ``values`` from t + 1 on are what was counted up to cycle t - 1.
 
     Members
     -------
+    capture : In(1)
+        Copy the counters.
     clear : In(1)
         All counters are 0 from the next cycle on.
     enable : In(1)
@@ -153,6 +156,7 @@ class CounterBank(wiring.Component):
     def __init__(self) -> None:
         super().__init__(
             {
+                "capture": In(1),
                 "clear": In(1),
                 "enable": In(1),
                 "cause": In(4),
@@ -170,10 +174,11 @@ class CounterBank(wiring.Component):
                 happened = cause == counter.cause
             else:
                 happened = 1 if counter.name == "total" else getattr(events, counter.name)
-            with m.If(self.clear):
-                m.d.sync += self.values[index].eq(0)
-            with m.Elif(counted & happened):
-                m.d.sync += self.values[index].eq(self.values[index] + 1)
+            value, following = Signal(COUNTER_BITS), Signal(COUNTER_BITS)
+            m.d.comb += following.eq(value + (counted & happened))
+            m.d.sync += value.eq(Mux(self.clear, 0, following))
+            with m.If(self.capture):
+                m.d.sync += self.values[index].eq(following)
         return m
 
 
@@ -183,15 +188,15 @@ class RegisterFile(wiring.Component):
     Members
     -------
     access : In(register_access)
-    running : In(1)
-        Registers that are locked during a run refuse writes.
     status : In(32), counters : In(array of 48-bit values)
         Values of read-only registers.
     ended : In(3)
-        Bits of IRQ_STATUS to set.
+        Bits of IRQ_STATUS to set; the first counts runs.
     settings : Out(settings_layout), watchdog : Out(32)
-    start_request, soft_reset : Out(1)
+    start_request, queue_request, soft_reset, snapshot : Out(1)
         Strobes in the cycle in which CONTROL is written.
+    refused : In(1)
+        The request of this cycle is not met.
     irq : Out(1)
         A pending cause is enabled.
     """
@@ -201,14 +206,16 @@ class RegisterFile(wiring.Component):
         super().__init__(
             {
                 "access": In(register_access(registers.ADDRESS_BITS)),
-                "running": In(1),
                 "status": In(32),
                 "counters": In(data.ArrayLayout(COUNTER_BITS, len(COUNTERS))),
                 "ended": In(3),
                 "settings": Out(settings_layout(config)),
                 "watchdog": Out(32),
                 "start_request": Out(1),
+                "queue_request": Out(1),
                 "soft_reset": Out(1),
+                "snapshot": Out(1),
+                "refused": In(1),
                 "irq": Out(1),
             }
         )
@@ -232,10 +239,12 @@ class RegisterFile(wiring.Component):
         for index, counter in enumerate(COUNTERS):
             low, high = (values[f"COUNT_{counter.name.upper()}_{half}"] for half in ("LO", "HI"))
             m.d.comb += Cat(low, high).eq(self.counters[index])
-        for name in _ADDRESSES:
+        for name in ADDRESSES:
             both = Cat(values[f"{name.upper()}_LO"], values[f"{name.upper()}_HI"])
             m.d.comb += getattr(self.settings, name).eq(both)
         m.d.comb += self.settings.program_count.eq(values["PROGRAM_COUNT"])
+        with m.If(self.ended[0]):
+            m.d.sync += values["RUNS"].eq(values["RUNS"] + 1)
         return values
 
     def _read(self, m: Module, values: dict[str, Signal]) -> None:
@@ -255,10 +264,8 @@ class RegisterFile(wiring.Component):
                 value = values[item.name]
                 merged = (value & ~access.write_mask) | written
                 with m.Case(item.offset // 4):
-                    if item.access in (Access.RW, Access.RW_IDLE):
-                        if item.access is Access.RW_IDLE:
-                            m.d.comb += access.write_error.eq(self.running)
-                        with m.If(access.write & ~access.write_error):
+                    if item.access is Access.RW:
+                        with m.If(access.write):
                             m.d.sync += value.eq(merged & self._kept(item))
                     elif item.name == "CONTROL":
                         self._control(m, written)
@@ -275,12 +282,15 @@ class RegisterFile(wiring.Component):
 
     def _control(self, m: Module, written: Signal) -> None:
         fields = REGISTER["CONTROL"].by_name
-        start, soft_reset = (written[fields[name].low] for name in ("start", "soft_reset"))
+        start, soft_reset, queue, snapshot = (
+            written[fields[name].low] & self.access.write
+            for name in ("start", "soft_reset", "queue", "snapshot")
+        )
         m.d.comb += [
-            self.soft_reset.eq(self.access.write & soft_reset),
-            self.start_request.eq(self.access.write & start & ~soft_reset),
-            self.access.write_error.eq(start & ~soft_reset & self.running),
-        ]
+            self.soft_reset.eq(soft_reset), self.snapshot.eq(snapshot),
+            self.start_request.eq(start & ~soft_reset), self.queue_request.eq(queue & ~start & ~soft_reset),
+            self.access.write_error.eq(self.refused),
+        ]  # fmt: skip
 
     def _interrupt(self, m: Module, values: dict[str, Signal]) -> None:
         pending, access = values["IRQ_STATUS"], self.access
@@ -301,15 +311,16 @@ class Control(wiring.Component):
     irq : Out(1)
         Level; a register, and 1 from the cycle after the one in which ``done`` ends the run.
     start : Out(1)
-        The cycle before cycle 0: ``settings`` are stable, the engine has been reset, and what it registers at
-        the end of this cycle is valid in cycle 0.
+        The cycle before cycle 0: ``next`` is valid, the engine has been reset, and what it registers at the end
+        of this cycle is valid in cycle 0.
     running : Out(1)
         A run goes on; 1 from cycle 0 to its last cycle. Counters count in these cycles.
     halt : Out(1)
         No new AR, AW or step may issue; what is under way finishes.
     reset_engine : Out(1)
         Synchronous reset of everything but this block.
-    settings : Out(settings_layout)
+    next, settings : Out(settings_layout)
+        Of the run that starts, in the cycle with ``start``; and from cycle 0 on.
     done : In(1)
         END is at the head and everything before it has finished; sampled with ``running``.
     drained : In(1)
@@ -330,7 +341,7 @@ class Control(wiring.Component):
             "s_axi": In(axi_lite(registers.ADDRESS_BITS)),
             "irq": Out(1),
             "start": Out(1), "running": Out(1), "halt": Out(1), "reset_engine": Out(1),
-            "settings": Out(settings_layout(config)),
+            "next": Out(settings_layout(config)), "settings": Out(settings_layout(config)),
             "done": In(1), "drained": In(1), "error": In(1), "error_code": In(8), "progress": In(1),
             "cause": In(4), "events": In(event_layout()),
         })  # fmt: skip
@@ -339,27 +350,28 @@ class Control(wiring.Component):
         m = Module()
         m.submodules.slave = slave = AxiLiteSlave(registers.ADDRESS_BITS)
         m.submodules.registers = file = RegisterFile(self._config)
+        m.submodules.commands = commands = Commands(self._config)
         m.submodules.run = run = RunControl()
         m.submodules.counters = counters = CounterBank()
         connect(m, flipped(self.s_axi), slave.s_axi)
         connect(m, slave.access, file.access)
+        ended = Signal()
+        m.d.sync += ended.eq(run.ended.any())
         m.d.comb += [
-            run.start_request.eq(file.start_request),
-            run.soft_reset.eq(file.soft_reset),
-            run.watchdog.eq(file.watchdog),
-            file.running.eq(run.status[REGISTER["STATUS"].by_name["busy"].low]),
-            file.status.eq(run.status),
-            file.ended.eq(run.ended),
+            commands.staged.eq(file.settings), commands.ready.eq(run.ready),
+            commands.start_request.eq(file.start_request), commands.queue_request.eq(file.queue_request),
+            commands.drop.eq(run.halt | file.soft_reset),
+            run.start.eq(commands.start), run.refused.eq(commands.refused), run.waiting.eq(commands.waiting),
+            run.soft_reset.eq(file.soft_reset), run.watchdog.eq(file.watchdog),
+            file.refused.eq(commands.refused), file.status.eq(run.status), file.ended.eq(run.ended),
             file.counters.eq(counters.values),
-            counters.clear.eq(run.start),
-            counters.enable.eq(run.running),
-            counters.cause.eq(self.cause),
-            counters.events.eq(self.events),
-            self.irq.eq(file.irq),
-            self.settings.eq(file.settings),
-        ]
+            counters.clear.eq(run.start), counters.enable.eq(run.running), counters.cause.eq(self.cause),
+            counters.events.eq(self.events), counters.capture.eq(ended | (file.snapshot & run.running)),
+            self.irq.eq(file.irq), self.settings.eq(commands.active), self.next.eq(commands.next),
+            self.start.eq(commands.start),
+        ]  # fmt: skip
         for name in ("done", "drained", "error", "error_code", "progress"):
             m.d.comb += getattr(run, name).eq(getattr(self, name))
-        for name in ("start", "running", "halt", "reset_engine"):
+        for name in ("running", "halt", "reset_engine"):
             m.d.comb += getattr(self, name).eq(getattr(run, name))
         return m

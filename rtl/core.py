@@ -8,8 +8,9 @@ from hwshift.config import AcceleratorConfig
 from hwshift.program.registers import ADDRESS_BITS, ErrorCode
 from hwshift.rtl.axi import axi_master
 from hwshift.rtl.axi_lite import axi_lite
+from hwshift.rtl.commands import settings_layout
 from hwshift.rtl.compute_side import ComputeSide
-from hwshift.rtl.control import Control, event_layout, settings_layout
+from hwshift.rtl.control import Control, event_layout
 from hwshift.rtl.datapath import Datapath
 from hwshift.rtl.fetch import Fetch
 from hwshift.rtl.loader import Loader
@@ -26,7 +27,7 @@ class Engine(wiring.Component):
     Members
     -------
     m_axi : Out(axi_master)
-    settings : In(settings_layout), start : In(1), halt : In(1)
+    next, settings : In(settings_layout), start : In(1), halt : In(1)
         From `Control`.
     done, drained, progress : Out(1); error : Out(1), error_code : Out(8); cause : Out(4); events : Out(event_layout)
         To `Control`.
@@ -36,7 +37,8 @@ class Engine(wiring.Component):
         self._config = config
         super().__init__({
             "m_axi": Out(axi_master(config)),
-            "settings": In(settings_layout(config)), "start": In(1), "halt": In(1),
+            "next": In(settings_layout(config)), "settings": In(settings_layout(config)),
+            "start": In(1), "halt": In(1),
             "done": Out(1), "drained": Out(1), "progress": Out(1),
             "error": Out(1), "error_code": Out(8), "cause": Out(4), "events": Out(event_layout()),
         })  # fmt: skip
@@ -78,8 +80,8 @@ class Engine(wiring.Component):
         wiring.connect(m, self._reads.fetch_beats, fetch.beats)
         wiring.connect(m, fetch.o, self._compute.i)
         m.d.comb += [
-            fetch.start.eq(self.start), fetch.base.eq(self.settings.program_base),
-            fetch.count.eq(self.settings.program_count),
+            fetch.start.eq(self.start), fetch.base.eq(self.next.program_base),
+            fetch.count.eq(self.next.program_count),
         ]  # fmt: skip
 
     def _connect_loader(self, m: Module) -> None:
@@ -171,7 +173,7 @@ class Core(wiring.Component):
         m.d.comb += [
             ClockSignal().eq(self.aclk), sync.rst.eq(~self.aresetn), self.irq.eq(control.irq),
             reset.eq(control.reset_engine), engine.start.eq(control.start), engine.halt.eq(control.halt),
-            engine.settings.eq(control.settings),
+            engine.settings.eq(control.settings), engine.next.eq(control.next),
         ]  # fmt: skip
         m.d.comb += [
             getattr(control, name).eq(getattr(engine, name))

@@ -76,7 +76,7 @@ def run_native(config: AcceleratorConfig, run: RtlRun, *, build_dir: Path | str)
     ----------
     config : AcceleratorConfig
     run : RtlRun
-        Without ``error_range`` and ``soft_reset``.
+        Without ``error_range``, ``soft_reset`` and ``script``.
     build_dir : Path or str
         Folder that holds builds, which are reused.
 
@@ -87,7 +87,7 @@ def run_native(config: AcceleratorConfig, run: RtlRun, *, build_dir: Path | str)
     SimulationError
         If the build or the run fails.
     """
-    for name in ("error_range", "soft_reset"):
+    for name in ("error_range", "soft_reset", "script"):
         if getattr(run, name) is not None:
             raise ValueError(f"{name} must be None, not {getattr(run, name)!r}")
     program = build_native(config, len(run.memory) // config.beat_bytes, build_dir)

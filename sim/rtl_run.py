@@ -5,7 +5,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -53,6 +53,11 @@ class RtlRun:
         The run is given up in this cycle.
     soft_reset : int or None
         The host resets the accelerator about so many cycles after the start.
+    script : tuple of tuples or None
+        What the host does once the registers are written, instead of a start and waiting for irq. Cycle 0 is that
+        of the first response to a write. ``("write", register, value[, strobes])``, ``("read", register)``: a
+        register by name or offset; ``("cycles", count)``; ``("until", register, mask, value)``: reads until the bits
+        of the mask are the value; ``("finish",)``: waits for irq.
     """
 
     launch: Launch
@@ -63,6 +68,7 @@ class RtlRun:
     error_range: tuple[int, int] | None = None
     max_cycles: int = (1 << 32) - 1
     soft_reset: int | None = None
+    script: tuple[tuple, ...] | None = None
 
     def __post_init__(self) -> None:
         for name in ("read_latency", "write_latency", "max_cycles"):
@@ -92,6 +98,8 @@ class RtlResult:
         Broken AXI rules, summed over cycles.
     broken : tuple of int
         Numbers of the rules, as in ``axi_checker.v``.
+    log : list
+        Per operation of the script, what it returned: a write's response, a read's response and data, or None.
     """
 
     memory: bytes
@@ -102,6 +110,7 @@ class RtlResult:
     irq_cycle: int
     violations: int
     broken: tuple[int, ...]
+    log: list = field(default_factory=list)
 
     def check(self) -> "RtlResult":
         """The result itself, if the run ended as its program says and no AXI rule was broken.
@@ -256,6 +265,7 @@ def write_job(config: AcceleratorConfig, runs: Sequence[RtlRun], folder: Path) -
                 "error_last": last,
                 "max_cycles": run.max_cycles,
                 "soft_reset": run.soft_reset,
+                "script": run.script,
             }
         )
     registers = {item.name: item.offset for item in REGISTERS}
@@ -286,7 +296,8 @@ def rtl_result(result: dict, memory: bytes) -> RtlResult:
     Parameters
     ----------
     result : dict
-        ``registers`` (by name, those of `READS`), ``interrupted``, ``irq_cycle``, ``violations``, ``broken``.
+        ``registers`` (by name, those of `READS`), ``interrupted``, ``irq_cycle``, ``violations``, ``broken``, and
+        possibly ``log``.
     memory : bytes
     """
     registers = result["registers"]
@@ -304,4 +315,5 @@ def rtl_result(result: dict, memory: bytes) -> RtlResult:
         irq_cycle=result["irq_cycle"],
         violations=result["violations"],
         broken=tuple(rule for rule in range(12) if result["broken"] >> rule & 1),
+        log=result.get("log", []),
     )

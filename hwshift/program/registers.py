@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 IDENTIFIER = 0x54485348  # "HSHT"
-MAP_VERSION = 1
+MAP_VERSION = 2
 ADDRESS_BITS = 12
 APERTURE = 1 << ADDRESS_BITS
 """Bytes of address space the accelerator occupies on its control bus."""
@@ -69,7 +69,6 @@ class Access(Enum):
 
     RO = "read only: a write is answered with SLVERR"
     RW = "read and write"
-    RW_IDLE = "read and write; during a run a write changes nothing and is answered with SLVERR"
     W1C = "writing 1 clears a bit"
     STROBE = "writing 1 acts; reads as 0"
 
@@ -122,8 +121,8 @@ class Register:
 def _wide(name: str, offset: int, doc: str) -> tuple[Register, Register]:
     """A 64-bit address as two registers; bits above the bus's address width read as 0."""
     return (
-        Register(f"{name}_LO", offset, Access.RW_IDLE, f"{doc}, bits 31..0"),
-        Register(f"{name}_HI", offset + 4, Access.RW_IDLE, f"{doc}, bits 63..32"),
+        Register(f"{name}_LO", offset, Access.RW, f"{doc}, bits 31..0"),
+        Register(f"{name}_HI", offset + 4, Access.RW, f"{doc}, bits 63..32"),
     )
 
 
@@ -159,10 +158,14 @@ REGISTERS: tuple[Register, ...] = (
         "CONTROL",
         0x10,
         Access.STROBE,
-        "starts and ends runs; soft_reset goes before start",
+        "starts and ends runs; soft_reset goes before start and queue",
         (
             BitField("start", 0, 1, "start a run; during a run it is refused with SLVERR and STATUS.refused"),
-            BitField("soft_reset", 1, 1, "end the run without an error and reset the engine"),
+            BitField(
+                "soft_reset", 1, 1, "end the run without an error, drop those that wait, reset the engine"
+            ),
+            BitField("queue", 2, 1, "start a run, or let it wait for those before it; refused if 4 wait"),
+            BitField("snapshot", 3, 1, "copy the counters of the run that goes on to COUNT_*"),
         ),
     ),
     Register(
@@ -173,19 +176,23 @@ REGISTERS: tuple[Register, ...] = (
         (
             BitField("busy", 0, 1, "a run is going on or being ended"),
             BitField("done", 1, 1, "the last run ended as its program says"),
-            BitField("refused", 2, 1, "a start during a run was refused"),
+            BitField(
+                "refused", 2, 1, "a start during a run was refused, or a run that found no place to wait"
+            ),
             BitField("aborted", 3, 1, "the last run was ended by soft_reset"),
             BitField("undrained", 4, 1, "the engine was reset with transfers under way: reset the bus too"),
             BitField("halting", 5, 1, "the run is being ended: transfers under way finish"),
             BitField("error", 8, 8, "error code of the last run"),
+            BitField("queued", 16, 3, "runs that wait"),
         ),
     ),
     Register("IRQ_ENABLE", 0x18, Access.RW, "causes that raise irq", _IRQ_FIELDS),
     Register("IRQ_STATUS", 0x1C, Access.W1C, "causes that are pending", _IRQ_FIELDS),
     *_wide("PROGRAM_BASE", 0x20, "address of the first instruction, a multiple of 256"),
     *_wide("PROGRAM_LIMIT", 0x28, "address of the last byte that instructions may be fetched from"),
-    Register("PROGRAM_COUNT", 0x30, Access.RW_IDLE, "instructions, HEADER and END included"),
+    Register("PROGRAM_COUNT", 0x30, Access.RW, "instructions, HEADER and END included"),
     Register("WATCHDOG", 0x34, Access.RW, "cycles without handshake or step that end a run; 0: never"),
+    Register("RUNS", 0x38, Access.RO, "runs that ended as their programs say, since reset; modulo 2^32"),
     *_wide("READ_BASE", 0x40, "address of the first byte that loads may read"),
     *_wide("READ_LIMIT", 0x48, "address of the last byte that loads may read"),
     *_wide("WRITE_BASE", 0x50, "address of the first byte that stores may write"),

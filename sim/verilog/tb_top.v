@@ -34,6 +34,7 @@ module tb_top #(
     reg         s_axi_awvalid /* verilator public_flat_rw */ = 0;
     wire        s_axi_awready /* verilator public_flat_rw */;
     reg  [31:0] s_axi_wdata /* verilator public_flat_rw */ = 0;
+    reg  [3:0]  s_axi_wstrb /* verilator public_flat_rw */ = 4'hF;
     reg         s_axi_wvalid /* verilator public_flat_rw */ = 0;
     wire        s_axi_wready /* verilator public_flat_rw */;
     wire [1:0]  s_axi_bresp /* verilator public_flat_rw */;
@@ -81,7 +82,7 @@ module tb_top #(
         .aclk(aclk), .aresetn(aresetn), .irq(irq),
         .s_axi_awaddr(s_axi_awaddr), .s_axi_awprot(3'd0), .s_axi_awvalid(s_axi_awvalid),
         .s_axi_awready(s_axi_awready),
-        .s_axi_wdata(s_axi_wdata), .s_axi_wstrb(4'hF), .s_axi_wvalid(s_axi_wvalid), .s_axi_wready(s_axi_wready),
+        .s_axi_wdata(s_axi_wdata), .s_axi_wstrb(s_axi_wstrb), .s_axi_wvalid(s_axi_wvalid), .s_axi_wready(s_axi_wready),
         .s_axi_bresp(s_axi_bresp), .s_axi_bvalid(s_axi_bvalid), .s_axi_bready(s_axi_bready),
         .s_axi_araddr(s_axi_araddr), .s_axi_arprot(3'd0), .s_axi_arvalid(s_axi_arvalid),
         .s_axi_arready(s_axi_arready),

@@ -19,6 +19,7 @@ from hwshift.program.registers import (
     render_c_header,
     render_markdown,
 )
+from hwshift.timing import COMMAND_QUEUE
 
 LAUNCH = Launch(
     program_base=0x100, program_count=9, program_limit=0xFFF, read_base=0x12_3456_7800, read_limit=0x1FFF,
@@ -53,14 +54,18 @@ def test_fields(register):
 
 
 def test_unpack():
-    assert REGISTER["CONTROL"].unpack(0b10) == {"start": 0, "soft_reset": 1}
+    assert REGISTER["CONTROL"].unpack(0b0110) == {"start": 0, "soft_reset": 1, "queue": 1, "snapshot": 0}
     status = REGISTER["STATUS"].unpack(0x0901)
     assert {name: value for name, value in status.items() if value} == {"busy": 1, "error": 9}
 
 
-def test_what_is_set_before_a_run_is_locked_during_it():
-    locked = {item.name for item in REGISTERS if item.access is Access.RW_IDLE}
-    assert locked == set(LAUNCH.registers()) - {"WATCHDOG"}
+def test_what_a_run_needs_can_be_set_during_another():
+    assert all(REGISTER[name].access is Access.RW for name in LAUNCH.registers())
+
+
+def test_text_about_the_queue_of_runs():
+    assert f"refused if {COMMAND_QUEUE} wait" in REGISTER["CONTROL"].by_name["queue"].doc
+    assert REGISTER["STATUS"].by_name["queued"].extract(0xFFFFFFFF) >= COMMAND_QUEUE
 
 
 def test_causes_and_counters():

@@ -8,11 +8,12 @@ from hwshift.program.isa import ISA_VERSION
 from hwshift.program.registers import APERTURE, REGISTER, REGISTERS, Access, ErrorCode, counter_offset
 from hwshift.rtl.axi_lite import OKAY, SLVERR
 from hwshift.rtl.control import Control, event_layout
+from hwshift.timing import COMMAND_QUEUE
 
 from .axi_lite_bus import Channels, simulate
 
 CONFIG = PRESETS["4x4"]
-START, SOFT_RESET = 1, 2
+START, SOFT_RESET, QUEUE, SNAPSHOT = 1, 2, 4, 8
 DONE, ERROR, ABORTED = 1, 2, 4  # bits of IRQ_STATUS
 OFFSET = {name: item.offset for name, item in REGISTER.items()}
 
@@ -91,7 +92,7 @@ async def test_values_after_reset(_ctx, _dut, bus):
 @on_control
 async def test_unmapped_addresses(_ctx, _dut, bus):
     known = {item.offset for item in REGISTERS}
-    unknown = [0x38, 0x60, max(known) + 4, APERTURE - 4]
+    unknown = [0x3C, 0x60, max(known) + 4, APERTURE - 4]
     assert not known & set(unknown)
     for offset in unknown:
         assert await bus.read(offset) == (0, SLVERR)
@@ -106,7 +107,7 @@ async def test_writes(_ctx, _dut, bus):
         if item.access is Access.RO:
             assert await bus.write(item.name, before ^ 1) == SLVERR
             assert await bus.value(item.name) == before
-        elif item.access in (Access.RW, Access.RW_IDLE):
+        elif item.access is Access.RW:
             wide = 0xFF if item.name.endswith("_HI") else item.mask  # 40 address bits
             assert await bus.write(item.name, 0xFFFFFFFF) == OKAY
             assert await bus.value(item.name) == wide
@@ -115,20 +116,42 @@ async def test_writes(_ctx, _dut, bus):
     assert await bus.value("CONTROL") == 0
 
 
+def numbers(run):
+    """Settings of a run: addresses that differ in every field."""
+    names = ("program_base", "program_limit", "read_base", "read_limit", "write_base", "write_limit")
+    values = {name: (0x10 * run + index) << 32 | 0x01020300 + index for index, name in enumerate(names)}
+    return values | {"program_count": 99 + run}
+
+
+async def set_up(bus, run):
+    """Write the settings of a run."""
+    for name, value in numbers(run).items():
+        if name == "program_count":
+            await bus.write("PROGRAM_COUNT", value)
+        else:
+            await bus.write(f"{name.upper()}_LO", value & 0xFFFFFFFF)
+            await bus.write(f"{name.upper()}_HI", value >> 32)
+
+
+def settings(ctx, port):
+    """Values of a settings port."""
+    return {name: ctx.get(getattr(port, name)) for name in numbers(0)}
+
+
 @on_control
 async def test_settings(ctx, dut, bus):
-    names = ("program_base", "program_limit", "read_base", "read_limit", "write_base", "write_limit")
-    for index, name in enumerate(names, 1):
-        await bus.write(f"{name.upper()}_LO", 0x01020300 + index)
-        await bus.write(f"{name.upper()}_HI", 0x10 * index)
-    await bus.write("PROGRAM_COUNT", 99)
-    for index, name in enumerate(names, 1):
-        assert ctx.get(getattr(dut.settings, name)) == 0x10 * index << 32 | 0x01020300 + index
-    assert ctx.get(dut.settings.program_count) == 99
-    await start(ctx, dut, bus)
+    """Those of the run stay while the host writes others; in the cycle of start they are there early."""
+    await set_up(bus, 1)
+    await bus.send("aw", awaddr=OFFSET["CONTROL"])
+    ctx.set(dut.s_axi.bready, 1)
+    await bus.send("w", wdata=START, wstrb=1)
+    assert ctx.get(dut.start) and settings(ctx, dut.next) == numbers(1)
     await ctx.tick()
-    assert await bus.write("READ_BASE_LO", 5) == SLVERR
-    assert await bus.value("READ_BASE_LO") == 0x01020303
+    assert settings(ctx, dut.settings) == numbers(1)
+    await ctx.tick()
+    ctx.set(dut.s_axi.bready, 0)
+    await set_up(bus, 2)
+    assert settings(ctx, dut.settings) == numbers(1)
     assert await bus.write("WATCHDOG", 1 << 20) == OKAY
     assert await bus.value("WATCHDOG") == 1 << 20
 
@@ -323,3 +346,162 @@ async def test_no_watchdog(ctx, dut, bus):
     await start(ctx, dut, bus)
     await ctx.tick().repeat(500)
     assert ctx.get(dut.running)
+
+
+# -- runs that wait --------------------------------------------------------------------------------
+
+
+@on_control
+async def test_runs_that_wait_start_two_cycles_after_the_one_before(ctx, dut, bus):
+    """In order, each with its settings and counters; without one more word from the host."""
+    await bus.write("IRQ_ENABLE", DONE)
+    for run in range(1 + COMMAND_QUEUE):
+        await set_up(bus, run)
+        assert await bus.write("CONTROL", QUEUE) == OKAY
+        waiting = {"queued": run} if run else {}
+        assert await bus.status() == {"busy": 1} | waiting
+    await set_up(bus, 15)
+    assert await bus.write("CONTROL", QUEUE) == SLVERR
+    assert await bus.write("CONTROL", START) == SLVERR
+    assert await bus.status() == {"busy": 1, "refused": 1, "queued": COMMAND_QUEUE}
+    for run in range(1 + COMMAND_QUEUE):
+        assert ctx.get(dut.running) and settings(ctx, dut.settings) == numbers(run)
+        ctx.set(dut.done, 1)
+        await ctx.tick()
+        ctx.set(dut.done, 0)
+        await ctx.delay(0)
+        assert (ctx.get(dut.running), ctx.get(dut.reset_engine), ctx.get(dut.start), ctx.get(dut.irq)) == (
+            0,
+            1,
+            0,
+            1,
+        )
+        await ctx.tick()
+        last = run == COMMAND_QUEUE
+        assert (ctx.get(dut.reset_engine), ctx.get(dut.start)) == ((1, 0) if last else (0, 1))
+        if not last:
+            assert settings(ctx, dut.next) == numbers(run + 1)
+        await ctx.tick()
+        assert ctx.get(dut.running) == (not last)
+        ctx.set(dut.cause, Cause.TAIL)
+        await ctx.tick().repeat(run + 1)
+    assert await bus.status() == {"done": 1}
+    assert await bus.value("RUNS") == 1 + COMMAND_QUEUE
+    assert await bus.counters() == {"total": COMMAND_QUEUE + 1, "tail": COMMAND_QUEUE + 1}
+
+
+@on_control
+async def test_a_queued_run_starts_at_once_if_none_goes_on(ctx, dut, bus):
+    await set_up(bus, 3)
+    await bus.send("aw", awaddr=OFFSET["CONTROL"])
+    ctx.set(dut.s_axi.bready, 1)
+    await bus.send("w", wdata=QUEUE, wstrb=1)
+    assert ctx.get(dut.start) and settings(ctx, dut.next) == numbers(3)
+    await ctx.tick()
+    assert ctx.get(dut.running) and settings(ctx, dut.settings) == numbers(3)
+
+
+async def _fill(ctx, bus, dut):
+    await start(ctx, dut, bus)
+    await ctx.tick()
+    ctx.set(dut.s_axi.bready, 0)
+    for _ in range(2):
+        assert await bus.write("CONTROL", QUEUE) == OKAY
+
+
+@on_control
+async def test_an_error_drops_what_waits(ctx, dut, bus):
+    await _fill(ctx, bus, dut)
+    ctx.set(dut.error, 1)
+    ctx.set(dut.error_code, ErrorCode.BAD_OPCODE)
+    await ctx.tick()
+    ctx.set(dut.error, 0)
+    await ctx.tick()
+    assert await bus.status() == {"busy": 1, "halting": 1, "error": ErrorCode.BAD_OPCODE}
+    assert await bus.write("CONTROL", QUEUE) == SLVERR
+    ctx.set(dut.drained, 1)
+    await ctx.tick().repeat(10)
+    assert ctx.get(dut.reset_engine)
+    assert await bus.status() == {"refused": 1, "error": ErrorCode.BAD_OPCODE}
+    assert await bus.value("RUNS") == 0
+
+
+@on_control
+async def test_a_soft_reset_drops_what_waits(ctx, dut, bus):
+    await _fill(ctx, bus, dut)
+    assert await bus.write("CONTROL", SOFT_RESET | QUEUE) == OKAY
+    ctx.set(dut.drained, 1)
+    await ctx.tick().repeat(10)
+    assert ctx.get(dut.reset_engine) and await bus.status() == {"aborted": 1}
+
+
+@on_control
+async def test_a_soft_reset_between_two_runs_drops_the_second(ctx, dut, bus):
+    """Its write takes place in the cycle in which the second would start."""
+    await _fill(ctx, bus, dut)
+    await bus.send("aw", awaddr=OFFSET["CONTROL"])
+    ctx.set(dut.s_axi.bready, 1)
+    ctx.set(dut.s_axi.wvalid, 1)
+    ctx.set(dut.s_axi.wdata, SOFT_RESET)
+    ctx.set(dut.s_axi.wstrb, 1)
+    ctx.set(dut.done, 1)
+    await ctx.tick()  # the run's last cycle
+    ctx.set(dut.s_axi.wvalid, 0)
+    ctx.set(dut.done, 0)
+    await ctx.tick().repeat(12)
+    assert ctx.get(dut.reset_engine) and not ctx.get(dut.start)
+    ctx.set(dut.s_axi.bready, 0)
+    assert "busy" not in await bus.status()
+
+
+# -- snapshot --------------------------------------------------------------------------------------
+
+
+@on_control
+async def test_snapshot(ctx, dut, bus):
+    """All counters as they were before the cycle of the write; they stay while the run counts on."""
+    ctx.set(dut.cause, Cause.DRAIN)
+    ctx.set(dut.events, {"steps": 1})
+    await start(ctx, dut, bus)  # in cycle 0
+    ctx.set(dut.s_axi.bready, 0)
+    assert await bus.counters() == {}
+    before = None
+    for _ in range(3):
+        await bus.write("CONTROL", SNAPSHOT)
+        first = await bus.counters()
+        assert first["total"] == first["drain"] == first["steps"] > 0
+        assert await bus.counters() == first
+        assert before is None or first["total"] > before["total"]
+        before = first
+    ctx.set(dut.done, 1)
+    await ctx.tick()
+    ctx.set(dut.done, 0)
+    await ctx.tick()
+    last = await bus.counters()
+    assert last["total"] == last["drain"] == last["steps"] > before["total"]
+    await bus.write("CONTROL", SNAPSHOT)  # outside of a run nothing changes
+    assert await bus.counters() == last
+
+
+@on_control
+async def test_snapshot_of_a_cycle(ctx, dut, bus):
+    """Written in cycle n, it shows cycles 0 to n - 1."""
+    await bus.send("aw", awaddr=OFFSET["CONTROL"])
+    ctx.set(dut.s_axi.bready, 1)
+    await bus.send("w", wdata=START, wstrb=1)
+    for channel, fields in (("aw", {"awaddr": OFFSET["CONTROL"]}), ("w", {"wdata": SNAPSHOT, "wstrb": 1})):
+        ctx.set(getattr(dut.s_axi, f"{channel}valid"), 1)
+        for name, value in fields.items():
+            ctx.set(getattr(dut.s_axi, name), value)
+    await ctx.tick()  # cycle 0: both are taken in the first cycle in which the slave is free
+    written = None
+    for cycle in range(12):
+        if written is None and ctx.get(dut.s_axi.awready):
+            written = cycle + 1
+            await ctx.tick()
+            ctx.set(dut.s_axi.awvalid, 0)
+            ctx.set(dut.s_axi.wvalid, 0)
+        else:
+            await ctx.tick()
+    ctx.set(dut.s_axi.bready, 0)
+    assert (await bus.counters())["total"] == written

@@ -1,6 +1,6 @@
 """Programs with their inputs and what must come out, for the benches of the whole accelerator."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,7 +13,8 @@ from hwshift.network.graph import Network
 from hwshift.network.quantize import quantize
 from hwshift.network.random import csc_network
 from hwshift.program.expected import launch_of
-from hwshift.program.image import Program
+from hwshift.program.image import Program, Region
+from hwshift.program.isa import Opcode
 from hwshift.sim.rtl_run import RtlRun
 from hwshift.sim.stalls import StallPattern
 
@@ -53,3 +54,33 @@ def make_case(network: Network, config: AcceleratorConfig, seed: int) -> Case:
 
 def small_csc(seed: int) -> Network:
     return csc_network(4, 6, 5, 2, stride2=(1,), classes=5, seed=seed)
+
+
+def moved(case: Case, offset: int) -> Case:
+    """The case at addresses that are higher by a multiple of 4096; its image is as long as before."""
+    program = case.program
+    instructions = tuple(
+        item.with_(address=item["address"] + offset) if item.opcode in (Opcode.LOAD, Opcode.STORE) else item
+        for item in program.instructions
+    )
+    regions = {
+        name: Region(item.base + offset, item.limit + offset) for name, item in program.regions.items()
+    }
+    tensors = tuple(
+        replace(item, parts=tuple(replace(part, address=part.address + offset) for part in item.parts))
+        for item in program.tensors
+    )
+    higher = replace(program, instructions=instructions, regions=regions, tensors=tensors)
+    image, words = case.image.copy(), np.frombuffer(higher.words().tobytes(), np.uint8)
+    image[program.program_base : program.program_base + len(words)] = words
+    return Case(higher, image, case.maps)
+
+
+def together(cases: list[Case]) -> list[Case]:
+    """The cases one behind the other in one memory, whose image all of them hold."""
+    placed, offset = [], 0
+    for case in cases:
+        placed.append(moved(case, offset))
+        offset += -(-len(case.image) // 4096) * 4096
+    memory = np.concatenate([np.pad(case.image, (0, -len(case.image) % 4096)) for case in placed])
+    return [replace(case, image=memory) for case in placed]

@@ -9,7 +9,8 @@ from hwshift.program.counters import Cause
 from hwshift.program.registers import ErrorCode
 from hwshift.rtl.axi import axi_master
 from hwshift.rtl.axi_lite import axi_lite
-from hwshift.rtl.control import Control, event_layout, settings_layout
+from hwshift.rtl.commands import settings_layout
+from hwshift.rtl.control import Control, event_layout
 from hwshift.rtl.export import convert
 
 BURST = 8
@@ -116,7 +117,8 @@ class CopyCore(wiring.Component):
         m.submodules.engine = ResetInserter(control.reset_engine)(engine)
         wiring.connect(m, wiring.flipped(self.s_axi), control.s_axi)
         wiring.connect(m, engine.bus, wiring.flipped(self.m_axi))
-        for name in ("settings", "start", "halt"):
+        m.d.comb += engine.settings.eq(control.next)
+        for name in ("start", "halt"):
             m.d.comb += getattr(engine, name).eq(getattr(control, name))
         for name in ("done", "drained", "error", "error_code", "progress", "cause", "events"):
             m.d.comb += getattr(control, name).eq(getattr(engine, name))
