@@ -173,8 +173,7 @@ def build_report(
     steps, simulated = counts.total.array.steps, simulation.counters["steps"]
     if steps != simulated:
         raise ProgramError(f"{steps} steps were counted, {simulated} were simulated", where=program.name)
-    own = [layer.cycles for layer in simulation.layers]
-    cycles = layer_cycles(counts, own, simulation.counters["total"])
+    cycles = layer_cycles(counts, simulation)
     rows = _rows(network, simulation, counts, energy, cycles)
     return Report(network.name, program.config, simulation, counts, energy, cycles, rows, accuracy, command,
                   _versions())  # fmt: skip
@@ -196,7 +195,7 @@ def _rows(
     kinds = {layer.name: type(layer.op).__name__ for layer in network.layers}
     for name in [*shapes, *(name for name in counted if name not in shapes)]:
         count = counted.get(name, LayerCounts(name, kinds.get(name, "")))
-        spent = shared.get(name, LayerCycles(name, 0, 0))
+        spent = shared.get(name, LayerCycles(name, {}))
         span = spent.total
         useful = macs.get(name, 0)
         out.append(
