@@ -11,17 +11,13 @@ from hwshift.config import AcceleratorConfig
 from hwshift.cost.counts import LayerCounts, ProgramCounts
 from hwshift.cost.cycles import LayerCycles, layer_cycles
 from hwshift.cost.energy import NOT_CHARGED, NOT_INCLUDED, Energy
+from hwshift.cost.tables import ASIC_WARNING
 from hwshift.errors import ProgramError
 from hwshift.network.fixed import FixedNetwork, Input
 from hwshift.program.image import Program
 from hwshift.simulation import SimulationReport
 
 __all__ = ["ASIC_WARNING", "LayerRow", "Report", "build_report"]
-
-ASIC_WARNING = (
-    "The unit costs were measured on an ASIC process and stand here for an FPGA: read the energies as a comparison "
-    "of layers, parts and designs, not as what a board draws."
-)
 
 
 @dataclass(frozen=True)
