@@ -38,6 +38,8 @@ class LayerFigures:
     cycles : int
         All cycles up to its steps since the step of another instruction before; they and those after the last step
         are the total.
+    causes : dict of str to int
+        The same cycles by cause, with the counters' names: ``busy`` is `steps`, the sum is `cycles`.
     utilisation : float
         macs / (peak * steps); 0 without steps.
     """
@@ -49,6 +51,7 @@ class LayerFigures:
     first: int | None
     last: int | None
     cycles: int
+    causes: dict[str, int]
     utilisation: float
 
 
@@ -210,28 +213,30 @@ def _layers(
         for span in layer.get("instruction_ranges", ())
         for index in range(*span)
     }
-    cycles: list[list[tuple[int, int, int]]] = [[] for _ in program.layers]
-    before = -1
+    spans: list[list[tuple[int, int]]] = [[] for _ in program.layers]
+    causes = np.zeros((len(program.layers), len(Cause)), np.int64)
+    before = np.zeros(len(Cause), np.int64)
     for index, item in enumerate(program.instructions):
         if item.opcode == Opcode.COMPUTE and timeline.begin[index] >= 0:
-            first, last = int(timeline.begin[index]), int(timeline.end[index])
-            cycles[owner[index]].append((first, last, last - before))
-            before = last
-    return tuple(_figures(*item, macs, peak) for item in zip(program.layers, cycles, strict=True))
+            spans[owner[index]].append((int(timeline.begin[index]), int(timeline.end[index])))
+            causes[owner[index]] += timeline.causes[index] - before
+            before = timeline.causes[index]
+    return tuple(_figures(*item, macs, peak) for item in zip(program.layers, spans, causes, strict=True))
 
 
 def _figures(
-    layer: dict, cycles: list[tuple[int, int, int]], macs: dict[str, int], peak: int
+    layer: dict, spans: list[tuple[int, int]], causes: np.ndarray, macs: dict[str, int], peak: int
 ) -> LayerFigures:
-    """One layer's figures; per instruction its first and last step and the cycles since the one before."""
+    """One layer's figures; per instruction its first and last step, and all cycles by cause."""
     steps, useful = layer.get("steps", 0), macs.get(layer["name"], 0)
     return LayerFigures(
         name=layer["name"],
         kind=str(layer.get("op", "")),
         macs=useful,
         steps=steps,
-        first=cycles[0][0] if cycles else None,
-        last=cycles[-1][1] if cycles else None,
-        cycles=sum(item[2] for item in cycles),
+        first=spans[0][0] if spans else None,
+        last=spans[-1][1] if spans else None,
+        cycles=int(causes.sum()),
+        causes={cause.name.lower(): int(causes[cause]) for cause in Cause},
         utilisation=useful / (peak * steps) if steps else 0.0,
     )

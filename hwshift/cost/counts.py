@@ -18,6 +18,7 @@ __all__ = [
     "MoveCounts",
     "ProgramCounts",
     "ShiftBufferCounts",
+    "Summed",
     "TableCounts",
     "WeightBufferCounts",
 ]
@@ -26,7 +27,7 @@ PROGRAM = "(program)"
 """Stands for a layer where instructions belong to none: the header and the end."""
 
 
-class _Summed:
+class Summed:
     """A record of counts that can be added."""
 
     def __add__(self, other: Self) -> Self:
@@ -35,7 +36,7 @@ class _Summed:
 
 
 @dataclass(frozen=True)
-class ArrayCounts(_Summed):
+class ArrayCounts(Summed):
     """The array of R x C places for P pixels.
 
     Members
@@ -66,7 +67,7 @@ class ArrayCounts(_Summed):
 
 
 @dataclass(frozen=True)
-class AccumulatorCounts(_Summed):
+class AccumulatorCounts(Summed):
     """The accumulators. A word holds the C accumulators of one pixel lane.
 
     Members
@@ -85,7 +86,7 @@ class AccumulatorCounts(_Summed):
 
 
 @dataclass(frozen=True)
-class ShiftBufferCounts(_Summed):
+class ShiftBufferCounts(Summed):
     """The memory of feature maps, in words of one activation, by port and user.
 
     Members
@@ -104,7 +105,7 @@ class ShiftBufferCounts(_Summed):
 
 
 @dataclass(frozen=True)
-class WeightBufferCounts(_Summed):
+class WeightBufferCounts(Summed):
     """The weight ring, in words of W_r rows of C weights.
 
     Members
@@ -118,7 +119,7 @@ class WeightBufferCounts(_Summed):
 
 
 @dataclass(frozen=True)
-class EpilogueCounts(_Summed):
+class EpilogueCounts(Summed):
     """The epilogue.
 
     Members
@@ -133,7 +134,7 @@ class EpilogueCounts(_Summed):
 
 
 @dataclass(frozen=True)
-class TableCounts(_Summed):
+class TableCounts(Summed):
     """The tables on the chip.
 
     Members
@@ -155,7 +156,7 @@ class TableCounts(_Summed):
 
 
 @dataclass(frozen=True)
-class MemoryCounts(_Summed):
+class MemoryCounts(Summed):
     """The memory behind the bus, in bits of whole beats.
 
     Members
@@ -190,7 +191,7 @@ class MemoryCounts(_Summed):
 
 
 @dataclass(frozen=True)
-class MoveCounts(_Summed):
+class MoveCounts(Summed):
     """Elements of maps that move, which the counts of the other parts contain.
 
     Members

@@ -2,15 +2,16 @@
 
 import math
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
+from hwshift.cost.laws import STATUS, Figure, Law, Point, figure, law, multiple, text_of, times
 from hwshift.errors import DataError
 
-__all__ = ["ACTIONS", "STATUS", "TABLES", "CostTable", "Law", "Point", "load_table"]
+__all__ = ["ACTIONS", "ASIC_WARNING", "STATUS", "TABLES", "CostTable", "load_table"]
 
 ACTIONS: dict[str, str] = {
     "int_add": "integer addition",
@@ -22,40 +23,14 @@ ACTIONS: dict[str, str] = {
 }
 """The actions of a table, which has them all."""
 
-STATUS = ("printed", "transcribed", "recalled", "assumed")
-"""How sure a value is: read in the source, read in a copy of its figures, from memory, or ours."""
-
-TABLES = ("45nm",)
+TABLES = ("45nm", "shiftaddnas", "fpga", "shiftnas")
 """Names of the tables that come with hwshift."""
 
-
-@dataclass(frozen=True)
-class Point:
-    """One line of a table: ``pj`` of an action of ``size`` bits (sram: of a memory of ``size`` bytes)."""
-
-    size: float
-    pj: float
-    source: str
-    status: str
-
-
-@dataclass(frozen=True)
-class Law:
-    """How an action's cost follows from its size: a power between two points, ``exponent`` beyond them."""
-
-    points: tuple[Point, ...]
-    exponent: float
-
-    def pj(self, size: float) -> float:
-        """Energy in pJ at a size in the points' unit."""
-        points = self.points
-        index = next((i for i, point in enumerate(points) if size <= point.size), len(points))
-        if 0 < index < len(points):
-            low, high = points[index - 1], points[index]
-            exponent = math.log(high.pj / low.pj) / math.log(high.size / low.size)
-            return low.pj * (size / low.size) ** exponent
-        nearest = points[min(index, len(points) - 1)]
-        return nearest.pj * (size / nearest.size) ** self.exponent
+ASIC_WARNING = (
+    "The unit costs were measured on an ASIC process and stand here for an FPGA: read the energies as a comparison "
+    "of layers, parts and designs, not as what a board draws."
+)
+"""What is to be said beside energies by a table of kind "asic": the accelerator is meant for FPGAs."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +47,10 @@ class CostTable:
         For every one of `ACTIONS`.
     sram_bits : int
         Bits of the access that the points of ``sram`` stand for.
+    figures : dict of str to Figure
+        Published figures beside the unit costs, by name.
+    base : str or None
+        The table that the actions without lines of their own come from.
     """
 
     name: str
@@ -80,6 +59,13 @@ class CostTable:
     notes: tuple[str, ...]
     laws: dict[str, Law]
     sram_bits: int
+    figures: dict[str, Figure] = field(default_factory=dict)
+    base: str | None = None
+
+    @property
+    def warning(self) -> str | None:
+        """What has to be said beside energies from this table; None: nothing."""
+        return ASIC_WARNING if self.kind == "asic" else None
 
     def pj(self, action: str, bits: float) -> float:
         """Energy in pJ of one action (not sram) on ``bits`` bits."""
@@ -135,61 +121,58 @@ def _read(path: Path) -> str:
 
 
 def _table(values: dict[str, Any]) -> CostTable:
-    known = {"name", "title", "kind", "notes", *ACTIONS}
+    known = {"name", "title", "kind", "base", "notes", "figures", *ACTIONS}
     unknown = sorted(set(values) - known)
     if unknown:
         raise DataError(f"unknown; allowed: {', '.join(sorted(known))}", where=unknown[0])
     for name in ("name", "title"):
-        _text(values.get(name), name)
+        text_of(values.get(name), name)
     if values.get("kind") not in ("asic", "fpga"):
         raise DataError(f"it must be 'asic' or 'fpga', not {values.get('kind')!r}", where="kind")
+    base = _base(values.get("base"))
     notes = values.get("notes", [])
     if not isinstance(notes, list) or not all(isinstance(note, str) for note in notes):
         raise DataError("it must be a list of texts", where="notes")
-    laws = {action: _law(values.get(action), action) for action in ACTIONS}
-    bits = values["sram"].get("bits")
-    if type(bits) is not int or bits < 1:
-        raise DataError(f"it must be a positive integer, not {bits!r}", where="sram.bits")
-    return CostTable(values["name"], values["title"], values["kind"], tuple(notes), laws, bits)
-
-
-def _law(value: object, action: str) -> Law:
-    if not isinstance(value, dict):
-        raise DataError("it is missing: a table has a cost for every action", where=action)
-    allowed = {"exponent", "points"} | ({"bits"} if action == "sram" else set())
-    unknown = sorted(set(value) - allowed)
-    if unknown:
-        raise DataError(f"unknown; allowed: {', '.join(sorted(allowed))}", where=f"{action}.{unknown[0]}")
-    points = value.get("points")
-    if not isinstance(points, list) or not points:
-        raise DataError("it must be a list with a line at least", where=f"{action}.points")
-    size = "bytes" if action == "sram" else "bits"
-    lines = tuple(_point(item, size, f"{action}.points[{index}]") for index, item in enumerate(points))
-    if any(a.size >= b.size for a, b in zip(lines, lines[1:], strict=False)):
-        raise DataError(f"{size} must ascend from line to line", where=f"{action}.points")
-    return Law(lines, _number(value.get("exponent"), f"{action}.exponent"))
-
-
-def _point(value: object, size: str, where: str) -> Point:
-    if not isinstance(value, dict) or set(value) != {size, "pj", "status", "source"}:
-        raise DataError(f"a line has {size}, pj, status and source, nothing else", where=where)
-    if value["status"] not in STATUS:
-        raise DataError(
-            f"it must be one of {', '.join(STATUS)}, not {value['status']!r}", where=f"{where}.status"
-        )
-    source = _text(value["source"], f"{where}.source")
-    return Point(
-        _number(value[size], f"{where}.{size}"), _number(value["pj"], f"{where}.pj"), source, value["status"]
+    laws, bits = _laws(values, base)
+    figures = values.get("figures", [])
+    if not isinstance(figures, list):
+        raise DataError("it must be a list of tables, each headed [[figures]]", where="figures")
+    found = [figure(item, f"figures[{index}]") for index, item in enumerate(figures)]
+    names = [item.name for item in found]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise DataError(f"{name!r} is there already", where=f"figures[{index}].name")
+    return CostTable(
+        values["name"],
+        values["title"],
+        values["kind"],
+        tuple(notes),
+        laws,
+        bits,
+        {item.name: item for item in found},
+        base.name if base else None,
     )
 
 
-def _number(value: object, where: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-        raise DataError(f"it must be a positive number, not {value!r}", where=where)
-    return float(value)
+def _base(value: object) -> CostTable | None:
+    if value is None:
+        return None
+    if value not in TABLES:
+        raise DataError(f"it must be one of {', '.join(TABLES)}, not {value!r}", where="base")
+    return load_table(str(value))
 
 
-def _text(value: object, where: str) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise DataError(f"it must be a text, not {value!r}", where=where)
-    return value
+def _laws(values: dict[str, Any], base: CostTable | None) -> tuple[dict[str, Law], int]:
+    """The law of every action, and the bits of an access to sram."""
+    laws = {
+        action: base.laws[action] if base and action not in values else law(values.get(action), action)
+        for action in ACTIONS
+        if not multiple(values.get(action))
+    }
+    for action in ACTIONS:
+        if action not in laws:
+            laws[action] = times(values[action], action, laws)
+    bits = base.sram_bits if base and "sram" not in values else values["sram"].get("bits")
+    if type(bits) is not int or bits < 1:
+        raise DataError(f"it must be a positive integer, not {bits!r}", where="sram.bits")
+    return {action: laws[action] for action in ACTIONS}, bits

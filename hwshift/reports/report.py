@@ -11,17 +11,13 @@ from hwshift.config import AcceleratorConfig
 from hwshift.cost.counts import LayerCounts, ProgramCounts
 from hwshift.cost.cycles import LayerCycles, layer_cycles
 from hwshift.cost.energy import NOT_CHARGED, NOT_INCLUDED, Energy
+from hwshift.cost.tables import ASIC_WARNING
 from hwshift.errors import ProgramError
 from hwshift.network.fixed import FixedNetwork, Input
 from hwshift.program.image import Program
 from hwshift.simulation import SimulationReport
 
 __all__ = ["ASIC_WARNING", "LayerRow", "Report", "build_report"]
-
-ASIC_WARNING = (
-    "The unit costs were measured on an ASIC process and stand here for an FPGA: read the energies as a comparison "
-    "of layers, parts and designs, not as what a board draws."
-)
 
 
 @dataclass(frozen=True)
@@ -173,8 +169,7 @@ def build_report(
     steps, simulated = counts.total.array.steps, simulation.counters["steps"]
     if steps != simulated:
         raise ProgramError(f"{steps} steps were counted, {simulated} were simulated", where=program.name)
-    own = [layer.cycles for layer in simulation.layers]
-    cycles = layer_cycles(counts, own, simulation.counters["total"])
+    cycles = layer_cycles(counts, simulation)
     rows = _rows(network, simulation, counts, energy, cycles)
     return Report(network.name, program.config, simulation, counts, energy, cycles, rows, accuracy, command,
                   _versions())  # fmt: skip
@@ -196,7 +191,7 @@ def _rows(
     kinds = {layer.name: type(layer.op).__name__ for layer in network.layers}
     for name in [*shapes, *(name for name in counted if name not in shapes)]:
         count = counted.get(name, LayerCounts(name, kinds.get(name, "")))
-        spent = shared.get(name, LayerCycles(name, 0, 0))
+        spent = shared.get(name, LayerCycles(name, {}))
         span = spent.total
         useful = macs.get(name, 0)
         out.append(

@@ -6,10 +6,11 @@ import numpy as np
 
 from hwshift.compiler import compile as compile_network
 from hwshift.config import PRESETS
+from hwshift.cost.analysis import analyse_program
 from hwshift.network.random import csc_network, mixed_network
 from hwshift.resolve import prepare
 
-__all__ = ["CASES", "example"]
+__all__ = ["CASES", "analysis", "example"]
 
 CASES = [
     ("csc", "8x8"),
@@ -36,8 +37,16 @@ _CONFIGS = {
 
 
 @cache
-def example(network, config, keep="all"):
-    """The bound network, its program and an input of seeded noise."""
-    fixed = prepare(_NETWORKS[network](), _CONFIGS[config])
+def example(network, config, keep="all", small=False):
+    """The bound network, its program and an input of seeded noise; small: a few hundred cycles on 4x4."""
+    source = csc_network(4, 4, 4, 1, classes=3, seed=1) if small else _NETWORKS[network]()
+    fixed = prepare(source, _CONFIGS[config])
     codes = np.random.default_rng(5).integers(-(1 << 16), 1 << 16, fixed.input.shape)
     return fixed, compile_network(fixed, _CONFIGS[config], keep=keep), codes
+
+
+@cache
+def analysis(network, config, keep="all", memory=None, small=False):
+    """Everything about the cost of an example."""
+    fixed, program, _ = example(network, config, keep, small)
+    return analyse_program(program, fixed, memory=memory)

@@ -1,37 +1,47 @@
-import numpy as np
 import pytest
 
 from hwshift.cost.counting import count_program
-from hwshift.cost.counts import PROGRAM, ArrayCounts, LayerCounts, ProgramCounts
-from hwshift.cost.cycles import LayerCycles, layer_cycles
-from hwshift.simulation import simulate_program
+from hwshift.cost.counts import PROGRAM
+from hwshift.cost.cycles import LayerCycles
+from hwshift.program.counters import Cause
+from hwshift.sim.cycle.model import MemoryTiming
+from hwshift.sim.stalls import StallPattern
 
-from .examples import CASES, example
-
-
-def counts(*steps):
-    layers = [LayerCounts(f"l{i}", array=ArrayCounts(steps=value)) for i, value in enumerate(steps)]
-    return ProgramCounts((*layers, LayerCounts(PROGRAM)))
+from .examples import CASES, analysis
 
 
 def test_by_hand():
-    """Steps in cycles 10 to 12 and 20 to 21 of 30; a layer without steps between them."""
-    found = layer_cycles(counts(3, 0, 2), [13, 0, 9], 30)
-    assert found == (
-        LayerCycles("l0", 3, 10),
-        LayerCycles("l1", 0, 0),
-        LayerCycles("l2", 2, 7),
-        LayerCycles(PROGRAM, 0, 8),
-    )
-    assert [item.total for item in found] == [13, 0, 9, 8]
+    layer = LayerCycles("a", {"busy": 3, "setup": 2, "wait_load": 8})
+    assert (layer.busy, layer.idle, layer.total) == (3, 10, 13)
+    assert (LayerCycles("b", {}).busy, LayerCycles("b", {}).total) == (0, 0)
 
 
 @pytest.mark.parametrize("case", CASES[:6], ids="-".join)
-def test_every_cycle_belongs_to_one_layer(case):
-    network, program, _ = example(*case)
-    simulation = simulate_program(program, network)
-    own = [layer.cycles for layer in simulation.layers]
-    cycles = layer_cycles(count_program(program), own, simulation.counters["total"])
-    assert sum(item.total for item in cycles) == simulation.counters["total"]
-    assert sum(item.busy for item in cycles) == simulation.counters["busy"]
-    assert np.all([item.idle >= 0 for item in cycles])
+def test_every_cycle_belongs_to_one_layer_and_has_one_cause(case):
+    found = analysis(*case)
+    counters = found.simulation.counters
+    for cause in Cause:
+        name = cause.name.lower()
+        assert sum(item.causes.get(name, 0) for item in found.cycles) == counters[name]
+    assert sum(item.total for item in found.cycles) == counters["total"]
+    assert all(value > 0 for item in found.cycles for value in item.causes.values())
+    for layer, item in zip(found.counts.layers, found.cycles, strict=True):
+        assert item.name == layer.name
+        assert item.busy == layer.array.steps
+    assert found.cycles[-1].name == PROGRAM
+    assert set(found.cycles[-1].causes) == {"tail"}
+
+
+def test_stalls_of_a_slow_memory_are_waiting():
+    fast = analysis("csc", "8x8")
+    slow = analysis("csc", "8x8", memory=MemoryTiming(200, 200, StallPattern.random(0.8, seed=1)))
+    more = slow.simulation.counters["total"] - fast.simulation.counters["total"]
+    waits = ("weight_wait", "wait_load", "wait_store", "fetch", "tail", "token_full")
+    assert more > 0
+    assert (
+        more
+        <= sum(slow.simulation.counters[name] - fast.simulation.counters[name] for name in waits)
+        + fast.simulation.counters["setup"]
+    )
+    assert [item.busy for item in slow.cycles] == [item.busy for item in fast.cycles]
+    assert count_program(slow.program) == slow.counts == fast.counts

@@ -4,10 +4,12 @@ from importlib.resources import files
 
 import pytest
 
-from hwshift.cost.tables import ACTIONS, STATUS, TABLES, Law, Point, load_table
+from hwshift.cost.laws import STATUS, Law, Point
+from hwshift.cost.tables import ACTIONS, ASIC_WARNING, TABLES, load_table
 from hwshift.errors import DataError
 
 TEXT = (files("hwshift.cost") / "data" / "45nm.toml").read_text(encoding="utf-8")
+HEAD = TEXT[: TEXT.index("[dram]")]
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -16,6 +18,47 @@ def test_names(name):
     assert table.name == name
     assert set(table.laws) == set(ACTIONS)
     assert all(point.source and point.status in STATUS for _, point in table.lines)
+    assert all(item.source and item.status in STATUS for item in table.figures.values())
+    assert table.warning == (ASIC_WARNING if table.kind == "asic" else None)
+
+
+def test_data_files_are_the_tables():
+    folder = files("hwshift.cost") / "data"
+    assert sorted(item.name for item in folder.iterdir()) == sorted(f"{name}.toml" for name in TABLES)
+    assert {name: load_table(name).kind for name in TABLES} == {
+        "45nm": "asic", "shiftaddnas": "asic", "fpga": "fpga", "shiftnas": "asic",
+    }  # fmt: skip
+
+
+def test_shiftaddnas():
+    """The constants of its hw_utils.py, get_unit_energy: 16-bit accesses, pJ."""
+    table = load_table("shiftaddnas")
+    published = {("int_mult", 32): 3.7, ("int_mult", 8): 0.2, ("int_add", 32): 0.9, ("int_add", 8): 0.03,
+                 ("shift", 32): 0.13, ("shift", 8): 0.024, ("register", 16): 3.7, ("dram", 16): 200}  # fmt: skip
+    for (action, bits), value in published.items():
+        assert table.pj(action, bits) == pytest.approx(value, rel=1e-12)
+    assert table.sram_pj(65536, 16) == pytest.approx(6 * 3.7)
+
+
+def test_fpga():
+    """ShiftAddNet's abstract: multiplications up to 196 times an addition on the FPGA, 31 on the ASIC."""
+    table = load_table("fpga")
+    assert table.pj("int_mult", 32) / table.pj("int_add", 32) == pytest.approx(196)
+    assert load_table().pj("int_mult", 32) / load_table().pj("int_add", 32) == pytest.approx(31)
+    assert table.pj("dram", 1) == pytest.approx(70)
+    assert table.sram_pj(512, 36) == pytest.approx(13.65)
+    assert table.sram_pj(1024, 36) == pytest.approx(24.6)
+
+
+@pytest.mark.parametrize("bits", [5, 8, 16, 32, 47])
+def test_shiftnas_is_45nm_with_a_cheaper_multiplier(bits):
+    table, base = load_table("shiftnas"), load_table()
+    assert table.pj("int_mult", bits) == pytest.approx(9.7 * table.pj("shift", bits), rel=1e-12)
+    for action in ("int_add", "shift", "register", "dram"):
+        assert table.pj(action, bits) == base.pj(action, bits)
+    assert table.sram_pj(2048, bits) == base.sram_pj(2048, bits)
+    assert (table.base, base.base) == ("45nm", None)
+    assert [item.value for item in table.figures.values()] == [9.7, 1.45, 4.32, 5]
 
 
 def test_published_values():
@@ -72,7 +115,9 @@ def test_a_file(tmp_path):
     assert (table.name, table.kind, table.pj("dram", 32)) == ("own", "fpga", 320)
 
 
-_ALLOWED = "allowed: dram, int_add, int_mult, kind, name, notes, register, shift, sram, title"
+_ALLOWED = "allowed: base, dram, figures, int_add, int_mult, kind, name, notes, register, shift, sram, title"
+_BITS = "a line has bits, an energy in fj, pj, nj, status and source"
+_BYTES = _BITS.replace("bits", "bytes")
 WRONG = [
     (("kind = ", "sort = "), f"sort: unknown; {_ALLOWED}"),
     (('= "asic"', '= "asics"'), "kind: it must be 'asic' or 'fpga', not 'asics'"),
@@ -86,7 +131,18 @@ WRONG = [
     (("exponent = 1.22", 'exponent = "1"'), "shift.exponent: it must be a positive number, not '1'"),
     (("exponent = 1.22", "power = 1"), "shift.power: unknown; allowed: exponent, points"),
     (("bits = 8, pj = 0.2", "bits = 64, pj = 0.2"), "int_mult.points: bits must ascend from line to line"),
-    (("bytes = 8192", "bits = 8192"), "sram.points[0]: a line has bytes, pj, status and source, nothing else"),
+    (("bytes = 8192", "bits = 8192"), f"sram.points[0].bits: unknown unit or field; {_BYTES}"),
+    (("pj = 640.0", "uj = 640.0"), f"dram.points[0].uj: unknown unit or field; {_BITS}"),
+    (("pj = 640.0,", ""), f"dram.points[0].pj: it is missing: {_BITS}"),
+    (("pj = 640.0", "pj = 640.0, nj = 0.64"), "dram.points[0]: one energy only, not nj and pj"),
+    (("pj = 640.0", 'pj = "640 pJ"'), "dram.points[0].pj: it must be a positive number, not '640 pJ'"),
+    (("pj = 640.0", "pj = 0"), "dram.points[0].pj: it must be a positive number, not 0"),
+    (('name = "45nm"', 'name = "45nm"\nbase = "7nm"'),
+     "base: it must be one of 45nm, shiftaddnas, fpga, shiftnas, not '7nm'"),
+    (("value = 0.9", "value = -0.9"), "figures[0].value: it must be a positive number, not -0.9"),
+    (("value = 0.9", ""), "figures[0]: a figure has name, value, unit, status and source, nothing else"),
+    (('name = "float multiply, 32 bits"', 'name = "float add, 32 bits"'),
+     "figures[1].name: 'float add, 32 bits' is there already"),
     (('pj = 640.0, status = "transcribed"', 'pj = 640.0, status = "sure"'),
      "dram.points[0].status: it must be one of printed, transcribed, recalled, assumed, not 'sure'"),
     (("Han et al., NIPS 2015, figure 1, DRAM, 32 bits", " "), "dram.points[0].source: it must be a text, not ' '"),
@@ -104,22 +160,26 @@ def test_wrong_files(tmp_path, change, message):
 
 def test_missing_action(tmp_path):
     path = tmp_path / "own.toml"
-    path.write_text(TEXT[: TEXT.index("[dram]")])
+    path.write_text(HEAD)
     with pytest.raises(
-        DataError, match=r"own.toml: dram: it is missing: a table has a cost for every action$"
+        DataError,
+        match=r"own.toml: dram: it is missing: a table has a cost for every action, or names a base that has$",
     ):
         load_table(path)
 
 
 def test_missing_points(tmp_path):
     path = tmp_path / "own.toml"
-    path.write_text(TEXT[: TEXT.index("[dram]")] + "[dram]\nexponent = 1\npoints = []\n")
+    path.write_text(HEAD + "[dram]\nexponent = 1\npoints = []\n")
     with pytest.raises(DataError, match=r"own.toml: dram.points: it must be a list with a line at least$"):
         load_table(path)
 
 
 def test_unreadable_files(tmp_path):
-    with pytest.raises(DataError, match=r"^no table of unit costs or file named '7nm'; tables: 45nm$"):
+    with pytest.raises(
+        DataError,
+        match=r"^no table of unit costs or file named '7nm'; tables: 45nm, shiftaddnas, fpga, shiftnas$",
+    ):
         load_table("7nm")
     path = tmp_path / "own.toml"
     path.write_text("a = = 1")
@@ -131,4 +191,38 @@ def test_unreadable_files(tmp_path):
 
 
 def test_the_file_says_what_the_code_knows():
-    assert set(tomllib.loads(TEXT)) == {"name", "title", "kind", "notes", *ACTIONS}
+    assert set(tomllib.loads(TEXT)) == {"name", "title", "kind", "notes", "figures", *ACTIONS}
+
+
+OWN = 'name = "own"\ntitle = "Own"\nkind = "fpga"\nbase = "fpga"\n'
+
+
+def test_a_file_that_names_only_what_differs(tmp_path):
+    path = tmp_path / "own.toml"
+    line = '{ bits = 64, nj = 2.5, status = "assumed", source = "a power meter" }'
+    path.write_text(f"{OWN}[dram]\nexponent = 1\npoints = [{line}]\n")
+    table, base = load_table(path), load_table("fpga")
+    assert table.pj("dram", 64) == 2500
+    assert table.pj("int_mult", 18) == base.pj("int_mult", 18)
+    assert table.sram_pj(1024, 36) == base.sram_pj(1024, 36)
+    assert [point.source for action, point in table.lines if action == "dram"] == ["a power meter"]
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("times = 2", "int_mult.of: a multiple has times, of, status and source, nothing else"),
+    ('times = 2\nof = "shift"\nstatus = "assumed"\nsource = "x"\nbits = 3',
+     "int_mult.bits: a multiple has times, of, status and source, nothing else"),
+    ('times = -2\nof = "shift"\nstatus = "assumed"\nsource = "x"',
+     "int_mult.times: it must be a positive number, not -2"),
+    ('times = 2\nof = "int_mult"\nstatus = "assumed"\nsource = "x"',
+     "int_mult.of: it must be another action with lines of its own and not sram, not 'int_mult'"),
+    ('times = 2\nof = "sram"\nstatus = "assumed"\nsource = "x"',
+     "int_mult.of: it must be another action with lines of its own and not sram, not 'sram'"),
+    ('times = 2\nof = "shift"\nstatus = "sure"\nsource = "x"',
+     "int_mult.status: it must be one of printed, transcribed, recalled, assumed, not 'sure'"),
+])  # fmt: skip
+def test_wrong_multiples(tmp_path, text, message):
+    path = tmp_path / "own.toml"
+    path.write_text(f"{OWN}[int_mult]\n{text}\n")
+    with pytest.raises(DataError, match=f"^{re.escape(f'{path}: {message}')}$"):
+        load_table(path)
