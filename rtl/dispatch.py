@@ -15,7 +15,16 @@ __all__ = ["Dispatch", "weight_record"]
 
 def weight_record() -> data.StructLayout:
     """The loops of one COMPUTE as the weight fetcher walks them."""
-    return data.StructLayout({"ktile_count": 16, "tiles": 16, "chunks": 16, "hold_weights": 1})
+    return data.StructLayout(
+        {
+            "ktile_count": 16,
+            "tiles": 16,
+            "chunks": 16,
+            "weight_offset": 16,
+            "hold_weights": 1,
+            "keep_weights": 1,
+        }
+    )
 
 
 class Dispatch(wiring.Component):

@@ -19,6 +19,9 @@ class WeightFetch(wiring.Component):
     A tile takes ``tile_words`` cycles; with the sequencer taking a tile in a cycle, the first row of the next one
     issues in that same cycle, so passes can follow each other every ``tile_words`` cycles.
 
+    The ring's head is the oldest tile. An instruction releases tiles there, one after the other, as it uses each for
+    the last time; one that keeps its weights releases none and finds its first ``weight_offset`` tiles further on.
+
     Members
     -------
     i : stream of `weight_record`
@@ -54,6 +57,7 @@ class WeightFetch(wiring.Component):
         work = Signal(weight_record())
         busy = Signal()
         k, chunk, tile = Signal(16), Signal(16), Signal(16)
+        first, ahead = Signal(16), Signal(16)  # from the head: the output tile's first tile, the next one
         row = Signal(range(max(2, words)))
         head, avail = Signal(range(tiles)), Signal(range(tiles + 1))
 
@@ -62,8 +66,8 @@ class WeightFetch(wiring.Component):
         position = Signal(range(2 * tiles))
         last_row, release, done = Signal(), Signal(), Signal()
         m.d.comb += [
-            final_use.eq(work.hold_weights | (chunk + 1 == work.chunks)),
-            offset.eq(Mux(final_use, 0, k)),
+            final_use.eq((work.hold_weights | (chunk + 1 == work.chunks)) & ~work.keep_weights),
+            offset.eq(Mux(final_use, 0, ahead)),
             position.eq(head + offset),
             self.command.tile.eq(Mux(position >= tiles, position - tiles, position)),
             self.command.row.eq(row),
@@ -73,10 +77,12 @@ class WeightFetch(wiring.Component):
         ]
         self._track_shadow(m, last_row, row)
         self._walk(m, work, last_row, done, k, chunk, tile)
+        self._place(m, work, last_row, k, chunk, first, ahead)
         self._account(m, release, head, avail)
         with m.If(~busy | done):
             m.d.comb += self.i.ready.eq(1)
             m.d.sync += [busy.eq(self.i.valid), work.eq(self.i.payload)]
+            m.d.sync += [first.eq(self.i.payload.weight_offset), ahead.eq(self.i.payload.weight_offset)]
         return m
 
     def _track_shadow(self, m: Module, last_row: Signal, row: Signal) -> None:
@@ -101,6 +107,17 @@ class WeightFetch(wiring.Component):
                     m.d.comb += done.eq(tile + 1 == work.tiles)
         with m.If(done):
             m.d.sync += [k.eq(0), chunk.eq(0), tile.eq(0)]
+
+    def _place(
+        self, m: Module, work, last_row: Signal, k: Signal, chunk: Signal, first: Signal, ahead: Signal
+    ) -> None:
+        """Every chunk reads the output tile's tiles again; the next output tile's follow those that stay."""
+        with m.If(last_row):
+            m.d.sync += ahead.eq(ahead + 1)
+            with m.If(k + 1 == work.ktile_count):
+                m.d.sync += ahead.eq(first)
+                with m.If(work.keep_weights & (chunk + 1 == work.chunks)):
+                    m.d.sync += [first.eq(ahead + 1), ahead.eq(ahead + 1)]
 
     def _account(self, m: Module, release: Signal, head: Signal, avail: Signal) -> None:
         freed = delay(m, release, timing(self._config).weight_release - 1, "release")

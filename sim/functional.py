@@ -8,6 +8,7 @@ are counted, and a word that is read sooner after it was written than the pipeli
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 
@@ -248,9 +249,13 @@ class FunctionalSimulator:
                 f"a chunk of {item['chunk_rows']} x {item['steps']} steps exceeds {config.acc_depth}"
             )
         count = 1 if item["hold_weights"] else item["tiles"] * item["ktile_count"]
-        if len(self._ring) < count:
-            raise SimulationError(f"{count} weight tiles are needed, {len(self._ring)} are loaded")
-        tiles = [self._ring.popleft() for _ in range(count)]
+        first = item["weight_offset"]
+        if len(self._ring) < first + count:
+            raise SimulationError(f"{first + count} weight tiles are needed, {len(self._ring)} are loaded")
+        if item["keep_weights"]:
+            tiles = list(islice(self._ring, first, first + count))
+        else:
+            tiles = [self._ring.popleft() for _ in range(count)]
         weight, right, sign = (np.stack(part) for part in zip(*tiles, strict=True))
         steps = np.zeros(6, np.int64)
         fault, *place = compute_kernel(

@@ -6,6 +6,7 @@ import click
 
 from hwshift.cli import _common as common
 from hwshift.cli._bars import show_bars
+from hwshift.cli._layers import show_layers
 
 if TYPE_CHECKING:
     from hwshift.benchmarks import Row
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _RATES = ("models", "products", "networks", "growth")
-_TOPICS = (*_RATES, "bars", "cycle")
+_TOPICS = (*_RATES, "bars", "layers", "cycle")
 _CYCLE_NETWORKS = ("ShiftResNet20-1", "ShiftNet-A")
 
 
@@ -41,6 +42,7 @@ def command(
     networks  whole networks in exact Q16.16 beside float32 in ONNX Runtime and PyTorch
     growth    time per multiplication from 10**6 to 10**10, start of a new process, memory of batches
     bars      compiled networks against the bound on cycles and memory traffic, in one fixed setting
+    layers    where their cycles go, by kind of operation, beside the times the papers measured (minutes)
     cycle     the cycle model on a small and a large network; with --verilator beside Verilator on the small one
 
     Without a topic: models and products.
@@ -48,6 +50,7 @@ def command(
     from hwshift.benchmarks.bars import bar_results, buffer_curve
     from hwshift.benchmarks.cycle import run_cycle_benchmarks
     from hwshift.benchmarks.growth import growth_rows, memory_of_batches, start_seconds
+    from hwshift.benchmarks.layers import study_results
     from hwshift.benchmarks.models import model_rows
     from hwshift.benchmarks.networks import network_rows
     from hwshift.benchmarks.products import peak_share, product_rows
@@ -71,6 +74,7 @@ def command(
                 figures[f"peak MiB after a batch of {images}"] = round(mebibytes)
         bars = list(bar_results(say, everything)) if "bars" in topics else []
         curve = list(buffer_curve(say)) if "bars" in topics else []
+        layers = list(study_results(say)) if "layers" in topics else []
         native = _CYCLE_NETWORKS[0] if verilator else None
         cycle = (
             run_cycle_benchmarks(_CYCLE_NETWORKS, native=native, repeats=repeats, progress=say)
@@ -82,6 +86,7 @@ def command(
         more: dict[str, object] = (
             {"bars": [result.as_dict() for result in bars], "curve": curve} if bars else {}
         )
+        more |= {"layers": [row.as_dict() for row in layers]} if layers else {}
         more |= {"cycle": [row.as_dict() for row in cycle]} if cycle else {}
         common.print_json({"rows": [row.as_dict() for row in found], "figures": figures} | more)
     elif not quiet:
@@ -92,6 +97,9 @@ def command(
         if bars:
             click.echo()
             show_bars(bars, curve)
+        if layers:
+            click.echo()
+            show_layers(layers)
         if cycle:
             columns = (
                 "network",

@@ -200,9 +200,10 @@ class Pieces:
         config, chain = self._config, self.chain(start, end)
         strips = -(-chain.height // rows)
         beats = 0
+        stay = sum(map(self._weight_tiles, chain.layers)) <= config.weight_tiles
         for low in chain.layers:
             tiles = self._weight_tiles(low)
-            beats += (strips - 1) * tiles * config.tile_beats
+            beats += 0 if stay else (strips - 1) * tiles * config.tile_beats
             beats += strips * _INSTRUCTIONS * INSTRUCTION_BYTES // config.beat_bytes
             _, height, width = low.layer.shape
             steps = -(-height // strips) * -(-width // config.pixels)

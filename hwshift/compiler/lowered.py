@@ -26,6 +26,10 @@ class Rectangle:
     s: np.ndarray = field(repr=False)
     b: np.ndarray = field(repr=False)
 
+    def between(self, first: int, end: int) -> tuple[int, int]:
+        """Its rows (first, end) among the rows ``first`` to ``end``; none where end <= first."""
+        return max(first, self.rows[0]), min(end, self.rows[1])
+
 
 @dataclass(frozen=True, eq=False)
 class Lowered:

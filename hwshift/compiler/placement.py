@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -65,6 +66,11 @@ class View:
     tensors: tuple[str, ...]
     source: np.ndarray = field(repr=False)
     channel: np.ndarray = field(repr=False)
+
+    @cached_property
+    def key(self) -> bytes:
+        """Equal for equal views."""
+        return b"".join(("\0".join(self.tensors).encode(), self.source.tobytes(), self.channel.tobytes()))
 
     @classmethod
     def whole(cls, name: str, channels: int) -> "View":

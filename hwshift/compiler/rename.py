@@ -18,11 +18,12 @@ def renamed_layers(network: FixedNetwork, config: AcceleratorConfig) -> frozense
     fixed = {layer.residual for layer in network.layers}
     fixed |= {layer.inputs[1] for layer in network.layers if isinstance(layer.op, ChannelScale)}
     renamed: frozenset[str] = frozenset()
+    known: dict[tuple[str, bytes], int] = {}
     for layer in network.layers:
         if isinstance(layer.op, Concat | Shuffle | Slice) and layer.name not in fixed:
             trial = renamed | {layer.name}
-            if _is_computed(network, trial) and _steps(network, config, trial) <= _steps(
-                network, config, renamed
+            if _is_computed(network, trial) and _steps(network, config, trial, known) <= _steps(
+                network, config, renamed, known
             ):
                 renamed = trial
     return renamed
@@ -33,8 +34,16 @@ def _is_computed(network: FixedNetwork, renamed: frozenset[str]) -> bool:
     return any(not isinstance(layer.op, Input) and layer.name not in renamed for layer in network.layers)
 
 
-def _steps(network: FixedNetwork, config: AcceleratorConfig, renamed: frozenset[str]) -> float:
-    """Steps of all layers that read something movable, and of the moves; infinite where it cannot be done."""
+def _steps(
+    network: FixedNetwork,
+    config: AcceleratorConfig,
+    renamed: frozenset[str],
+    known: dict[tuple[str, bytes], int],
+) -> float:
+    """Steps of all layers that read something movable, and of the moves; infinite where it cannot be done.
+
+    ``known`` holds the k-tiles of layers by what they read.
+    """
     views = views_of(network, renamed)
     tensors = {layer.name: tensor_of(layer, config) for layer in network.layers if layer.name not in renamed}
     total = 0
@@ -42,9 +51,11 @@ def _steps(network: FixedNetwork, config: AcceleratorConfig, renamed: frozenset[
     for layer in network.layers[1:]:
         if layer.name in renamed or not ({layer.name, *layer.inputs} & movable):
             continue
-        try:
-            count = ktiles_of(layer, views, tensors, config)
-        except CompileError:
-            return float("inf")
-        total += count * layer.shape[1] * -(-layer.shape[2] // config.pixels)
+        key = layer.name, b"\0".join(views[name].key for name in layer.inputs)
+        if key not in known:
+            try:
+                known[key] = ktiles_of(layer, views, tensors, config)
+            except CompileError:
+                return float("inf")
+        total += known[key] * layer.shape[1] * -(-layer.shape[2] // config.pixels)
     return total

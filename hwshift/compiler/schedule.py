@@ -4,7 +4,7 @@ Queues overlap what does not conflict, so a load stands in the list where it may
 weights in front of the computation that needs them; while that one runs, the next one's are already under way.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from hwshift.compiler.memory_map import MemoryMap
 from hwshift.compiler.operations import Operation, Span
 from hwshift.compiler.passes import Piece, compute_fields, descriptor_fields, pieces_of
 from hwshift.compiler.placement import Tensor
+from hwshift.compiler.resident import Use, plan_residency
 from hwshift.compiler.tables import Run, Section, TableSpace, ktile_words, param_bytes, split_layer
 from hwshift.compiler.weights import pack_tiles
 from hwshift.config import AcceleratorConfig
@@ -52,6 +53,7 @@ class Scheduler:
         self._blocks: Mapping[str, Block] = {}
         self._descriptors: dict[int, dict[str, int]] = {}
         self._bounds: tuple[int, ...] | None = None
+        self._uses: Iterator[Use] = iter(())
         self._spaces = {
             LoadKind.KTILES: TableSpace(config.ktile_entries, config.bus_width // 32),
             LoadKind.LANES: TableSpace(config.lane_rows, 1),
@@ -64,6 +66,9 @@ class Scheduler:
         self._blocks = group.blocks
         sections = [split_layer(low, group.blocks, self._config) for low in layers]
         weights = [self._store_weights(low) for low in layers]
+        self._uses = iter(
+            plan_residency(list(_weight_uses(group, sections, self._config)), self._config.weight_tiles)
+        )
         ranges: list[list[tuple[int, int]]] = [[] for _ in layers]
         arrived = dict.fromkeys(group.loaded, 0)
         before = [0] * len(layers)
@@ -242,7 +247,7 @@ class Scheduler:
             Span("KTILES", ktiles, ktiles + len(section.offset)),
         ]
         for rectangle in low.rectangles:
-            rows = max(first, rectangle.rows[0]), min(end, rectangle.rows[1])
+            rows = rectangle.between(first, end)
             if rows[0] < rows[1]:
                 self._rectangle(low, section, weights, rectangle, rows, tables, ktiles)
 
@@ -283,8 +288,10 @@ class Scheduler:
             residual = self._blocks[low.layer.residual]
             reads += spans(residual, *piece.out_rows)
         fields = base | compute_fields(low, run, piece, out, residual, self._config)
-        tiles = 1 if low.constant is not None else (run.end - run.first) * run.count
-        self._load_weights(low, weights[run.first], tiles)
+        use = next(self._uses)
+        fields |= {"keep_weights": int(use.keep), "weight_offset": use.offset}
+        if use.load:
+            self._load_weights(low, weights[run.first], _weight_tiles(low, run))
         for index, source in enumerate(sources):
             wanted = {"id": index, **descriptor_fields(low, piece, source)}
             if self._descriptors.get(index) != wanted:
@@ -347,6 +354,28 @@ class Scheduler:
         sizes = [item["chunk_rows"] * item["steps"]] * full + ([rest * item["steps"]] if rest else [])
         passes = sum(max(size, self._config.tile_words) for size in sizes)
         return passes * item["tiles"] * item["ktile_count"]
+
+
+def _weight_tiles(low: Lowered, run: Run) -> int:
+    """Tiles that the instructions of a run use."""
+    return 1 if low.constant is not None else (run.end - run.first) * run.count
+
+
+def _weight_uses(
+    group: Group, sections: list[list[Section]], config: AcceleratorConfig
+) -> Iterator[tuple[tuple[int, int], int]]:
+    """Per COMPUTE of a group in order, which weight tiles it uses: layer and first output tile, and how many."""
+    before = [0] * len(sections)
+    for ends in group.ends:
+        for index, low in enumerate(group.chain.layers):
+            for section in sections[index] if before[index] < ends[index] else ():
+                for rectangle in low.rectangles:
+                    rows = rectangle.between(before[index], ends[index])
+                    for run in section.runs if rows[0] < rows[1] else ():
+                        key = index, 0 if low.constant is not None else run.first
+                        for _ in pieces_of(low, run, rows, rectangle.columns, config):
+                            yield key, _weight_tiles(low, run)
+        before = ends
 
 
 def spans(block: Block, start: int, end: int) -> list[Span]:

@@ -2,6 +2,7 @@
 
 from collections import deque
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -201,14 +202,21 @@ class _Counter:
         mask = np.ones((tiles, config.columns), bool)
         mask[-1] = item["last_columns"] >> np.arange(config.columns) & 1
         if item["hold_weights"]:
-            weights = self._ring.popleft()[None, None]
+            weights = self._weights(item, 1)[None]
         else:
-            weights = np.stack([self._ring.popleft() for _ in range(tiles * ktiles)])
+            weights = self._weights(item, tiles * ktiles)
             weights = weights.reshape(tiles, ktiles, config.rows, config.columns)
         used = (weights & mask[:, None, None]).sum(axis=3) * on
         lanes_used = lanes_of(config.pixels, item["out_step"])
         pixels = item["rows"] * ((item["steps"] - 1) * lanes_used + item["last_pixels"])
         return _Work(pixels, mask.sum(axis=1), lanes, on, used)
+
+    def _weights(self, item: Instruction, count: int) -> np.ndarray:
+        """An instruction's tiles of the ring, which leave it or stay."""
+        if item["keep_weights"]:
+            first = item["weight_offset"]
+            return np.stack(list(islice(self._ring, first, first + count)))
+        return np.stack([self._ring.popleft() for _ in range(count)])
 
     def _port_a(self, item: Instruction, work: _Work) -> np.ndarray:
         """Reads inside the map per k-tile and lane, shape of ``work.on``."""

@@ -38,7 +38,7 @@ __all__ = [
     "Token",
 ]
 
-ISA_VERSION = 1
+ISA_VERSION = 2
 MAGIC = 0x54485348  # "HSHT"
 INSTRUCTION_BYTES = 64
 DESCRIPTORS = 8
@@ -291,6 +291,10 @@ COMPUTE = _instruction(
     *_side("out", "output"),
     *_side("res", "residual"),
     Field("last_columns", 32, "mask of the columns that are written in the last output tile"),
+    Field(
+        "weight_offset", 16, "tiles in the weight ring before the instruction's own; 0 unless keep_weights"
+    ),
+    Field("keep_weights", 1, "the tiles stay in the ring for a later instruction"),
 )
 
 STORE = _instruction(

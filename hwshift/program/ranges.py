@@ -186,6 +186,7 @@ def _compute(item: Instruction, config: AcceleratorConfig) -> Iterator[str]:
         yield f"chunks must be rows / chunk_rows rounded up, not {item['chunks']}"
     if item["chunks"] > 1 and not item["hold_weights"] and item["ktile_count"] > config.weight_tiles:
         yield f"{item['ktile_count']} weight tiles are used again for every chunk, the ring holds {config.weight_tiles}"
+    yield from _kept(item, config)
     if item["chunks"] > 1 and item["chunk_y"] != item["chunk_rows"] * item["stride_y"]:
         yield f"chunk_y must be chunk_rows * stride_y, not {item['chunk_y']}"
     beyond = reach_problem(item)
@@ -218,6 +219,16 @@ def _lanes(item: Instruction, config: AcceleratorConfig) -> Iterator[str]:
         yield f"out_step must be a power of two of at most {together} pixels or a multiple of P, not {step}"
     elif item["out_x0"] % lanes or not 1 <= item["last_pixels"] <= lanes:
         yield f"out_x0 must be a multiple of the step's {lanes} lanes, and last_pixels lie in 1..{lanes}"
+
+
+def _kept(item: Instruction, config: AcceleratorConfig) -> Iterator[str]:
+    """Weight tiles that stay in the ring."""
+    count = 1 if item["hold_weights"] else item["ktile_count"] * item["tiles"]
+    if item["weight_offset"] and not item["keep_weights"]:
+        yield f"weight_offset must be 0 without keep_weights, not {item['weight_offset']}"
+    elif item["keep_weights"] and item["weight_offset"] + count > config.weight_tiles:
+        last = item["weight_offset"] + count
+        yield f"it keeps tiles up to {last} of the weight ring, which holds {config.weight_tiles}"
 
 
 def _target(item: Instruction, config: AcceleratorConfig, prefix: str) -> Iterator[str]:

@@ -138,6 +138,8 @@ class _Game:
         if item.opcode == Opcode.LOAD:
             count = min(unit.remaining, self._config.weight_tiles - self._ring)
             self._ring += count
+        elif item["keep_weights"]:
+            count = unit.remaining if self._ring >= item["weight_offset"] + unit.remaining else 0
         elif item["chunks"] > 1 and not item["hold_weights"]:
             count = min(self._ring, unit.remaining) // item["ktile_count"] * item["ktile_count"]
             self._ring -= count

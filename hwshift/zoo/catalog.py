@@ -216,7 +216,10 @@ def from_text(text: str, weights: WeightValues = "float") -> Network | None:
 
 
 def _value(text: str) -> object:
-    """An integer, a number, or text."""
+    """An integer, a number, numbers with colons between, or text."""
+    words = text.split(":")
+    if len(words) > 1 and all(re.fullmatch(r"[01]|[01]?\.\d{1,18}", word) for word in words):
+        return tuple(map(float, words))
     if re.fullmatch(r"\d{1,18}", text):
         return int(text)
     return float(text) if re.fullmatch(r"\d{0,9}\.\d{1,18}", text) else text

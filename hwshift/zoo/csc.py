@@ -9,10 +9,11 @@ from typing import Literal
 from hwshift.zoo.builder import BRANCH, Builder
 from hwshift.zoo.family import Option
 
-__all__ = ["ORDER_OPTION", "Join", "Order", "csc", "csc_classifier", "csc_stem", "sc2"]
+__all__ = ["ORDER_OPTION", "Join", "Order", "Spatial", "csc", "csc_classifier", "csc_stem", "sc2"]
 
 Join = Literal["project", "concat", "none"]
 Order = Literal["after", "before"]
+Spatial = Literal["shift", "depthwise"]
 
 ORDER_OPTION = {
     "order": Option("where BatchNorm and ReLU stand, seen from a convolution", ("after", "before"))
@@ -31,6 +32,7 @@ def csc(
     dilation: int = 1,
     join: Join = "concat",
     order: Order = "after",
+    spatial: Spatial = "shift",
 ) -> str:
     """Conv-shift-conv: 1x1 convolution, spatial shift, 1x1 convolution.
 
@@ -47,8 +49,10 @@ def csc(
         (3x3) beside ``out - in`` new channels, new ones first; or no shortcut. Elsewhere the input is added.
     order : "after" or "before"
         Where BatchNorm and ReLU stand: after each convolution (the published code) or before (the text).
+    spatial : "shift" or "depthwise"
+        What stands between the convolutions: the shift, or a depthwise convolution of the same kernel in its place.
     """
-    return _module(b, x, out, mid, stride, kernel, dilation, join, order, shift_first=False)
+    return _module(b, x, out, mid, stride, kernel, dilation, join, order, spatial, shift_first=False)
 
 
 def sc2(
@@ -64,7 +68,7 @@ def sc2(
     order: Order = "after",
 ) -> str:
     """Shift-conv-shift-conv: as `csc`, with another shift before the first convolution."""
-    return _module(b, x, out, mid, stride, kernel, dilation, join, order, shift_first=True)
+    return _module(b, x, out, mid, stride, kernel, dilation, join, order, "shift", shift_first=True)
 
 
 def _module(
@@ -77,6 +81,7 @@ def _module(
     dilation: int,
     join: Join,
     order: Order,
+    spatial: Spatial,
     shift_first: bool,
 ) -> str:
     fits = stride == 1 and b.channels(x) == out
@@ -87,15 +92,22 @@ def _module(
         y = b.shift(y, kernel, dilation=dilation, name="shift1")
     if order == "before":
         y = b.relu(b.bn(b.conv(y, mid, name="conv1"), "bn2"), "relu2")
-        y = b.conv(b.shift(y, kernel, dilation=dilation), new, stride=stride, gain=gain, name="conv2")
+        y = b.conv(_between(b, y, kernel, dilation, spatial), new, stride=stride, gain=gain, name="conv2")
     else:
         y = b.conv_bn_relu(y, mid, name="conv1")
-        y = b.conv_bn_relu(b.shift(y, kernel, dilation=dilation), new, stride=stride, gain=gain, name="conv2")
+        y = _between(b, y, kernel, dilation, spatial)
+        y = b.conv_bn_relu(y, new, stride=stride, gain=gain, name="conv2")
     if fits:
         return b.sum(y, x)
     if join == "project":
         return b.sum(y, b.conv_bn(x, out, stride=stride, name="shortcut"))
     return y if join == "none" else b.concat(y, b.average_pool(x, stride=stride))
+
+
+def _between(b: Builder, x: str, kernel: int, dilation: int, spatial: Spatial) -> str:
+    if spatial == "shift":
+        return b.shift(x, kernel, dilation=dilation)
+    return b.depthwise(x, kernel, dilation=dilation, name="depthwise")
 
 
 def csc_stem(b: Builder, x: str, out: int, kernel: int, stride: int, order: Order) -> str:

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from hwshift.zoo.builder import Builder
-from hwshift.zoo.csc import ORDER_OPTION, Join, Order, csc, csc_classifier, csc_stem
+from hwshift.zoo.csc import ORDER_OPTION, Join, Order, Spatial, csc, csc_classifier, csc_stem
 from hwshift.zoo.family import Definition, Family, Option, square
 
 __all__ = ["FAMILIES", "Group", "shiftnet"]
@@ -43,8 +43,12 @@ def shiftnet(
     stem: int | None = None,
     join: Join | None = None,
     order: Order = "after",
+    spatial: Spatial = "shift",
+    kernel: int | None = None,
 ) -> str:
-    """A network of Table 6; `stem` and `join` replace its stem's channels and shortcut."""
+    """A network of Table 6; what is given replaces the stem's channels, the shortcut, or what a module has between its
+    convolutions: Chen et al., "All You Need is a Few Shifts", Fig. 2, put depthwise convolutions there.
+    """
     channels, groups, usual = _TABLE[kind]
     join = join or usual
     x = csc_stem(b, x, stem or channels, 7, 2, order)
@@ -58,9 +62,10 @@ def shiftnet(
                 group.channels,
                 mid=mid,
                 stride=1 if i else 2,
-                kernel=group.kernel,
+                kernel=kernel or group.kernel,
                 join=join,
                 order=order,
+                spatial=spatial,
             )
     return csc_classifier(b, x, classes, order)
 
@@ -68,6 +73,8 @@ def shiftnet(
 _OPTIONS = {
     "stem": Option("channels of the first convolution"),
     "join": Option("the shortcut where the shape changes", ("concat", "none", "project")),
+    "spatial": Option("what stands between a module's convolutions", ("shift", "depthwise")),
+    "kernel": Option("its neighbourhood in all modules"),
     **ORDER_OPTION,
 }
 

@@ -123,9 +123,10 @@ def _push_pass(s, program):
 def weight_fetcher(s, program, take, cycle):
     """One cycle of the loading of tiles into the array; ``take``: a step takes the tile that is loaded."""
     s.w_release, s.weight_pop = 0, 0
-    hold = program[s.w_work, F.hold_weights] == 1
-    final_use = hold or s.w_chunk + 1 == program[s.w_work, F.chunks]
-    offset = 0 if final_use else s.w_k
+    final_use = program[s.w_work, F.hold_weights] == 1 or s.w_chunk + 1 == program[s.w_work, F.chunks]
+    if program[s.w_work, F.keep_weights] == 1:
+        final_use = False
+    offset = 0 if final_use else s.w_ahead
     issue = s.w_loading == 1 or ((s.w_full == 0 or take) and s.w_busy == 1 and offset < s.avail)
     last_row = issue and s.w_row == s.tile_words - 1
     done = False
@@ -146,6 +147,7 @@ def weight_fetcher(s, program, take, cycle):
         if s.w_busy:
             s.w_work, s.weight_pop = s.weight_records[s.weight_head], 1
             s.w_k, s.w_chunk, s.w_tile = 0, 0, 0
+            s.w_first = s.w_ahead = program[s.w_work, F.weight_offset]
 
 
 @njit(cache=True, forceinline=True)
@@ -154,10 +156,14 @@ def _next_weight_tile(s, program):
     if weight_record_ends(s, program):
         return True
     s.w_k += 1
+    s.w_ahead += 1
     if s.w_k == program[s.w_work, F.ktile_count]:
         s.w_k, s.w_chunk = 0, s.w_chunk + 1
         if s.w_chunk == program[s.w_work, F.chunks]:
             s.w_chunk, s.w_tile = 0, s.w_tile + 1
+            if program[s.w_work, F.keep_weights] == 1:
+                s.w_first = s.w_ahead
+        s.w_ahead = s.w_first
     return False
 
 

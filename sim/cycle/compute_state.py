@@ -37,7 +37,7 @@ COMPUTE_STATE = np.dtype([
     ("pass_pop", _I),
     # weight fetcher
     ("w_busy", _I), ("w_work", _I), ("w_k", _I), ("w_chunk", _I), ("w_tile", _I), ("w_row", _I), ("w_full", _I),
-    ("w_loading", _I),
+    ("w_loading", _I), ("w_first", _I), ("w_ahead", _I),
     ("avail", _I), ("room", _I), ("w_release", _I),
     # ring tiles whose room comes back: the cycles at whose end that is
     ("release_due", _I, QUEUE), ("release_head", _I), ("release_level", _I),

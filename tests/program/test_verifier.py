@@ -299,3 +299,23 @@ def test_frame():
     assert problems(moved) == ["the program must start at a multiple of 256 and lie inside its region"]
     far = replace(program, regions={**program.regions, "read": Region(0, 1 << 40)})
     assert problems(far) == ["the region read must lie within 40 address bits"]
+
+
+def test_weights_that_stay():
+    """An instruction that keeps its tiles takes none, and waits for those before its own, too."""
+    program = resident()
+    header, end = program.instructions[0], program.instructions[-1]
+    keep = Instruction(Opcode.COMPUTE, {"hold_weights": 1, "keep_weights": 1, "weight_offset": 2})
+    use = Instruction(Opcode.COMPUTE, {"hold_weights": 1})
+    for count, stuck in ((2, True), (3, False)):
+        weights = Instruction(Opcode.LOAD, {"kind": LoadKind.WEIGHTS, "count": count})
+        outcome = play(program.config, (header, weights, keep, keep, use, use, use, end))
+        assert bool(outcome.stuck) == stuck and not outcome.left
+    index = find(program, COMPUTE, hold_weights=0)
+    ring = program.config.weight_tiles
+    for fields, message in (
+        ({"weight_offset": 1}, "weight_offset must be 0 without keep_weights, not 1"),
+        ({"keep_weights": 1, "weight_offset": ring}, f"of the weight ring, which holds {ring}"),
+    ):
+        found = problems(changed(program, index, **fields))
+        assert any(message in line for line in found), found

@@ -27,8 +27,12 @@ def _words(instructions: list[tuple[Opcode, dict]]) -> np.ndarray:
 def _random_compute(rng: np.random.Generator, config: AcceleratorConfig) -> dict:
     rows, chunk_rows = int(rng.integers(1, 6)), int(rng.integers(1, 4))
     push = int(rng.choice([0, 0, Token.COMPUTE_LOAD, Token.COMPUTE_STORE]))
+    count, tiles = int(rng.integers(1, 4)), int(rng.integers(1, 4))
+    left = config.weight_tiles - count * tiles
+    keep = int(left >= 0 and rng.random() < 0.4)
     return {
-        "ktile_base": int(rng.integers(8)), "ktile_count": int(rng.integers(1, 4)), "tiles": int(rng.integers(1, 4)),
+        "ktile_base": int(rng.integers(8)), "ktile_count": count, "tiles": tiles,
+        "keep_weights": keep, "weight_offset": int(rng.integers(min(left, 4) + 1)) if keep else 0,
         "rows": rows, "steps": int(rng.integers(1, 8)), "chunk_rows": chunk_rows, "chunks": -(-rows // chunk_rows),
         "hold_weights": int(rng.random() < 0.2), "residual": int(rng.random() < 0.5), "drain": int(rng.random() < 0.2),
         "out_step": config.pixels, "last_pixels": 1, "out_x0": config.pixels * int(rng.integers(4)),

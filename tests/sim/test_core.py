@@ -52,11 +52,9 @@ def test_layers_that_take_turns_on_icarus(rtl_builds) -> None:
         csc_network(4, 8, 8, 3, classes=5, seed=3), PRESETS["4x4"].with_(feature_depth=48), seed=5
     )
     assert any(layer.get("strips", 1) > 1 and len(layer["together"]) > 1 for layer in case.program.layers)
-    assert any(
-        item["residual"] and item["res_base"] == item["out_base"]
-        for item in case.program.instructions
-        if item.opcode == Opcode.COMPUTE
-    )
+    computes = [item for item in case.program.instructions if item.opcode == Opcode.COMPUTE]
+    assert any(item["keep_weights"] and item["weight_offset"] for item in computes)
+    assert any(item["residual"] and item["res_base"] == item["out_base"] for item in computes)
     _check(case, "icarus", rtl_builds, FEW)
 
 

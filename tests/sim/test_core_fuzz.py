@@ -86,6 +86,8 @@ def _rarities(case: Case) -> int:
         any(item["group0"] + item["tiles"] > config.groups for item in computes),
         any(item["out_step"] < config.pixels for item in computes),
         any(item["hold_weights"] for item in computes),
+        any(item["keep_weights"] for item in computes),
+        any(item["weight_offset"] for item in computes),
         any(item["residual"] for item in computes),
         any(item["maximum"] for item in computes),
     ]
