@@ -43,7 +43,7 @@ class RtlRun:
     -------
     launch : Launch
     memory : bytes
-        Contents of the memory from address 0 on; whole beats. Beyond it, accesses are answered with DECERR.
+        Contents of the memory from ``base`` on; whole beats. Elsewhere, accesses are answered with DECERR.
     read_latency, write_latency : int
         Cycles from the AR handshake to the first beat, and from the last W handshake to BVALID; 1 or more.
     stalls : StallPattern or None
@@ -58,6 +58,8 @@ class RtlRun:
         of the first response to a write. ``("write", register, value[, strobes])``, ``("read", register)``: a
         register by name or offset; ``("cycles", count)``; ``("until", register, mask, value)``: reads until the bits
         of the mask are the value; ``("finish",)``: waits for irq.
+    base : int
+        Address of the memory's first byte, a multiple of a beat's bytes.
     """
 
     launch: Launch
@@ -69,6 +71,7 @@ class RtlRun:
     max_cycles: int = (1 << 32) - 1
     soft_reset: int | None = None
     script: tuple[tuple, ...] | None = None
+    base: int = 0
 
     def __post_init__(self) -> None:
         for name in ("read_latency", "write_latency", "max_cycles"):
@@ -255,13 +258,14 @@ def write_job(config: AcceleratorConfig, runs: Sequence[RtlRun], folder: Path) -
     listed: list[dict] = []
     for index, run in enumerate(runs):
         write_memory(config, run, folder, index)
-        base, last = run.error_range or (1, 0)
+        first, last = run.error_range or (1, 0)
         listed.append(
             {
                 "writes": run.launch.registers() | {"IRQ_ENABLE": ENABLE_ALL},
                 "read_latency": run.read_latency,
                 "write_latency": run.write_latency,
-                "error_base": base,
+                "base": run.base,
+                "error_base": first,
                 "error_last": last,
                 "max_cycles": run.max_cycles,
                 "soft_reset": run.soft_reset,

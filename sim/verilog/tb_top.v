@@ -20,6 +20,7 @@ module tb_top #(
     reg  [31:0] image /* verilator public_flat_rw */ = 0;
     reg  [31:0] read_latency /* verilator public_flat_rw */ = 1;
     reg  [31:0] write_latency /* verilator public_flat_rw */ = 1;
+    reg  [63:0] base /* verilator public_flat_rw */ = 0;
     reg  [63:0] error_base /* verilator public_flat_rw */ = 1;
     reg  [63:0] error_last /* verilator public_flat_rw */ = 0;
     reg  [31:0] max_cycles /* verilator public_flat_rw */ = 32'hFFFFFFFF;
@@ -103,7 +104,7 @@ module tb_top #(
 
     axi_memory #(.ADDRESS_BITS(ADDRESS_BITS), .DATA_BITS(DATA_BITS), .WORDS(WORDS)) memory (
         .aclk(aclk), .aresetn(aresetn), .cycle(cycle), .read_latency(read_latency), .write_latency(write_latency),
-        .error_base(error_base), .error_last(error_last), .image(image), .load(load), .dump(dump), .failed(failed),
+        .base(base), .error_base(error_base), .error_last(error_last), .image(image), .load(load), .dump(dump), .failed(failed),
         .awaddr(awaddr), .awlen(awlen), .awvalid(awvalid), .awready(awready),
         .wdata(wdata), .wstrb(wstrb), .wvalid(wvalid), .wready(wready),
         .bresp(bresp), .bvalid(bvalid), .bready(bready),
