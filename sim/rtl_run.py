@@ -25,9 +25,12 @@ __all__ = ["BENCH_SOURCES", "ENABLE_ALL", "READS", "RtlResult", "RtlRun", "bench
            "rtl_result", "run_rtl", "write_job", "write_memory"]  # fmt: skip
 
 VERILOG = Path(__file__).parent / "verilog"
-BENCH_SOURCES = tuple(VERILOG / name for name in ("axi_memory.v", "axi_checker.v", "tb_top.v"))
+BENCH_SOURCES = tuple(
+    VERILOG / name for name in ("axi_memory.v", "axi_checker.v", "axi_lite_checker.v", "tb_top.v")
+)
 """Verilog of ``tb_top`` without the accelerator."""
 _SMALLEST_MEMORY = 1 << 14
+_RULES = 18
 # the bench touches a few signals of the top, marked there: making all public would cost most of the speed
 _BUILD_ARGS = {"icarus": [], "verilator": ["--no-public-flat-rw"]}
 ENABLE_ALL = 0b111
@@ -100,7 +103,7 @@ class RtlResult:
     violations : int
         Broken AXI rules, summed over cycles.
     broken : tuple of int
-        Numbers of the rules, as in ``axi_checker.v``.
+        Numbers of the rules, as in ``axi_checker.v``; from 14 on those of ``axi_lite_checker.v``.
     log : list
         Per operation of the script, what it returned: a write's response, a read's response and data, or None.
     """
@@ -318,6 +321,6 @@ def rtl_result(result: dict, memory: bytes) -> RtlResult:
         interrupted=result["interrupted"],
         irq_cycle=result["irq_cycle"],
         violations=result["violations"],
-        broken=tuple(rule for rule in range(12) if result["broken"] >> rule & 1),
+        broken=tuple(rule for rule in range(_RULES) if result["broken"] >> rule & 1),
         log=result.get("log", []),
     )

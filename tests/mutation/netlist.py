@@ -147,6 +147,8 @@ def _chosen(module: str) -> str:
     """The module with the number of the mutant from a plusarg instead of a port."""
     head, body = module.split(";\n", 1)
     head = re.sub(r",? ?\bmutant\b", "", head)
-    body = re.sub(rf"^  input \[{_NUMBER_BITS - 1}:0\] mutant;\n  wire [^\n]*\bmutant;\n", "", body, count=1, flags=re.M)
+    body = re.sub(
+        rf"^  input \[{_NUMBER_BITS - 1}:0\] mutant;\n  wire [^\n]*\bmutant;\n", "", body, count=1, flags=re.M
+    )
     number = f"  reg [{_NUMBER_BITS - 1}:0] mutant = 0;\n  integer found_;\n"
     return f'{head};\n{number}  initial found_ = $value$plusargs("mutant=%d", mutant);\n{body}'
