@@ -138,7 +138,7 @@ def _registers() -> Bench:
     script += [
         ("read", offset) for offset in range(0, 4096, 4) if offset not in known and not offset & offset - 1
     ]
-    script += [("write", offset, 1) for offset in (0x3C, 0x60, 0xFFC)]
+    script += [("write", offset, 1) for offset in (0x60, 0xFFC)]
     script += [("write", name, value) for name, value in launch_of(case.program).registers().items()]
     script += [("write", "IRQ_ENABLE", 0), ("write", "IRQ_STATUS", 7), ("write", "CONTROL", START),
                ("cycles", 30), ("write", "CONTROL", SNAPSHOT)]  # fmt: skip

@@ -60,6 +60,7 @@ def faults(case: Case) -> list[tuple[ErrorCode, RtlRun]]:
         (ErrorCode.WRITE_REGION, _changed(case, Opcode.STORE, address=weights.base)),
         (ErrorCode.READ_RESPONSE, replace(good, error_range=(weights.base, weights.base + 7))),
         (ErrorCode.WRITE_RESPONSE, replace(good, error_range=(maps.base, maps.base + 7))),
+        (ErrorCode.CYCLE_LIMIT, _launched(case, cycle_limit=200)),
         (
             ErrorCode.WATCHDOG,
             replace(with_words(case, compute, encode(stuck)), launch=replace(launch, watchdog=500)),
