@@ -25,6 +25,7 @@ _SIM = Path(hwshift.sim.__file__).parent
 _SOURCES = (
     _SIM / "verilog" / "axi_memory.v",
     _SIM / "verilog" / "axi_checker.v",
+    _SIM / "verilog" / "axi_lite_checker.v",
     _SIM / "verilog" / "tb_top.v",
     _SIM / "benches" / "bench_core.py",
     _SIM / "benches" / "memory_difference.py",

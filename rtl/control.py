@@ -42,7 +42,8 @@ class RunControl(wiring.Component):
     ``start`` is 1. A run can start in the second cycle after the last of another.
 
     When ``watchdog`` cycles have gone by without progress, the next one is the run's last; as many without
-    progress while halting, or another soft reset, and the engine is reset without being drained.
+    progress while halting, or another soft reset, and the engine is reset without being drained. Nor does a run
+    take more than ``cycle_limit`` cycles, if that is not 0.
 
     Members
     -------
@@ -50,7 +51,7 @@ class RunControl(wiring.Component):
         From `Commands`.
     soft_reset : In(1)
         Strobe of the host.
-    watchdog : In(32)
+    watchdog, cycle_limit : In(32)
     done, drained, error, error_code, progress
         As in `Control`.
     ready : Out(1)
@@ -66,8 +67,8 @@ class RunControl(wiring.Component):
     def __init__(self) -> None:
         super().__init__({
             "start": In(1), "refused": In(1), "waiting": In(range(COMMAND_QUEUE + 1)), "soft_reset": In(1),
-            "watchdog": In(32), "done": In(1), "drained": In(1), "error": In(1), "error_code": In(8),
-            "progress": In(1),
+            "watchdog": In(32), "cycle_limit": In(32), "done": In(1), "drained": In(1), "error": In(1),
+            "error_code": In(8), "progress": In(1),
             "ready": Out(1), "running": Out(1), "halt": Out(1), "reset_engine": Out(1),
             "status": Out(32), "ended": Out(3),
         })  # fmt: skip
@@ -75,7 +76,7 @@ class RunControl(wiring.Component):
     def elaborate(self, _platform: object) -> Module:
         m = Module()
         self._state = Signal(_State)
-        self._expired = Signal()
+        self._expired, self._too_long = Signal(), Signal()
         status = {item.name: Signal(item.width, name=item.name) for item in REGISTER["STATUS"].fields}
         for item in REGISTER["STATUS"].fields:
             m.d.comb += self.status[item.low : item.low + item.width].eq(status[item.name])
@@ -93,8 +94,10 @@ class RunControl(wiring.Component):
         return m
 
     def _watchdog(self, m: Module) -> None:
-        """Count the cycles without progress."""
-        quiet = Signal(32)
+        """Count the cycles without progress, and all of them."""
+        quiet, age = Signal(32), Signal(32)  # age: this is the so many-th cycle
+        m.d.comb += self._too_long.eq((self.cycle_limit != 0) & (age == self.cycle_limit))
+        m.d.sync += age.eq(Mux(self.running | self.start, age + 1, 0))
         m.d.comb += self._expired.eq((self.watchdog != 0) & (quiet >= self.watchdog))
         with m.If(self.progress | ~(self.running | self.halt) | self._expired):
             m.d.sync += quiet.eq(0)
@@ -130,6 +133,8 @@ class RunControl(wiring.Component):
             m.d.comb += self.ended.eq(1)
         with m.Elif(self._expired):
             m.d.sync += [self._state.eq(_State.HALT), status["error"].eq(ErrorCode.WATCHDOG)]
+        with m.Elif(self._too_long):
+            m.d.sync += [self._state.eq(_State.HALT), status["error"].eq(ErrorCode.CYCLE_LIMIT)]
 
 
 class CounterBank(wiring.Component):
@@ -192,7 +197,7 @@ class RegisterFile(wiring.Component):
         Values of read-only registers.
     ended : In(3)
         Bits of IRQ_STATUS to set; the first counts runs.
-    settings : Out(settings_layout), watchdog : Out(32)
+    settings : Out(settings_layout), watchdog, cycle_limit : Out(32)
     start_request, queue_request, soft_reset, snapshot : Out(1)
         Strobes in the cycle in which CONTROL is written.
     refused : In(1)
@@ -211,6 +216,7 @@ class RegisterFile(wiring.Component):
                 "ended": In(3),
                 "settings": Out(settings_layout(config)),
                 "watchdog": Out(32),
+                "cycle_limit": Out(32),
                 "start_request": Out(1),
                 "queue_request": Out(1),
                 "soft_reset": Out(1),
@@ -236,6 +242,7 @@ class RegisterFile(wiring.Component):
             reset = fixed.get(item.name, item.reset) or 0
             values[item.name] = Signal(32, init=reset, name=item.name)
         m.d.comb += [values["STATUS"].eq(self.status), self.watchdog.eq(values["WATCHDOG"])]
+        m.d.comb += self.cycle_limit.eq(values["CYCLE_LIMIT"])
         for index, counter in enumerate(COUNTERS):
             low, high = (values[f"COUNT_{counter.name.upper()}_{half}"] for half in ("LO", "HI"))
             m.d.comb += Cat(low, high).eq(self.counters[index])
@@ -363,6 +370,7 @@ class Control(wiring.Component):
             commands.drop.eq(run.halt | file.soft_reset),
             run.start.eq(commands.start), run.refused.eq(commands.refused), run.waiting.eq(commands.waiting),
             run.soft_reset.eq(file.soft_reset), run.watchdog.eq(file.watchdog),
+            run.cycle_limit.eq(file.cycle_limit),
             file.refused.eq(commands.refused), file.status.eq(run.status), file.ended.eq(run.ended),
             file.counters.eq(counters.values),
             counters.clear.eq(run.start), counters.enable.eq(run.running), counters.cause.eq(self.cause),

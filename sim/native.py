@@ -76,7 +76,7 @@ def run_native(config: AcceleratorConfig, run: RtlRun, *, build_dir: Path | str)
     ----------
     config : AcceleratorConfig
     run : RtlRun
-        Without ``error_range``, ``soft_reset`` and ``script``.
+        Without ``error_range``, ``soft_reset``, ``script`` and ``base``.
     build_dir : Path or str
         Folder that holds builds, which are reused.
 
@@ -87,9 +87,9 @@ def run_native(config: AcceleratorConfig, run: RtlRun, *, build_dir: Path | str)
     SimulationError
         If the build or the run fails.
     """
-    for name in ("error_range", "soft_reset", "script"):
-        if getattr(run, name) is not None:
-            raise ValueError(f"{name} must be None, not {getattr(run, name)!r}")
+    for name in ("error_range", "soft_reset", "script", "base"):
+        if getattr(run, name):
+            raise ValueError(f"{name} must be left out, not {getattr(run, name)!r}")
     program = build_native(config, len(run.memory) // config.beat_bytes, build_dir)
     with tempfile.TemporaryDirectory(dir=program.parent) as name:
         folder = Path(name)

@@ -25,9 +25,12 @@ __all__ = ["BENCH_SOURCES", "ENABLE_ALL", "READS", "RtlResult", "RtlRun", "bench
            "rtl_result", "run_rtl", "write_job", "write_memory"]  # fmt: skip
 
 VERILOG = Path(__file__).parent / "verilog"
-BENCH_SOURCES = tuple(VERILOG / name for name in ("axi_memory.v", "axi_checker.v", "tb_top.v"))
+BENCH_SOURCES = tuple(
+    VERILOG / name for name in ("axi_memory.v", "axi_checker.v", "axi_lite_checker.v", "tb_top.v")
+)
 """Verilog of ``tb_top`` without the accelerator."""
 _SMALLEST_MEMORY = 1 << 14
+_RULES = 18
 # the bench touches a few signals of the top, marked there: making all public would cost most of the speed
 _BUILD_ARGS = {"icarus": [], "verilator": ["--no-public-flat-rw"]}
 ENABLE_ALL = 0b111
@@ -43,7 +46,7 @@ class RtlRun:
     -------
     launch : Launch
     memory : bytes
-        Contents of the memory from address 0 on; whole beats. Beyond it, accesses are answered with DECERR.
+        Contents of the memory from ``base`` on; whole beats. Elsewhere, accesses are answered with DECERR.
     read_latency, write_latency : int
         Cycles from the AR handshake to the first beat, and from the last W handshake to BVALID; 1 or more.
     stalls : StallPattern or None
@@ -58,6 +61,8 @@ class RtlRun:
         of the first response to a write. ``("write", register, value[, strobes])``, ``("read", register)``: a
         register by name or offset; ``("cycles", count)``; ``("until", register, mask, value)``: reads until the bits
         of the mask are the value; ``("finish",)``: waits for irq.
+    base : int
+        Address of the memory's first byte, a multiple of a beat's bytes.
     """
 
     launch: Launch
@@ -69,6 +74,7 @@ class RtlRun:
     max_cycles: int = (1 << 32) - 1
     soft_reset: int | None = None
     script: tuple[tuple, ...] | None = None
+    base: int = 0
 
     def __post_init__(self) -> None:
         for name in ("read_latency", "write_latency", "max_cycles"):
@@ -97,7 +103,7 @@ class RtlResult:
     violations : int
         Broken AXI rules, summed over cycles.
     broken : tuple of int
-        Numbers of the rules, as in ``axi_checker.v``.
+        Numbers of the rules, as in ``axi_checker.v``; from 14 on those of ``axi_lite_checker.v``.
     log : list
         Per operation of the script, what it returned: a write's response, a read's response and data, or None.
     """
@@ -255,13 +261,14 @@ def write_job(config: AcceleratorConfig, runs: Sequence[RtlRun], folder: Path) -
     listed: list[dict] = []
     for index, run in enumerate(runs):
         write_memory(config, run, folder, index)
-        base, last = run.error_range or (1, 0)
+        first, last = run.error_range or (1, 0)
         listed.append(
             {
                 "writes": run.launch.registers() | {"IRQ_ENABLE": ENABLE_ALL},
                 "read_latency": run.read_latency,
                 "write_latency": run.write_latency,
-                "error_base": base,
+                "base": run.base,
+                "error_base": first,
                 "error_last": last,
                 "max_cycles": run.max_cycles,
                 "soft_reset": run.soft_reset,
@@ -314,6 +321,6 @@ def rtl_result(result: dict, memory: bytes) -> RtlResult:
         interrupted=result["interrupted"],
         irq_cycle=result["irq_cycle"],
         violations=result["violations"],
-        broken=tuple(rule for rule in range(12) if result["broken"] >> rule & 1),
+        broken=tuple(rule for rule in range(_RULES) if result["broken"] >> rule & 1),
         log=result.get("log", []),
     )

@@ -35,7 +35,8 @@ IMAGES = noise(NETWORK, 2, 5)
 FILES = {
     "README.md", "config.toml", "constants.json", "filelist.f", "registers.h", "registers.md", "rtl/hwshift_core.v",
     "program/memory.bin", "program/memory.hex", "program/program.hwprog", "program/program.txt",
-    "tb/Makefile", "tb/axi_checker.v", "tb/axi_memory.v", "tb/bench_core.py", "tb/memory_difference.py", "tb/tb_top.v",
+    "tb/Makefile", "tb/axi_checker.v", "tb/axi_lite_checker.v", "tb/axi_memory.v",
+    "tb/bench_core.py", "tb/memory_difference.py", "tb/tb_top.v",
     "tb/test_core.py", "tb/vectors/expected.json", "tb/vectors/expected_0.bin", "tb/vectors/expected_1.bin",
     "tb/vectors/job.json", "tb/vectors/memory_0.bin", "tb/vectors/memory_1.bin", "tb/vectors/tensors.json",
 }  # fmt: skip

@@ -46,6 +46,7 @@ class ErrorCode(IntEnum):
     WRITE_RESPONSE = 8
     WATCHDOG = 9
     PROGRAM_END = 10
+    CYCLE_LIMIT = 11
 
 
 ERRORS: dict[ErrorCode, str] = {
@@ -60,6 +61,7 @@ ERRORS: dict[ErrorCode, str] = {
     ErrorCode.WRITE_RESPONSE: "the memory answered a write with an error",
     ErrorCode.WATCHDOG: "WATCHDOG cycles went by without a handshake or a step",
     ErrorCode.PROGRAM_END: "PROGRAM_COUNT instructions were executed and none was END",
+    ErrorCode.CYCLE_LIMIT: "the run has not ended within CYCLE_LIMIT cycles",
 }
 """What each error code means."""
 
@@ -193,6 +195,7 @@ REGISTERS: tuple[Register, ...] = (
     Register("PROGRAM_COUNT", 0x30, Access.RW, "instructions, HEADER and END included"),
     Register("WATCHDOG", 0x34, Access.RW, "cycles without handshake or step that end a run; 0: never"),
     Register("RUNS", 0x38, Access.RO, "runs that ended as their programs say, since reset; modulo 2^32"),
+    Register("CYCLE_LIMIT", 0x3C, Access.RW, "cycles that a run may take; 0: any number"),
     *_wide("READ_BASE", 0x40, "address of the first byte that loads may read"),
     *_wide("READ_LIMIT", 0x48, "address of the last byte that loads may read"),
     *_wide("WRITE_BASE", 0x50, "address of the first byte that stores may write"),
@@ -217,6 +220,8 @@ class Launch:
         Regions of instructions, loads and stores.
     watchdog : int
         Cycles without progress that end a run; 0: never.
+    cycle_limit : int
+        Cycles that a run may take; 0: any number.
     """
 
     program_base: int
@@ -227,10 +232,15 @@ class Launch:
     write_base: int
     write_limit: int
     watchdog: int = 0
+    cycle_limit: int = 0
 
     def registers(self) -> dict[str, int]:
         """Register name to value, for every register that has to be written."""
-        values = {"PROGRAM_COUNT": self.program_count, "WATCHDOG": self.watchdog}
+        values = {
+            "PROGRAM_COUNT": self.program_count,
+            "WATCHDOG": self.watchdog,
+            "CYCLE_LIMIT": self.cycle_limit,
+        }
         for name in ("program_base", "program_limit", "read_base", "read_limit", "write_base", "write_limit"):
             address = getattr(self, name)
             if not 0 <= address < 1 << 64:

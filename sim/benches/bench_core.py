@@ -93,7 +93,7 @@ class Host:
         """One run: load its image, start, wait, read the registers, write the memory."""
         tb, registers = self._tb, self._registers
         tb.image.value = index
-        for name in ("read_latency", "write_latency", "error_base", "error_last", "max_cycles"):
+        for name in ("read_latency", "write_latency", "base", "error_base", "error_last", "max_cycles"):
             getattr(tb, name).value = run[name]
         await self._trigger(tb.load)
         assert not int(tb.failed.value), f"image {index} cannot be loaded"

@@ -10,6 +10,7 @@
 //  * A beat raised in cycle c shows what W handshakes of cycles before c have written.
 //  * Stalls: five bit streams indexed by `cycle` modulo their length. A 1 in AR, AW or W keeps that READY low in
 //    the cycle; a 1 in R or B keeps a new beat or response from being raised in it. VALID, once raised, stays.
+//  * The image begins at the address `base`, a multiple of a beat's bytes.
 //  * A beat outside the loaded image is answered with DECERR, one in error_base .. error_last with SLVERR; such
 //    beats read as 0 and write nothing. B carries the worst response of its beats.
 //  * Bursts are INCR with the full bus width per beat. More than QUEUE bursts hold their READY low.
@@ -29,6 +30,7 @@ module axi_memory #(
     input  wire [31:0]              cycle,          // index into the stall streams
     input  wire [31:0]              read_latency,   // 1 or more
     input  wire [31:0]              write_latency,  // 1 or more
+    input  wire [63:0]              base,
     input  wire [63:0]              error_base,
     input  wire [63:0]              error_last,     // below error_base: none
     input  wire [31:0]              image,
@@ -85,8 +87,12 @@ module axi_memory #(
     assign awready = aresetn && !stall[2] && aw_tail - aw_head < QUEUE && b_tail - b_head < QUEUE;
     assign wready = aresetn && !stall[3] && aw_tail != aw_head;
 
+    function [63:0] place(input [63:0] address);   // beat within the image; the largest ones lie before it
+        place = (address - base) / BYTES;
+    endfunction
+
     function [1:0] response(input [ADDRESS_BITS-1:0] address);
-        if (address / BYTES >= words) response = DECERR;
+        if (place(address) >= words) response = DECERR;
         else if (address >= error_base && address <= error_last) response = SLVERR;
         else response = OKAY;
     endfunction
@@ -109,7 +115,7 @@ module axi_memory #(
                 answer = response(w_address);
                 if (answer == OKAY)
                     for (i = 0; i < BYTES; i = i + 1)
-                        if (wstrb[i]) memory[w_address / BYTES][8*i +: 8] = wdata[8*i +: 8];
+                        if (wstrb[i]) memory[place(w_address)][8*i +: 8] = wdata[8*i +: 8];
                 if (answer > w_response) w_response = answer;
                 w_address = w_address + BYTES;
                 w_left = w_left - 1;
@@ -143,7 +149,7 @@ module axi_memory #(
                 if (r_left != 0 && !stall_next[1]) begin
                     answer = response(r_address);
                     rvalid <= 1;
-                    rdata <= answer == OKAY ? memory[r_address / BYTES] : {DATA_BITS{1'b0}};
+                    rdata <= answer == OKAY ? memory[place(r_address)] : {DATA_BITS{1'b0}};
                     rresp <= answer;
                     rlast <= r_left == 1;
                     r_address = r_address + BYTES;

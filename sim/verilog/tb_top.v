@@ -20,6 +20,7 @@ module tb_top #(
     reg  [31:0] image /* verilator public_flat_rw */ = 0;
     reg  [31:0] read_latency /* verilator public_flat_rw */ = 1;
     reg  [31:0] write_latency /* verilator public_flat_rw */ = 1;
+    reg  [63:0] base /* verilator public_flat_rw */ = 0;
     reg  [63:0] error_base /* verilator public_flat_rw */ = 1;
     reg  [63:0] error_last /* verilator public_flat_rw */ = 0;
     reg  [31:0] max_cycles /* verilator public_flat_rw */ = 32'hFFFFFFFF;
@@ -28,7 +29,7 @@ module tb_top #(
     wire        irq /* verilator public_flat_rw */;
     wire        failed /* verilator public_flat_rw */;
     wire [31:0] violations /* verilator public_flat_rw */;
-    wire [11:0] broken /* verilator public_flat_rw */;
+    wire [17:0] broken /* verilator public_flat_rw */;  // rules of axi_checker, from bit 14 on of axi_lite_checker
 
     reg  [11:0] s_axi_awaddr /* verilator public_flat_rw */ = 0;
     reg         s_axi_awvalid /* verilator public_flat_rw */ = 0;
@@ -74,6 +75,9 @@ module tb_top #(
     wire [7:0] awlen, arlen;
     wire [2:0] awsize, arsize;
     wire [1:0] awburst, arburst, bresp, rresp;
+    wire awid, arid, awlock, arlock;
+    wire [3:0] awcache, arcache;
+    wire [2:0] awprot, arprot;
     wire [DATA_BITS-1:0] wdata, rdata;
     wire [DATA_BITS/8-1:0] wstrb;
     wire awvalid, awready, wlast, wvalid, wready, bvalid, bready, arvalid, arready, rlast, rvalid, rready;
@@ -89,13 +93,13 @@ module tb_top #(
         .s_axi_rdata(s_axi_rdata), .s_axi_rresp(s_axi_rresp), .s_axi_rvalid(s_axi_rvalid),
         .s_axi_rready(s_axi_rready),
         .m_axi_awaddr(awaddr), .m_axi_awlen(awlen), .m_axi_awsize(awsize), .m_axi_awburst(awburst),
-        .m_axi_awid(), .m_axi_awlock(), .m_axi_awcache(), .m_axi_awprot(),
+        .m_axi_awid(awid), .m_axi_awlock(awlock), .m_axi_awcache(awcache), .m_axi_awprot(awprot),
         .m_axi_awvalid(awvalid), .m_axi_awready(awready),
         .m_axi_wdata(wdata), .m_axi_wstrb(wstrb), .m_axi_wlast(wlast), .m_axi_wvalid(wvalid),
         .m_axi_wready(wready),
         .m_axi_bid(1'b0), .m_axi_bresp(bresp), .m_axi_bvalid(bvalid), .m_axi_bready(bready),
         .m_axi_araddr(araddr), .m_axi_arlen(arlen), .m_axi_arsize(arsize), .m_axi_arburst(arburst),
-        .m_axi_arid(), .m_axi_arlock(), .m_axi_arcache(), .m_axi_arprot(),
+        .m_axi_arid(arid), .m_axi_arlock(arlock), .m_axi_arcache(arcache), .m_axi_arprot(arprot),
         .m_axi_arvalid(arvalid), .m_axi_arready(arready),
         .m_axi_rid(1'b0), .m_axi_rdata(rdata), .m_axi_rresp(rresp), .m_axi_rlast(rlast), .m_axi_rvalid(rvalid),
         .m_axi_rready(rready)
@@ -103,7 +107,7 @@ module tb_top #(
 
     axi_memory #(.ADDRESS_BITS(ADDRESS_BITS), .DATA_BITS(DATA_BITS), .WORDS(WORDS)) memory (
         .aclk(aclk), .aresetn(aresetn), .cycle(cycle), .read_latency(read_latency), .write_latency(write_latency),
-        .error_base(error_base), .error_last(error_last), .image(image), .load(load), .dump(dump), .failed(failed),
+        .base(base), .error_base(error_base), .error_last(error_last), .image(image), .load(load), .dump(dump), .failed(failed),
         .awaddr(awaddr), .awlen(awlen), .awvalid(awvalid), .awready(awready),
         .wdata(wdata), .wstrb(wstrb), .wvalid(wvalid), .wready(wready),
         .bresp(bresp), .bvalid(bvalid), .bready(bready),
@@ -111,15 +115,32 @@ module tb_top #(
         .rdata(rdata), .rresp(rresp), .rlast(rlast), .rvalid(rvalid), .rready(rready)
     );
 
+    wire [31:0] m_violations, s_violations;
+    wire [13:0] m_broken;
+    wire [3:0] s_broken;
+    assign violations = m_violations + s_violations;
+    assign broken = {s_broken, m_broken};
+
     axi_checker #(
         .ADDRESS_BITS(ADDRESS_BITS), .DATA_BITS(DATA_BITS),
         .READ_BURSTS(READ_BURSTS), .WRITE_BURSTS(WRITE_BURSTS)
     ) checker_ (
-        .aclk(aclk), .aresetn(aresetn), .cycle(cycle), .violations(violations), .broken(broken),
-        .awaddr(awaddr), .awlen(awlen), .awsize(awsize), .awburst(awburst), .awvalid(awvalid), .awready(awready),
+        .aclk(aclk), .aresetn(aresetn), .cycle(cycle), .violations(m_violations), .broken(m_broken),
+        .awaddr(awaddr), .awlen(awlen), .awsize(awsize), .awburst(awburst), .awid(awid), .awlock(awlock),
+        .awcache(awcache), .awprot(awprot), .awvalid(awvalid), .awready(awready),
         .wdata(wdata), .wstrb(wstrb), .wlast(wlast), .wvalid(wvalid), .wready(wready),
-        .bresp(bresp), .bvalid(bvalid), .bready(bready),
-        .araddr(araddr), .arlen(arlen), .arsize(arsize), .arburst(arburst), .arvalid(arvalid), .arready(arready),
-        .rdata(rdata), .rresp(rresp), .rlast(rlast), .rvalid(rvalid), .rready(rready)
+        .bid(1'b0), .bresp(bresp), .bvalid(bvalid), .bready(bready),
+        .araddr(araddr), .arlen(arlen), .arsize(arsize), .arburst(arburst), .arid(arid), .arlock(arlock),
+        .arcache(arcache), .arprot(arprot), .arvalid(arvalid), .arready(arready),
+        .rid(1'b0), .rdata(rdata), .rresp(rresp), .rlast(rlast), .rvalid(rvalid), .rready(rready)
+    );
+
+    axi_lite_checker control_checker (
+        .aclk(aclk), .aresetn(aresetn), .cycle(cycle), .violations(s_violations), .broken(s_broken),
+        .awaddr(s_axi_awaddr), .awvalid(s_axi_awvalid), .awready(s_axi_awready),
+        .wdata(s_axi_wdata), .wstrb(s_axi_wstrb), .wvalid(s_axi_wvalid), .wready(s_axi_wready),
+        .bresp(s_axi_bresp), .bvalid(s_axi_bvalid), .bready(s_axi_bready),
+        .araddr(s_axi_araddr), .arvalid(s_axi_arvalid), .arready(s_axi_arready),
+        .rdata(s_axi_rdata), .rresp(s_axi_rresp), .rvalid(s_axi_rvalid), .rready(s_axi_rready)
     );
 endmodule

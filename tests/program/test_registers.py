@@ -23,7 +23,7 @@ from hwshift.timing import COMMAND_QUEUE
 
 LAUNCH = Launch(
     program_base=0x100, program_count=9, program_limit=0xFFF, read_base=0x12_3456_7800, read_limit=0x1FFF,
-    write_base=0x2000, write_limit=0x3_0000_2FFF, watchdog=77,
+    write_base=0x2000, write_limit=0x3_0000_2FFF, watchdog=77, cycle_limit=99,
 )  # fmt: skip
 
 
@@ -96,7 +96,7 @@ def test_launch():
     assert set(values) <= set(REGISTER)
     assert (values["READ_BASE_LO"], values["READ_BASE_HI"]) == (0x34567800, 0x12)
     assert (values["WRITE_LIMIT_LO"], values["WRITE_LIMIT_HI"]) == (0x2FFF, 3)
-    assert (values["PROGRAM_COUNT"], values["WATCHDOG"]) == (9, 77)
+    assert [values[name] for name in ("PROGRAM_COUNT", "WATCHDOG", "CYCLE_LIMIT")] == [9, 77, 99]
 
 
 @pytest.mark.parametrize(("name", "value", "message"), [

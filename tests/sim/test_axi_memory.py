@@ -11,7 +11,7 @@ from .play import play
 
 OUTPUTS = ["awready", "wready", "bvalid", "bresp", "arready", "rvalid", "rdata", "rlast", "rresp", "failed"]
 CLEAR = ["awaddr", "awlen", "awvalid", "wdata", "wstrb", "wvalid", "bready", "araddr", "arlen", "arvalid", "rready",
-         "load", "dump", "image", "cycle"]  # fmt: skip
+         "load", "dump", "image", "cycle", "base"]  # fmt: skip
 OKAY, SLVERR, DECERR = 0, 2, 3
 
 

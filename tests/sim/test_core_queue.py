@@ -27,9 +27,9 @@ def cases():
 
 
 def settings(case) -> list[tuple]:
-    """Writes of everything a run needs but the watchdog."""
+    """Writes of everything a run that waits keeps."""
     return [("write", name, value) for name, value in launch_of(case.program).registers().items()
-            if name != "WATCHDOG"]  # fmt: skip
+            if name not in ("WATCHDOG", "CYCLE_LIMIT")]  # fmt: skip
 
 
 def queued(cases) -> list[tuple]:

@@ -1,0 +1,234 @@
+"""What the mutants have to survive: benches of the whole core on Icarus, the cheapest first.
+
+Every bench is a list of runs whose results the models know: maps in memory, counters, the cycle of the interrupt,
+status, answers of the control port, rules of the bus. A mutant whose bench sees anything else is killed. So is one
+that does not come to an end.
+"""
+
+import json
+import multiprocessing
+import resource
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+
+from hwshift.errors import SimulationError
+from hwshift.golden.model import trace
+from hwshift.program.expected import launch_of
+from hwshift.program.isa import Opcode
+from hwshift.program.registers import REGISTER, REGISTERS, Access
+from hwshift.sim.cycle.model import MemoryTiming, simulate_cycles
+from hwshift.sim.rtl_run import RtlResult, RtlRun, build_core, rtl_result, write_job
+from hwshift.sim.runner import Build, run_tests
+from hwshift.sim.stalls import CHANNELS, StallPattern
+
+from ..sim.cases import Case, moved
+from ..sim.drawn import REFUSALS, draw_for
+from ..sim.faults import faults
+from .netlist import CONFIG
+
+START, SOFT_RESET, QUEUE, SNAPSHOT = 1, 2, 4, 8
+LONGEST = 20_000
+CPU_SECONDS = 60
+"""A simulation that takes longer has been hung up by its mutant."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Runs in one simulation, and a check of their results against the models, for the design as it was."""
+
+    name: str
+    runs: tuple[RtlRun, ...]
+    check: Callable[[list[RtlResult]], None]
+
+
+@cache
+def _cases(count: int, seed: int, longest: int) -> tuple[Case, ...]:
+    """Drawn programs of at most ``longest`` cycles."""
+    rng = np.random.default_rng(seed)
+    found: list[Case] = []
+    while len(found) < count:
+        try:
+            program, network = draw_for(CONFIG, rng)
+        except REFUSALS:
+            continue
+        if not 150 <= simulate_cycles(program)["total"] <= longest:
+            continue
+        act = CONFIG.act
+        x = rng.integers(-3 << act.n, 3 << act.n, network.input.shape).clip(act.min, act.max)
+        maps = {name: values[0] for name, values in trace(network, CONFIG.arithmetic, x[None]).items()}
+        found.append(Case(program, program.memory_image(x), maps))
+    return tuple(found)
+
+
+def _run(case: Case, time: MemoryTiming, base: int = 0) -> RtlRun:
+    launch = launch_of(case.program)
+    return RtlRun(launch, case.image.tobytes(), time.read_latency, time.write_latency, time.stalls,
+                  max_cycles=LONGEST, base=base)  # fmt: skip
+
+
+def _programs(name: str, cases: Sequence[Case], times: Sequence[MemoryTiming]) -> Bench:
+    def check(results: list[RtlResult]) -> None:
+        for case, time, result in zip(cases, times, results, strict=True):
+            assert case.check_memory(result.check().memory) > 0
+            expected = simulate_cycles(case.program, time)
+            assert result.counters == expected and result.irq_cycle == expected["total"]
+
+    return Bench(name, tuple(_run(case, time) for case, time in zip(cases, times, strict=True)), check)
+
+
+def _first() -> Bench:
+    return _programs("program", _cases(8, 1, 500)[:2], [MemoryTiming()] * 2)
+
+
+def _stalled() -> Bench:
+    cases = _cases(8, 1, 500)
+    patterns = [StallPattern.random(0.5, seed=1), StallPattern.bursty(0.5, run=30, seed=2), None]
+    patterns += [StallPattern.bursty({name: 0.7}, run=40, seed=3) for name in CHANNELS]
+    latencies = [(1, 1), (3, 20), (60, 2), (16, 8), (2, 2), (30, 1), (1, 40), (5, 5)]
+    return _programs("stalls", cases, [MemoryTiming(*pair, item)
+                                       for pair, item in zip(latencies, patterns, strict=True)])  # fmt: skip
+
+
+def _more() -> Bench:
+    cases = _cases(24, 2, 1500)
+    return _programs("more programs", cases, [MemoryTiming(2, 2)] * len(cases))
+
+
+def _far() -> Bench:
+    """Programs whose memory lies across multiples of 2**32, and at the end of the address space."""
+    cases, runs = _cases(8, 1, 500)[:3], []
+    for case, base in zip(cases, (0x00_FFFF_F000, 0xAA_FFFF_E000, 0x55_5555_5000), strict=True):
+        end = (1 << CONFIG.address_width) - -(-len(case.image) // 4096) * 4096
+        for place in (base, end):
+            far = moved(case, place)
+            runs.append(_run(far, MemoryTiming(), place))
+
+    def check(results: list[RtlResult]) -> None:
+        for index, result in enumerate(results):
+            case = cases[index // 2]
+            assert case.check_memory(result.check().memory) > 0
+            assert result.counters == simulate_cycles(case.program)
+
+    return Bench("far memory", tuple(runs), check)
+
+
+def _registers() -> Bench:
+    """Every bit of every register, strobes, unmapped addresses, interrupts, runs that wait, snapshots."""
+    case = _cases(8, 1, 500)[0]
+    known = {item.offset for item in REGISTERS}
+    script: list[tuple] = [
+        ("write", "CONTROL", START),
+        ("finish",),
+        ("read", "STATUS"),
+        ("read", "IRQ_STATUS"),
+    ]
+    for value, strobes in product((0xFFFFFFFF, 0x00000000, 0xA5C39669, 0x5A3C6996), (0b1111, 0b0101, 0b1010)):
+        for item in REGISTERS:
+            if item.access is Access.RW:
+                script.append(("write", item.name, value ^ item.offset * 0x01010101 & 0xFFFFFFFF, strobes))
+        script += [("read", item.name) for item in REGISTERS if item.access is not Access.STROBE]
+    script += [("write", item.name, 0xFFFFFFFF) for item in REGISTERS if item.access is Access.RO]
+    script += [
+        ("read", offset) for offset in range(0, 4096, 4) if offset not in known and not offset & offset - 1
+    ]
+    script += [("write", offset, 1) for offset in (0x60, 0xFFC)]
+    script += [("write", name, value) for name, value in launch_of(case.program).registers().items()]
+    script += [("write", "IRQ_ENABLE", 0), ("write", "IRQ_STATUS", 7), ("write", "CONTROL", START),
+               ("cycles", 30), ("write", "CONTROL", SNAPSHOT)]  # fmt: skip
+    counters = [("read", item.name) for item in REGISTERS if item.name.startswith("COUNT_")]
+    script += [*counters, *[("write", "CONTROL", QUEUE)] * 5, ("write", "CONTROL", START), ("read", "STATUS"),
+               ("until", "RUNS", 0xFF, 3), ("write", "CONTROL", SOFT_RESET), ("cycles", 80), ("read", "STATUS"),
+               ("read", "RUNS"), *counters, ("write", "IRQ_ENABLE", 7), ("read", "IRQ_STATUS"),
+               ("write", "IRQ_STATUS", 2), ("read", "IRQ_STATUS"), ("write", "IRQ_STATUS", 4),
+               ("read", "IRQ_STATUS"), ("write", "CONTROL", START), ("finish",), ("read", "STATUS")]  # fmt: skip
+    run = replace(_run(case, MemoryTiming()), script=tuple(script))
+
+    def check(results: list[RtlResult]) -> None:
+        (result,) = results
+        assert case.check_memory(result.memory) > 0 and not result.violations
+        answers = list(zip(script, result.log, strict=True))
+        written = [answer for item, answer in answers if item[0] == "write" and item[1] == "READ_LIMIT_LO"]
+        assert written and set(written) == {0}
+        refused = [answer for item, answer in answers if item[:2] == ("write", "RUNS")]
+        assert refused == [2]
+        assert [0, REGISTER["ID"].reset] in result.log
+
+    return Bench("registers", (run,), check)
+
+
+def _faults() -> Bench:
+    """Everything that ends a run early, each with a good run behind it."""
+    case = _cases(8, 1, 500)[1]
+    listed = faults(case)
+    good = replace(_run(case, MemoryTiming()))
+    runs = [item for _, run in listed for item in (replace(run, max_cycles=LONGEST), good)]
+
+    def check(results: list[RtlResult]) -> None:
+        expected = simulate_cycles(case.program)
+        for (code, _), bad, after in zip(listed, results[::2], results[1::2], strict=True):
+            assert bad.interrupted and bad.error is code, (bad.error, code)
+            assert after.check().counters == expected
+            case.check_memory(after.memory)
+
+    return Bench("faults", tuple(runs), check)
+
+
+@cache
+def benches() -> tuple[Bench, ...]:
+    """All of them, in the order in which mutants meet them."""
+    return _first(), _stalled(), _registers(), _far(), _faults(), _more()
+
+
+def build(netlist: Path, folder: Path) -> Build:
+    """The netlist of the mutants with the bench around it."""
+    beats = max(len(run.memory) // CONFIG.beat_bytes for bench in benches() for run in bench.runs)
+    return build_core(CONFIG, beats, simulator="icarus", build_dir=folder, core=netlist)
+
+
+def simulate(build: Build, bench: Bench, mutant: int) -> list[dict] | str:
+    """Results of a bench's runs on a mutant, 0 for none; a text if the simulation does not end as it should."""
+    folder = Path(tempfile.mkdtemp(prefix="mutant-", dir=build.directory))
+    try:
+        process = multiprocessing.get_context("fork").Process(
+            target=_simulate, args=(build, bench, mutant, folder)
+        )
+        process.start()
+        process.join()
+        path = folder / "answers.json"
+        return json.loads(path.read_text()) if path.is_file() else "the simulation ends early"
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _simulate(build: Build, bench: Bench, mutant: int, folder: Path) -> None:
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+    write_job(CONFIG, bench.runs, folder)
+    path = folder / "answers.json"
+    try:
+        ran = run_tests(build, test_module="hwshift.sim.benches.bench_core", seed=1,
+                        plusargs=[f"+folder={folder}", f"+mutant={mutant}"])  # fmt: skip
+    except SimulationError as error:
+        path.write_text(json.dumps(str(error).splitlines()[0]))
+        return
+    shutil.rmtree(ran.directory)
+    answers = json.loads((folder / "results.json").read_text())
+    for index, answer in enumerate(answers):
+        answer["memory"] = (folder / f"result_{index}.bin").read_bytes().hex()
+    path.write_text(json.dumps(answers))
+
+
+def as_results(answers: list[dict]) -> list[RtlResult]:
+    """What the benches' checks take."""
+    return [rtl_result(answer, bytes.fromhex(answer["memory"])) for answer in answers]
+
+
+def opcodes() -> set[Opcode]:
+    """Operations that the benches' programs hold."""
+    return {item.opcode for case in _cases(24, 2, 1500) for item in case.program.instructions}

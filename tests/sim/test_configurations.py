@@ -1,0 +1,107 @@
+"""Every pair of configuration values that go together, on drawn programs: all bits and all counters are equal."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+
+from hwshift.config import AcceleratorConfig
+from hwshift.golden.model import trace
+from hwshift.program.expected import launch_of
+from hwshift.sim.cycle.model import MemoryTiming, simulate_cycles
+from hwshift.sim.rtl_run import RtlRun, run_rtl
+from hwshift.sim.stalls import StallPattern
+
+from ..seeds import seed_of
+from .cases import Case
+from .covering import FACTORS, SMALL_BUFFERS, configuration, covering_array, possible_pairs, refused, valid
+from .drawn import REFUSALS, draw_for
+
+ROWS = covering_array()
+QUICK = 64
+"""Multipliers or shifters up to which a configuration runs with the slow tests; the others soak."""
+
+
+def test_every_pair_stands_in_a_row() -> None:
+    pairs = possible_pairs()
+    assert all(valid(row) for row in ROWS) and len(ROWS) < 40
+    covered = {((a, row[a]), (b, row[b])) for row in ROWS for a, b in product(FACTORS, FACTORS)}
+    assert pairs and not pairs - covered
+    # the values themselves, whatever the rules of combinations are
+    assert all({row[name] for row in ROWS} == set(values) for name, values in FACTORS.items())
+
+
+def test_what_does_not_go_together_is_refused_at_construction() -> None:
+    """All combinations of what the rules are about: C divides R; a beat is at most one vector."""
+    rest = {
+        "P": 1,
+        "PE": "mac",
+        "G": "exact",
+        "scale": "multiplier",
+        "max pool": True,
+        "residual": True,
+        "W_r": 1,
+    }
+    names, wrong = ("R", "C", "act", "bus"), 0
+    for values in product(*(FACTORS[name] for name in names)):
+        choice = dict(zip(names, values, strict=True)) | rest
+        assert refused(choice) == (not valid(choice)), choice
+        wrong += not valid(choice)
+    assert wrong == 6 * len(FACTORS["act"]) * len(FACTORS["bus"]) + _too_wide()
+
+
+def _too_wide() -> int:
+    """Combinations in which C divides R and the beat is wider than a vector."""
+    shapes = {4: 1, 8: 2, 16: 3, 32: 4}
+    return sum(shapes[rows] for rows, act, bus in product(shapes, FACTORS["act"], FACTORS["bus"])
+               if bus > rows * (32 if act == "Q16.16" else 16))  # fmt: skip
+
+
+def _draw(config: AcceleratorConfig, rng: np.random.Generator, longest: int) -> Case:
+    """Of four programs the one that waits for the most causes."""
+    found: list[tuple[int, Case]] = []
+    while len(found) < 4:
+        try:
+            program, network = draw_for(config, rng)
+        except REFUSALS:
+            continue
+        counters = simulate_cycles(program)
+        if counters["total"] > longest:
+            continue
+        act = config.act
+        x = rng.integers(-3 << act.n, 3 << act.n, network.input.shape).clip(act.min, act.max)
+        maps = {name: values[0] for name, values in trace(network, config.arithmetic, x[None]).items()}
+        found.append(
+            (sum(value > 0 for value in counters.values()), Case(program, program.memory_image(x), maps))
+        )
+    return max(found, key=lambda item: item[0])[1]
+
+
+@pytest.mark.parametrize("number", [
+    pytest.param(index, marks=pytest.mark.slow if row["R"] * row["C"] * row["P"] <= QUICK else pytest.mark.soak)
+    for index, row in enumerate(ROWS)
+])  # fmt: skip
+def test_configuration(number: int, rtl_builds) -> None:
+    config = configuration(ROWS[number], **SMALL_BUFFERS)
+    seed = seed_of(f"configuration {number} ({config.name})", number)
+    rng = np.random.default_rng([9, seed])
+    cases = [_draw(config, rng, 600) for _ in range(3)]
+    times = [
+        MemoryTiming(),
+        MemoryTiming(2, 30, StallPattern.random(0.5, int(rng.integers(1 << 30)))),
+        MemoryTiming(40, 1, StallPattern.bursty(0.6, 30, int(rng.integers(1 << 30)))),
+    ]
+    cut = int(rng.integers(5, simulate_cycles(cases[0].program)["total"]))
+    runs = [RtlRun(launch_of(cases[0].program), cases[0].image.tobytes(), soft_reset=cut)]
+    runs += [
+        RtlRun(
+            launch_of(case.program), case.image.tobytes(), time.read_latency, time.write_latency, time.stalls
+        )
+        for case, time in zip(cases, times, strict=True)
+    ]
+    first, *results = run_rtl(config, runs, simulator="icarus", build_dir=rtl_builds)
+    assert first.interrupted and not first.violations
+    for case, time, result in zip(cases, times, results, strict=True):
+        assert case.check_memory(result.check().memory) > 0
+        expected = simulate_cycles(case.program, time)
+        assert result.counters == expected and result.irq_cycle == expected["total"]
