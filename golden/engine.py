@@ -9,10 +9,10 @@ largest input found while the input was written, times the weights.
 from numba import types
 
 from hwshift.golden.by_tiles import convolve_by_tiles, direct_channels, limbs_of, stays_inside
-from hwshift.golden.channels import by_rows, copy, move
+from hwshift.golden.channels import by_rows, copy, leave, move
 from hwshift.golden.compiled import kernel
 from hwshift.golden.llvm import fetch_add, read_shared
-from hwshift.golden.steps import CONVOLVE, COPY, DIRECT, SHIFT, UPSAMPLE
+from hwshift.golden.steps import CONVOLVE, COPY, DIRECT, LEAVE, SHIFT, UPSAMPLE
 from hwshift.golden.taps import convolve
 
 __all__ = ["execute"]
@@ -24,7 +24,9 @@ _yield_core = types.ExternalFunction("sched_yield", types.int32())
 
 
 @kernel
-def execute(steps, begin, end, tables, x, memory, floats, wide, scales, peaks, saturated, shared, thread):
+def execute(
+    steps, begin, end, tables, x, out, memory, floats, wide, scales, peaks, saturated, shared, thread
+):
     """Run the steps ``begin..end``.
 
     Parameters
@@ -35,6 +37,8 @@ def execute(steps, begin, end, tables, x, memory, floats, wide, scales, peaks, s
         Of the plan and of its recipe: int64, float64, float64, int64, uint8.
     x : ndarray of int32, shape (images, channels, pixels)
         The input.
+    out : ndarray of int32, shape (images, channels, pixels)
+        The output, if there is a step that writes it.
     memory : ndarray of int32
         The arena; its gaps are zero.
     floats, wide : ndarray of float64, of int64
@@ -74,6 +78,8 @@ def execute(steps, begin, end, tables, x, memory, floats, wide, scales, peaks, s
                 )
             elif step.kind == COPY:
                 over = copy(step, part, ints, x, memory, own)
+            elif step.kind == LEAVE:
+                over = leave(step, part, ints, memory, out)
             elif step.kind == SHIFT or step.kind == UPSAMPLE:
                 over = move(step, part, ints, memory, own)
             else:

@@ -18,7 +18,8 @@ from hwshift.golden.engine import execute
 from hwshift.golden.finish import scratch_size
 from hwshift.golden.formats import Arithmetic
 from hwshift.golden.norm import norm_scales
-from hwshift.golden.plan import Plan, Recipe
+from hwshift.golden.plan import Plan
+from hwshift.golden.recipe import Recipe
 from hwshift.golden.scale import GATE_SHIFT, MAX_GATE
 from hwshift.golden.steps import CONVOLVE, NORM
 from hwshift.golden.tiles import tile_choice, tile_words
@@ -52,14 +53,18 @@ class _Context:
         channels = max([int(plan.steps.channels[i]) for i in norms], default=0)
         self.scales = np.zeros((plan.images, channels, 3), np.int64)
 
-    def run(self, x: np.ndarray) -> None:
-        """Compute the plan's images, ``x`` of shape (images, channels, pixels)."""
+    def run(self, x: np.ndarray, out: np.ndarray) -> None:
+        """Compute the plan's images: ``x`` and ``out`` of shape (images, channels, pixels).
+
+        A plan that keeps all maps leaves ``out`` alone.
+        """
         peaks = np.zeros((self.plan.threads, self.plan.maps + len(self.plan.gates)))
         for begin, end in self.segments:
             if begin:
                 self._normalise(self.plan.names[begin])
-            self._together(begin, end, x, peaks)
-        self._check_gates(peaks.max(axis=0)[self.plan.maps :])
+            self._together(begin, end, x, out, peaks)
+        if self.plan.gates:
+            self._check_gates(peaks.max(axis=0)[self.plan.maps :])
 
     def _check_gates(self, peaks: np.ndarray) -> None:
         """Binding proves that gates fit a mantissa; an unbound network is refused when one does not."""
@@ -71,7 +76,7 @@ class _Context:
                     where=name,
                 )
 
-    def _together(self, begin: int, end: int, x: np.ndarray, peaks: np.ndarray) -> None:
+    def _together(self, begin: int, end: int, x: np.ndarray, out: np.ndarray, peaks: np.ndarray) -> None:
         plan, recipe = self.plan, self.plan.recipe
         tables = plan.ints, plan.reals, recipe.weights, recipe.terms, recipe.tiles
         shared = np.zeros(2 * len(plan.steps), np.int64)
@@ -80,7 +85,7 @@ class _Context:
         def work(thread: int) -> None:
             try:
                 execute(
-                    plan.steps, begin, end, tables, x, self.memory, self.floats[thread], self.wide[thread],
+                    plan.steps, begin, end, tables, x, out, self.memory, self.floats[thread], self.wide[thread],
                     self.scales, peaks, self.saturated, shared, thread,
                 )  # fmt: skip
             except BaseException as error:
@@ -131,19 +136,14 @@ class Runner:
 
     def run(self, x: np.ndarray, out: np.ndarray, threads: int | None = None) -> None:
         """Outputs of a checked batch, into ``out``."""
-        name = self.recipe.network.output.name
-
-        def use(context: _Context, first: int, count: int) -> None:
-            context.plan.views[name].read(context.memory, out[first : first + count])
-
-        self._blocks(x, threads, False, use)
+        self._blocks(x, out, threads)
 
     def trace(self, x: np.ndarray, maps: dict[str, np.ndarray], threads: int | None = None) -> dict[str, int]:
         """Maps of all layers of a checked batch, into ``maps``; returns the saturated values of each layer."""
         layers = [layer.name for layer in self.recipe.network.layers if layer.epilogue is not None]
         saturated = dict.fromkeys(layers, 0)
 
-        def use(context: _Context, first: int, count: int) -> None:
+        def read(context: _Context, first: int, count: int) -> None:
             for name, data in maps.items():
                 context.plan.views[name].read(context.memory, data[first : first + count])
             with self._lock:
@@ -154,17 +154,21 @@ class Runner:
                         saturated[name] += number
             context.saturated[:] = 0
 
-        self._blocks(x, threads, True, use)
+        self._blocks(x, x, threads, read)
         return saturated
 
     def _blocks(
-        self, x: np.ndarray, threads: int | None, keep: bool, use: Callable[[_Context, int, int], None]
+        self,
+        x: np.ndarray,
+        out: np.ndarray,
+        threads: int | None,
+        read: Callable[[_Context, int, int], None] | None = None,
     ) -> None:
-        """Compute the batch block by block and hand each one's memory to ``use``."""
+        """Compute the batch block by block; ``read`` is given the memory of each one, with all its maps."""
         threads = cores() if threads is None else threads
         if not isinstance(threads, int) or threads < 1:
             raise ValueError(f"threads must be an integer of at least 1, not {threads!r}")
-        x = x.reshape(*x.shape[:2], -1)
+        x, out = x.reshape(*x.shape[:2], -1), out.reshape(*out.shape[:2], -1)
         images = len(x)
         together = threads if images < threads and self.recipe.macs >= _WORTH_THREADS else 1
         beside = 1 if images < threads else threads
@@ -173,11 +177,12 @@ class Runner:
 
         def work(_: int) -> None:
             while (number := next(numbers)) < len(starts):
-                part = x[starts[number] : starts[number] + size]
-                key = (len(part), together, keep)
+                block = slice(starts[number], min(starts[number] + size, images))
+                key = (block.stop - block.start, together, read is not None)
                 context = self._take(key)
-                context.run(part)
-                use(context, starts[number], len(part))
+                context.run(x[block], out[block])
+                if read is not None:
+                    read(context, block.start, key[0])
                 with self._lock:
                     self._idle[key].append(context)
 
