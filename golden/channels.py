@@ -8,7 +8,7 @@ from hwshift.golden.finish import OWN, PANELS, clear_totals, finish, scaled, tot
 from hwshift.golden.rows import AS_IT_IS
 from hwshift.golden.steps import NORM, PARAMETERS, POOL, SCALE, SHIFT, SUM
 
-__all__ = ["by_rows", "copy", "move", "read_map"]
+__all__ = ["by_rows", "copy", "leave", "move", "read_map"]
 
 
 @kernel
@@ -25,6 +25,20 @@ def copy(step, part, ints, x, memory, peaks):
                 out[j] = row[j]
                 largest = max(largest, abs(np.int64(row[j])))
     peaks[step.map] = max(peaks[step.map], float(largest))
+    return 0
+
+
+@kernel
+def leave(step, part, ints, memory, out):
+    """One channel from its plane into the output, of shape (images, channels, pixels)."""
+    plane = ints[step.source + part]
+    for n in range(step.images):
+        for y in range(step.in_height):
+            at = plane + step.in_first + n * step.in_step + y * step.in_pitch
+            row = out[n, part, y * step.in_width : (y + 1) * step.in_width]
+            source = memory[at : at + step.in_width]
+            for j in range(len(row)):
+                row[j] = source[j]
     return 0
 
 

@@ -1,17 +1,18 @@
 """The compiled engine: all steps of a plan in one call, by one thread or by several that share the work.
 
-A step's parts are taken one by one by whichever thread is free; a step begins when all threads have left the one
-before it. Sums are built in float64 where they are proven to be integers below 2**53, whatever the order, and in
-int64 otherwise; the proof is the largest input found while the input was written, times the weights.
+A step's parts are taken one by one by whichever thread is free; a step begins when all parts of the one before it are
+done. So a thread that comes late skips what is done, and nobody waits for one that never comes. Sums are built in
+float64 where they are proven to be integers below 2**53, whatever the order, and in int64 otherwise; the proof is the
+largest input found while the input was written, times the weights.
 """
 
 from numba import types
 
 from hwshift.golden.by_tiles import convolve_by_tiles, direct_channels, limbs_of, stays_inside
-from hwshift.golden.channels import by_rows, copy, move
+from hwshift.golden.channels import by_rows, copy, leave, move
 from hwshift.golden.compiled import kernel
 from hwshift.golden.llvm import fetch_add, read_shared
-from hwshift.golden.steps import CONVOLVE, COPY, DIRECT, SHIFT, UPSAMPLE
+from hwshift.golden.steps import CONVOLVE, COPY, DIRECT, LEAVE, SHIFT, UPSAMPLE
 from hwshift.golden.taps import convolve
 
 __all__ = ["execute"]
@@ -24,7 +25,7 @@ _yield_core = types.ExternalFunction("sched_yield", types.int32())
 
 @kernel
 def execute(
-    steps, begin, end, tables, x, memory, floats, wide, scales, peaks, saturated, shared, thread, threads
+    steps, begin, end, tables, x, out, memory, floats, wide, scales, peaks, saturated, shared, thread
 ):
     """Run the steps ``begin..end``.
 
@@ -36,6 +37,8 @@ def execute(
         Of the plan and of its recipe: int64, float64, float64, int64, uint8.
     x : ndarray of int32, shape (images, channels, pixels)
         The input.
+    out : ndarray of int32, shape (images, channels, pixels)
+        The output, if there is a step that writes it.
     memory : ndarray of int32
         The arena; its gaps are zero.
     floats, wide : ndarray of float64, of int64
@@ -46,19 +49,22 @@ def execute(
         Largest magnitude each thread has written to each map; starts as zeros.
     saturated : ndarray of int64, shape (threads, steps)
         Values that saturation changed; added to.
-    shared : ndarray of int64, shape (1 + steps,)
-        Arrivals, and parts taken of each step; starts as zeros.
-    thread, threads : int
+    shared : ndarray of int64, shape (2 * steps,)
+        Parts of each step that are taken, then those that are done; starts as zeros.
+    thread : int
     """
     ints, reals, weights, terms, tiles = tables
     own = peaks[thread]
     for i in range(begin, end):
-        step = steps[i]
+        step, done = steps[i], len(steps) + i
+        part = fetch_add(shared, i, 1)
+        if part >= step.parts:
+            _wait_until(shared, done, step.parts)
+            continue
         peak = _peak(ints, peaks, step.sources, step.source_count)
         fits = step.largest * peak <= _EXACT
         limbs = limbs_of(peak)
         calm = stays_inside(step, peak, _peak(ints, peaks, step.residual_sources, step.residual_source_count))
-        part = fetch_add(shared, 1 + i, 1)
         while part < step.parts:
             if fits and step.kind == CONVOLVE and limbs <= (step.tile_limbs if calm else step.tile_wild):
                 over = convolve_by_tiles(
@@ -72,21 +78,22 @@ def execute(
                 )
             elif step.kind == COPY:
                 over = copy(step, part, ints, x, memory, own)
+            elif step.kind == LEAVE:
+                over = leave(step, part, ints, memory, out)
             elif step.kind == SHIFT or step.kind == UPSAMPLE:
                 over = move(step, part, ints, memory, own)
             else:
                 over = by_rows(step, part, fits, ints, reals, memory, floats, wide, scales, own)
             saturated[thread, i] += over
-            part = fetch_add(shared, 1 + i, 1)
-        if threads > 1:
-            _wait_for_all(shared, (i - begin + 1) * threads)
+            fetch_add(shared, done, 1)
+            part = fetch_add(shared, i, 1)
+        _wait_until(shared, done, step.parts)
 
 
 @kernel
-def _wait_for_all(shared, arrivals):
-    fetch_add(shared, 0, 1)
+def _wait_until(shared, place, least):
     spins = 0
-    while read_shared(shared, 0) < arrivals:
+    while read_shared(shared, place) < least:
         spins += 1
         if spins > _SPINS:
             _yield_core()

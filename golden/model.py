@@ -58,7 +58,7 @@ def run(
         holds is not to be written to afterwards: its packed weights are kept.
     arithmetic : Arithmetic
     x : ndarray of integers, shape (images, channels, height, width) or (channels, height, width)
-        Codes in the input layer's format.
+        Codes in the input layer's format, contiguous in memory.
     threads : int or None
         None: one for each core. The result does not depend on it.
 
@@ -75,7 +75,7 @@ def run(
     TypeError
         If x does not hold integers.
     ValueError
-        For less than one thread.
+        If x is not contiguous, or for less than one thread.
     """
     runner = runner_of(network, arithmetic)
     batch = _as_batch(runner, np.asarray(x))
@@ -96,7 +96,7 @@ def trace(
 
 
 def _as_batch(runner: Runner, x: np.ndarray) -> np.ndarray:
-    """The checked input as contiguous int32 with four axes."""
+    """The checked input as int32 with four axes; nothing is computed before."""
     source = runner.recipe.network.input
     if x.dtype.kind not in "iu":
         raise TypeError(f"x must hold integers, not {x.dtype}")
@@ -106,10 +106,15 @@ def _as_batch(runner: Runner, x: np.ndarray) -> np.ndarray:
             f"the input must have shape {shape} or (images, {str(shape)[1:]}, not {x.shape}",
             where=source.name,
         )
+    if not x.flags.c_contiguous:
+        raise ValueError(
+            f"x must be contiguous in memory (np.ascontiguousarray makes it so); its strides are {x.strides} "
+            f"for shape {x.shape}"
+        )
     act = runner.recipe.formats[source.name].output
     if x.min() < act.min or x.max() > act.max:
         raise QuantizeError(
             f"input codes must fit {act} ({act.min}..{act.max}), not {x.min()}..{x.max()}",
             where=source.name,
         )
-    return np.ascontiguousarray(x.reshape(-1, *shape), np.int32)
+    return x.reshape(-1, *shape).astype(np.int32, copy=False)

@@ -1,36 +1,37 @@
-"""Plans run on threads: single images by all of them together, batches by each on images of its own."""
+"""Plans run on threads: single images by all of them together, batches by each on images of its own.
 
+Threads beside the caller's help if they come in time: nothing waits for one that has not begun.
+"""
+
+import itertools
 import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from hwshift.errors import QuantizeError
 from hwshift.golden.blocks import COLUMNS
+from hwshift.golden.crew import cores, offer
 from hwshift.golden.engine import execute
 from hwshift.golden.finish import scratch_size
 from hwshift.golden.formats import Arithmetic
 from hwshift.golden.norm import norm_scales
-from hwshift.golden.plan import Plan, Recipe
+from hwshift.golden.plan import Plan
+from hwshift.golden.recipe import Recipe
 from hwshift.golden.scale import GATE_SHIFT, MAX_GATE
 from hwshift.golden.steps import CONVOLVE, NORM
 from hwshift.golden.tiles import tile_choice, tile_words
 from hwshift.golden.validate import check
 from hwshift.network.fixed import FixedNetwork, InstanceNorm
 
-__all__ = ["Runner", "cores", "runner_of"]
+__all__ = ["Runner", "runner_of"]
 
 _BLOCK_BYTES = 1 << 20  # maps of the images that are computed at once
 _BLOCK_IMAGES = 16
 _WORTH_THREADS = 1 << 21  # multiplications of an image below which one thread is quicker
-
-
-def cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+_OVER = 1 << 62  # more parts than a step has: what the engine waits for is done
 
 
 class _Context:
@@ -52,14 +53,18 @@ class _Context:
         channels = max([int(plan.steps.channels[i]) for i in norms], default=0)
         self.scales = np.zeros((plan.images, channels, 3), np.int64)
 
-    def run(self, x: np.ndarray) -> None:
-        """Compute the plan's images, ``x`` of shape (images, channels, pixels)."""
+    def run(self, x: np.ndarray, out: np.ndarray) -> None:
+        """Compute the plan's images: ``x`` and ``out`` of shape (images, channels, pixels).
+
+        A plan that keeps all maps leaves ``out`` alone.
+        """
         peaks = np.zeros((self.plan.threads, self.plan.maps + len(self.plan.gates)))
         for begin, end in self.segments:
             if begin:
                 self._normalise(self.plan.names[begin])
-            self._together(begin, end, x, peaks)
-        self._check_gates(peaks.max(axis=0)[self.plan.maps :])
+            self._together(begin, end, x, out, peaks)
+        if self.plan.gates:
+            self._check_gates(peaks.max(axis=0)[self.plan.maps :])
 
     def _check_gates(self, peaks: np.ndarray) -> None:
         """Binding proves that gates fit a mantissa; an unbound network is refused when one does not."""
@@ -71,18 +76,28 @@ class _Context:
                     where=name,
                 )
 
-    def _together(self, begin: int, end: int, x: np.ndarray, peaks: np.ndarray) -> None:
+    def _together(self, begin: int, end: int, x: np.ndarray, out: np.ndarray, peaks: np.ndarray) -> None:
         plan, recipe = self.plan, self.plan.recipe
         tables = plan.ints, plan.reals, recipe.weights, recipe.terms, recipe.tiles
-        shared = np.zeros(1 + len(plan.steps), np.int64)
+        shared = np.zeros(2 * len(plan.steps), np.int64)
+        failed: list[BaseException] = []
 
         def work(thread: int) -> None:
-            execute(
-                plan.steps, begin, end, tables, x, self.memory, self.floats[thread], self.wide[thread], self.scales,
-                peaks, self.saturated, shared, thread, plan.threads,
-            )  # fmt: skip
+            try:
+                execute(
+                    plan.steps, begin, end, tables, x, out, self.memory, self.floats[thread], self.wide[thread],
+                    self.scales, peaks, self.saturated, shared, thread,
+                )  # fmt: skip
+            except BaseException as error:
+                failed.append(error)
+                shared[:] = _OVER  # nobody waits for parts that will never be done
 
-        _in_step(work, plan.threads)
+        helps = offer(work, plan.threads - 1)
+        work(0)
+        for each in helps:
+            each.withdraw()
+        if failed:
+            raise failed[0]
 
     def _normalise(self, name: str) -> None:
         """Scales and biases of an instance normalisation, from its input."""
@@ -121,19 +136,14 @@ class Runner:
 
     def run(self, x: np.ndarray, out: np.ndarray, threads: int | None = None) -> None:
         """Outputs of a checked batch, into ``out``."""
-        name = self.recipe.network.output.name
-
-        def use(context: _Context, first: int, count: int) -> None:
-            context.plan.views[name].read(context.memory, out[first : first + count])
-
-        self._blocks(x, threads, False, use)
+        self._blocks(x, out, threads)
 
     def trace(self, x: np.ndarray, maps: dict[str, np.ndarray], threads: int | None = None) -> dict[str, int]:
         """Maps of all layers of a checked batch, into ``maps``; returns the saturated values of each layer."""
         layers = [layer.name for layer in self.recipe.network.layers if layer.epilogue is not None]
         saturated = dict.fromkeys(layers, 0)
 
-        def use(context: _Context, first: int, count: int) -> None:
+        def read(context: _Context, first: int, count: int) -> None:
             for name, data in maps.items():
                 context.plan.views[name].read(context.memory, data[first : first + count])
             with self._lock:
@@ -144,47 +154,44 @@ class Runner:
                         saturated[name] += number
             context.saturated[:] = 0
 
-        self._blocks(x, threads, True, use)
+        self._blocks(x, x, threads, read)
         return saturated
 
     def _blocks(
-        self, x: np.ndarray, threads: int | None, keep: bool, use: Callable[[_Context, int, int], None]
+        self,
+        x: np.ndarray,
+        out: np.ndarray,
+        threads: int | None,
+        read: Callable[[_Context, int, int], None] | None = None,
     ) -> None:
-        """Compute the batch block by block and hand each one's memory to ``use``."""
+        """Compute the batch block by block; ``read`` is given the memory of each one, with all its maps."""
         threads = cores() if threads is None else threads
         if not isinstance(threads, int) or threads < 1:
             raise ValueError(f"threads must be an integer of at least 1, not {threads!r}")
-        x = x.reshape(*x.shape[:2], -1)
+        x, out = x.reshape(*x.shape[:2], -1), out.reshape(*out.shape[:2], -1)
         images = len(x)
-        if images < threads or threads == 1:
-            together = threads if self.recipe.macs >= _WORTH_THREADS else 1
-            size = 1 if together > 1 else self._block_images(images)
-            self._some(x, range(0, images, size), size, together, keep, use)
-            return
-        size = self._block_images(images // threads)
-        starts = range(0, images, size)
-        shares = [starts[i::threads] for i in range(threads)]
-        futures = [_workers(threads).submit(self._some, x, share, size, 1, keep, use) for share in shares]
-        for future in futures:
-            future.result()
+        together = threads if images < threads and self.recipe.macs >= _WORTH_THREADS else 1
+        beside = 1 if images < threads else threads
+        size = 1 if together > 1 else self._block_images(images, beside)
+        starts, numbers = range(0, images, size), itertools.count()
 
-    def _some(
-        self,
-        x: np.ndarray,
-        starts: range,
-        size: int,
-        threads: int,
-        keep: bool,
-        use: Callable[[_Context, int, int], None],
-    ) -> None:
-        for start in starts:
-            part = x[start : start + size]
-            key = (len(part), threads, keep)
-            context = self._take(key)
-            context.run(part)
-            use(context, start, len(part))
-            with self._lock:
-                self._idle[key].append(context)
+        def work(_: int) -> None:
+            while (number := next(numbers)) < len(starts):
+                block = slice(starts[number], min(starts[number] + size, images))
+                key = (block.stop - block.start, together, read is not None)
+                context = self._take(key)
+                context.run(x[block], out[block])
+                if read is not None:
+                    read(context, block.start, key[0])
+                with self._lock:
+                    self._idle[key].append(context)
+
+        helps = offer(work, min(beside, len(starts)) - 1)
+        try:
+            work(0)
+        finally:
+            for each in helps:
+                each.settle()
 
     def _take(self, key: tuple[int, int, bool]) -> _Context:
         """Memory for a plan, which is made when it is first asked for."""
@@ -196,9 +203,14 @@ class Runner:
                 return self._idle[key].pop()
         return _Context(self._plans[key])
 
-    def _block_images(self, most: int) -> int:
-        """How many images are computed at once: small maps together fill vectors and caches better."""
-        return max(1, min(most, _BLOCK_IMAGES, _BLOCK_BYTES // self.recipe.pixels))
+    def _block_images(self, images: int, threads: int) -> int:
+        """How many images are computed at once: small maps together fill vectors and caches better.
+
+        Each of the threads gets as many blocks as the others.
+        """
+        most = max(1, min(_BLOCK_IMAGES, _BLOCK_BYTES // self.recipe.pixels))
+        rounds = -(-images // (most * threads))
+        return -(-images // (rounds * threads))
 
 
 _KEPT = 32
@@ -226,39 +238,11 @@ def runner_of(network: FixedNetwork, arithmetic: Arithmetic) -> Runner:
     return runner
 
 
-_TOGETHER = threading.Lock()  # threads that wait for each other must all have a worker
-_POOLS: dict[tuple[str, int], ThreadPoolExecutor] = {}
-
-
-def _pool(name: str, size: int) -> ThreadPoolExecutor:
-    with _RUNNERS_LOCK:
-        if (name, size) not in _POOLS:
-            _POOLS[name, size] = ThreadPoolExecutor(size, f"golden-{name}")
-        return _POOLS[name, size]
-
-
-def _workers(threads: int) -> ThreadPoolExecutor:
-    return _pool("batch", threads)
-
-
-def _in_step(work: Callable[[int], None], threads: int) -> None:
-    """``work(0)`` here and ``work(1)`` on beside it, all at the same time."""
-    if threads == 1:
-        work(0)
-        return
-    with _TOGETHER:
-        others = [_pool("step", threads - 1).submit(work, thread) for thread in range(1, threads)]
-        work(0)
-        for other in others:
-            other.result()
-
-
 def _after_fork() -> None:
-    """Threads and locks do not survive a fork."""
-    global _TOGETHER, _RUNNERS_LOCK
-    _POOLS.clear()
+    """Locks do not survive a fork."""
+    global _RUNNERS_LOCK
     _RUNNERS.clear()
-    _TOGETHER, _RUNNERS_LOCK = threading.Lock(), threading.Lock()
+    _RUNNERS_LOCK = threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):

@@ -10,6 +10,7 @@ __all__ = [
     "CONVOLVE",
     "COPY",
     "DIRECT",
+    "LEAVE",
     "NORM",
     "PARAMETERS",
     "POOL",
@@ -20,8 +21,8 @@ __all__ = [
     "UPSAMPLE",
 ]
 
-COPY, CONVOLVE, DIRECT, POOL, SUM, SCALE, NORM, SHIFT, UPSAMPLE = range(9)
-"""Kinds of step: input into planes; convolution in blocks, or channel by channel; and the rest by rows."""
+COPY, CONVOLVE, DIRECT, POOL, SUM, SCALE, NORM, SHIFT, UPSAMPLE, LEAVE = range(10)
+"""Kinds of step: input into planes; convolution in blocks, or channel by channel; rows of others; the output."""
 
 PARAMETERS = 7
 """Reals of an output channel: m, 2**k, 2**-k, 2**-(t-k), b, t, m / 2**t.

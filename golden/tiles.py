@@ -15,6 +15,7 @@ import platform
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from llvmlite import ir
@@ -58,9 +59,10 @@ PANEL = VECTORS * LANES * 2 // PIXELS
 """Tiles whose sums are kept at a time: they are two rows of COLUMNS."""
 
 CHOICES = ("auto", "never", "always")
-_choice = os.environ.get("HWSHIFT_TILES", CHOICES[0])
-if _choice not in CHOICES:
-    raise ValueError(f"HWSHIFT_TILES must be one of {', '.join(CHOICES)}, not {_choice!r}")
+_default = os.environ.get("HWSHIFT_TILES", CHOICES[0])
+if _default not in CHOICES:
+    raise ValueError(f"HWSHIFT_TILES must be one of {', '.join(CHOICES)}, not {_default!r}")
+_choice = ContextVar("tile choice", default=_default)
 
 
 def available() -> bool:
@@ -70,20 +72,19 @@ def available() -> bool:
 
 def tile_choice() -> str:
     """When plans use tiles: "auto" where they are quicker, "always" wherever they can, "never"."""
-    return _choice
+    return _choice.get()
 
 
 @contextmanager
 def use_tiles(choice: str) -> Iterator[None]:
-    """Plans made inside use tiles as `CHOICES` says."""
-    global _choice
+    """Networks that are run inside, by this thread or task, use tiles as `CHOICES` says."""
     if choice not in CHOICES:
         raise ValueError(f"choice must be one of {', '.join(CHOICES)}, not {choice!r}")
-    before, _choice = _choice, choice
+    token = _choice.set(choice)
     try:
         yield
     finally:
-        _choice = before
+        _choice.reset(token)
 
 
 def _permitted() -> bool:

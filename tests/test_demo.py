@@ -3,7 +3,10 @@
 import json
 
 import pytest
+from click.testing import CliRunner
 
+from hwshift import demo
+from hwshift.cli import demo as command
 from hwshift.demo import RUNS, run_demo
 
 
@@ -25,3 +28,16 @@ def test_demo(tmp_path, rtl_builds, monkeypatch):
         assert (folder / "report.html").is_file()
         assert len(list((folder / "plots").glob("*.svg"))) == 4
         assert (folder / "design" / "rtl" / "hwshift_core.v").is_file()
+
+
+def test_json_is_what_the_file_holds(tmp_path, monkeypatch):
+    """The command prints the document that the run has written, and nothing else."""
+    text = json.dumps({"runs": []}, indent=1) + "\n"
+
+    def run(out, **_):
+        (out / "demo.json").write_text(text)
+        return []
+
+    monkeypatch.setattr(demo, "run_demo", run)
+    done = CliRunner().invoke(command.command, ["--out", str(tmp_path), "--json"])
+    assert (done.exit_code, done.stdout, done.stderr) == (0, text, "")

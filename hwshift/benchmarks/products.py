@@ -12,9 +12,9 @@ from numba.extending import intrinsic
 
 from hwshift.benchmarks.measure import Row, measure, rows_of
 from hwshift.golden import run
+from hwshift.golden.crew import cores
 from hwshift.golden.formats import Arithmetic, QFormat
 from hwshift.golden.llvm import INTEGERS, LANES, Loop, load, spread
-from hwshift.golden.runner import cores
 from hwshift.network.fixed import Conv, Epilogue, FixedLayer, FixedNetwork, FixedWeights, Input
 from hwshift.progress import Progress
 

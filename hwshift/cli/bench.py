@@ -54,7 +54,7 @@ def command(
     from hwshift.benchmarks.models import model_rows
     from hwshift.benchmarks.networks import network_rows
     from hwshift.benchmarks.products import peak_share, product_rows
-    from hwshift.golden.runner import cores
+    from hwshift.golden.crew import cores
 
     threads = threads or cores()
     makers = dict(zip(_RATES, (model_rows, product_rows, network_rows, growth_rows), strict=True))

@@ -26,8 +26,9 @@ __all__ = ["command"]
     "--simulator", type=click.Choice(["auto", "icarus", "verilator"]), default="auto", show_default=True,
     help="For the RTL.",
 )  # fmt: skip
+@common.json_option
 @common.quiet_option
-def command(out: str, count: int, simulator: str, quiet: bool) -> None:
+def command(out: str, count: int, simulator: str, as_json: bool, quiet: bool) -> None:
     """Run two trained networks on real images through golden model, RTL and cycle model, and report.
 
     Fixed-point weights run on an array of multipliers, power-of-two weights on both kinds of array. Every element
@@ -38,7 +39,9 @@ def command(out: str, count: int, simulator: str, quiet: bool) -> None:
     folder = Path(out)
     with common.progress(quiet) as say:
         results = run_demo(folder, images=count, simulator=simulator, progress=say)
-    if not quiet:
+    if as_json:
+        click.echo((folder / "demo.json").read_text(encoding="utf-8"), nl=False)
+    elif not quiet:
         _show(results, folder)
     wrong = [item for item in results if item.mismatches or not item.counters_equal]
     if wrong:

@@ -25,8 +25,11 @@ __all__ = ["command"]
 @click.option(
     "--batch", metavar="N", type=click.IntRange(min=1), help="Images per run; any number if left out."
 )
+@common.json_option
 @common.quiet_option
-def command(net: str, file: str, shift_form: "ShiftForm", batch: int | None, quiet: bool) -> None:
+def command(
+    net: str, file: str, shift_form: "ShiftForm", batch: int | None, as_json: bool, quiet: bool
+) -> None:
     """Write a float network as an ONNX model.
 
     NET is a network file (.hwnet, .onnx) or the name of a built-in network. A quantized network cannot be written.
@@ -39,5 +42,10 @@ def command(net: str, file: str, shift_form: "ShiftForm", batch: int | None, qui
     if not isinstance(network, Network):
         raise NetworkError("it is quantized; a float network is needed", where=net)
     save_onnx(network, file, shift=shift_form, batch=batch)
-    if not quiet:
+    if as_json:
+        facts = {"network": network.name, "onnx": file, "shift_form": shift_form, "batch": batch}
+        common.print_json(
+            facts | {"nodes": len(network.nodes), "parameters": network.parameters, "macs": network.macs}
+        )
+    elif not quiet:
         click.echo(f"written: {file}")

@@ -225,7 +225,7 @@ def to_codes(images: np.ndarray, act: QFormat) -> np.ndarray:
     QuantizeError
         For NaN or infinity.
     """
-    return act.floor(images).astype(np.int32)
+    return act.floor(images).astype(np.int32, order="C")
 
 
 def _check_limit(limit: int | None) -> None:

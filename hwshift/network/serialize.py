@@ -5,7 +5,8 @@
 ``{"array": k}`` the array in ``arrays/k.npy``, ``{"list": [...]}`` and ``{"dict": {...}}`` those of ``meta``,
 ``{"float": "inf"}`` a float that JSON cannot write; a bare JSON list is a tuple. Integer arrays are stored in
 the narrowest type and read as int64. Version 1 is read as well: it lacks the operators and fields that came
-later. No time or name of the machine is stored: files can be compared.
+later. No time or name of the machine is stored: files can be compared. A file that would unpack to more than 256 MiB
+and more than 100 times its size is refused (`hwshift.network.archive`).
 """
 
 import dataclasses
@@ -21,6 +22,7 @@ import numpy as np
 from hwshift.errors import HwshiftError, NetworkError
 from hwshift.golden.formats import Pow2Format, QFormat
 from hwshift.network import fixed, ops
+from hwshift.network.archive import Archive
 from hwshift.network.graph import Network, Node
 from hwshift.network.verify_fixed import verify_fixed
 from hwshift.writing import replace_file
@@ -107,7 +109,7 @@ def load(path: str | os.PathLike) -> Network | fixed.FixedNetwork:
     Raises
     ------
     NetworkError
-        When the file is missing, damaged, of another version, or holds a malformed network.
+        When the file is missing, damaged, too large, of another version, or holds a malformed network.
     """
     try:
         return _read(path)
@@ -121,8 +123,8 @@ def load(path: str | os.PathLike) -> Network | fixed.FixedNetwork:
 
 
 def _read(path: str | os.PathLike) -> Network | fixed.FixedNetwork:
-    with zipfile.ZipFile(path) as archive:
-        document = json.loads(archive.read("network.json"))
+    with Archive(path) as archive:
+        document = archive.document()
         if not isinstance(document, dict) or document.get("format") != _FORMAT:
             raise NetworkError("this is no hwshift network file")
         version, kind = document.get("version"), document.get("kind")
@@ -210,7 +212,7 @@ def _encode(value: object, arrays: list[np.ndarray]) -> object:
     raise NetworkError(f"a network file cannot hold a {type(value).__name__}")
 
 
-def _decode(value: object, archive: zipfile.ZipFile) -> object:
+def _decode(value: object, archive: Archive) -> object:
     if isinstance(value, list):
         return tuple(_decode(item, archive) for item in value)
     if not isinstance(value, dict):
@@ -220,7 +222,7 @@ def _decode(value: object, archive: zipfile.ZipFile) -> object:
     ((tag, content),) = value.items()
     match tag:
         case "array":
-            return _read_array(archive, content)
+            return archive.array(content)
         case "list":
             return [_decode(item, archive) for item in content]
         case "dict":
@@ -230,7 +232,7 @@ def _decode(value: object, archive: zipfile.ZipFile) -> object:
     raise ValueError(f"unknown entry {tag!r}")
 
 
-def _decode_dataclass(value: dict, archive: zipfile.ZipFile) -> object:
+def _decode_dataclass(value: dict, archive: Archive) -> object:
     cls = _TYPES.get(value["type"])
     if cls is None:
         raise ValueError(f"unknown type {value['type']!r}")
@@ -239,13 +241,3 @@ def _decode_dataclass(value: dict, archive: zipfile.ZipFile) -> object:
     if not names - _ADDED.get(value["type"], set()) <= set(given) <= names:
         raise ValueError(f"{value['type']} has the fields {sorted(names)}, not {sorted(given)}")
     return cls(**given)
-
-
-def _read_array(archive: zipfile.ZipFile, number: object) -> np.ndarray:
-    if not isinstance(number, int):
-        raise ValueError(f"an array's number must be an integer, not {number!r}")
-    stream = io.BytesIO(archive.read(f"arrays/{number}.npy"))
-    array = np.lib.format.read_array(stream, allow_pickle=False)
-    if array.dtype.kind not in "if" or stream.read(1):
-        raise ValueError(f"array {number} is malformed")
-    return array.astype(np.int64) if array.dtype.kind == "i" else array.astype(array.dtype.newbyteorder("="))

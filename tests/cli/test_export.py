@@ -1,5 +1,7 @@
 """Tests of ``hwshift export``, and of the warnings about what an import left out."""
 
+import json
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -23,6 +25,21 @@ def test_export(hwshift, tiny, form):
     expected = evaluate_float(load(tiny), x)
     np.testing.assert_allclose(session.run(None, {"input": x})[0], expected[:, :, 0, 0], rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(evaluate_float(from_onnx(path), x), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_json(hwshift, tiny):
+    done = hwshift("export", tiny, "--onnx", "net.onnx", "--json", "--quiet")
+    assert (done.returncode, done.stderr) == (0, "")
+    onnx.checker.check_model(onnx.load(hwshift.folder / "net.onnx"))
+    assert json.loads(done.stdout) == {
+        "network": load(tiny).name,
+        "onnx": "net.onnx",
+        "shift_form": "depthwise",
+        "batch": None,
+        "nodes": len(load(tiny).nodes),
+        "parameters": load(tiny).parameters,
+        "macs": load(tiny).macs,
+    }
 
 
 def test_refusals(hwshift, tiny):

@@ -9,7 +9,8 @@ from numba import njit
 from hwshift.golden import engine, model
 from hwshift.golden.channels import by_rows
 from hwshift.golden.formats import Arithmetic, Pow2Format, QFormat
-from hwshift.golden.plan import Plan, Recipe
+from hwshift.golden.plan import Plan
+from hwshift.golden.recipe import Recipe
 from hwshift.golden.runner import _Context
 from hwshift.golden.steps import CONVOLVE, DIRECT, POOL, SCALE, SUM
 from hwshift.golden.taps import convolve, direct
@@ -54,7 +55,8 @@ def compare_ways(net, a, x):
     """The last layer both ways and by plain integers: kind of step, and whether its terms are exact."""
     plan = Plan(Recipe(net, a), len(x), 1, True)
     context = _Context(plan)
-    context.run(np.ascontiguousarray(x.reshape(*x.shape[:2], -1), np.int32))
+    flat = np.ascontiguousarray(x.reshape(*x.shape[:2], -1), np.int32)
+    context.run(flat, flat)
     step = plan.steps[-1]
     peak = np.abs(x).max(initial=0)
     assert step.largest * peak <= EXACT, "the way through float64 is not valid here"

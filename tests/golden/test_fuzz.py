@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwshift.golden import plan, runner
+from hwshift.golden import runner, step_builder
 from hwshift.golden.tiles import use_tiles
 from hwshift.network import fixed
 from hwshift.network.bounds import layer_bounds
@@ -36,9 +36,9 @@ def draw_case(seed):
 COSTS = {
     (runner, "_WORTH_THREADS"): [0],
     (runner, "_BLOCK_BYTES"): [1 << 20, 500],
-    (plan, "_WORTH"): [1 << 18, 64],
-    (plan, "_PANEL_BYTES"): [1 << 18, 1],
-    (plan, "_GATHER"): [25, 25, 0, 1 << 20],
+    (step_builder, "_WORTH"): [1 << 18, 64],
+    (step_builder, "_PANEL_BYTES"): [1 << 18, 1],
+    (step_builder, "_GATHER"): [25, 25, 0, 1 << 20],
 }
 """What the choices of plans hang on, each with values at which small networks see all of them."""
 

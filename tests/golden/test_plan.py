@@ -6,8 +6,11 @@ import pytest
 from hwshift.golden.blocks import COLUMNS, ROWS
 from hwshift.golden.formats import Arithmetic
 from hwshift.golden.layout import Geometry
-from hwshift.golden.plan import Plan, Recipe, Tables, pool_counts
-from hwshift.golden.steps import CONVOLVE, COPY, DIRECT, POOL, SHIFT, SUM
+from hwshift.golden.plan import Plan
+from hwshift.golden.pools import pool_counts
+from hwshift.golden.recipe import Recipe
+from hwshift.golden.steps import CONVOLVE, COPY, DIRECT, LEAVE, POOL, SHIFT, SUM
+from hwshift.golden.tables import Tables
 from hwshift.network.fixed import (
     NONE,
     RELU,
@@ -66,8 +69,8 @@ def test_renaming_copies_nothing():
         assert planes["mixed"] == [planes["both"][i] for i in (7, 0, 6, 1, 5, 2, 4, 3)]
         assert planes["some"] == planes["mixed"][2:5]
         assert set(planes["out"]).isdisjoint(planes["both"])
-        assert plan.names == ["in", "sum", "out"]
-        assert plan.steps.kind.tolist() == [COPY, SUM, SUM]
+        assert plan.names == ["in", "sum", "out"] + ([] if keep else ["out"])
+        assert plan.steps.kind.tolist() == [COPY, SUM, SUM] + ([] if keep else [LEAVE])
         assert plan.maps == 3
         assert plan.views["some"].maps == (1, 0)
 
@@ -211,8 +214,8 @@ def test_kinds_of_steps():
     """Fewer than four outputs a group go channel by channel, as do small windows that may read zeros beside."""
     rng = np.random.default_rng(1)
     few, many = (conv_network(A, (2, 4, 4), Conv(weights(rng, A, (n, 2, 1, 1)))) for n in (3, 4))
-    assert plan_of(few).steps.kind.tolist() == [COPY, DIRECT]
-    assert plan_of(many).steps.kind.tolist() == [COPY, CONVOLVE]
+    assert plan_of(few).steps.kind.tolist() == [COPY, DIRECT, LEAVE]
+    assert plan_of(many).steps.kind.tolist() == [COPY, CONVOLVE, LEAVE]
 
     def pooled(kind, size, padding=0, activation=NONE, **more):
         """Kind of the step of a pool of this size behind an activation."""
@@ -228,7 +231,7 @@ def test_kinds_of_steps():
     assert pooled("max", 3) == pooled("max", 3, 1, RELU) == DIRECT
     assert pooled("max", 3, 1) == pooled("max", 3, 1, Activation("clamp", -1, 5)) == POOL
     moved = network(A, (2, 3, 3), FixedLayer("out", Shift(np.ones((2, 2), int)), ("in",), (2, 3, 3)))
-    assert plan_of(moved).steps.kind.tolist() == [COPY, SHIFT]
+    assert plan_of(moved).steps.kind.tolist() == [COPY, SHIFT, LEAVE]
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from hwshift.errors import QuantizeError
-from hwshift.golden import model, runner
+from hwshift.golden import crew, model, runner
 from hwshift.golden.formats import Arithmetic, QFormat
 from hwshift.network.fixed import ChannelScale, Conv, Epilogue, FixedLayer, InstanceNorm, Slice, Sum
 
@@ -117,7 +117,7 @@ def test_callers_of_different_networks(monkeypatch):
 FORK = """
 import os, signal
 import numpy as np
-from hwshift.golden import model, runner
+from hwshift.golden import crew, model, runner
 from hwshift.golden.formats import Arithmetic
 from hwshift.network.fixed import Epilogue, FixedLayer, FixedNetwork, Input, Sum
 
@@ -214,11 +214,12 @@ def test_memory_does_not_grow_with_the_batch(threads):
 
 
 def test_large_images_are_computed_one_by_one():
-    """A block holds as many images as 4 MiB of maps, at least one, at most 16."""
-    for size, images in ((3, 16), (256, 4), (512, 1)):
+    """A block holds as many images as 4 MiB of maps, at least one, at most 16; threads get equally many blocks."""
+    sizes = {3: {1: 15, 2: 13, 3: 12}, 256: {1: 4, 2: 4, 3: 4}, 512: {1: 1, 2: 1, 3: 1}}
+    for size, blocks in sizes.items():
         one = runner.Runner(network(A, (4, size, size)), A)
-        assert one._block_images(100) == images
-        assert one._block_images(1) == 1
+        assert {threads: one._block_images(100, threads) for threads in blocks} == blocks
+        assert one._block_images(1, 1) == 1
 
 
 def test_plans_are_kept_for_few_sizes_of_blocks():
@@ -229,6 +230,55 @@ def test_plans_are_kept_for_few_sizes_of_blocks():
         one.run(x, np.empty_like(x), 1)
     assert {key[0] for key in one._plans} <= set(range(1, 17))
     assert all(key[1:] == (1, False) for key in one._plans)
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+@pytest.mark.parametrize("images", [1, 3])
+def test_an_error_in_a_thread_is_raised_and_nobody_waits_for_it(images, failing, monkeypatch):
+    """Whether the caller's or the other thread fails, alone on an image and in a batch."""
+    monkeypatch.setattr(runner, "_WORTH_THREADS", 0)
+    net = wide()
+    x = codes(np.random.default_rng(3), A.act, (images, *net.input.shape))
+    right = model.run(net, A, x, threads=1)
+    caller, execute = threading.current_thread(), runner.execute
+    failed = threading.Event()
+
+    def fails(*arguments):
+        if (threading.current_thread() is caller) == (failing == 0):
+            failed.set()
+            raise RuntimeError("broken")
+        failed.wait(60)
+        execute(*arguments)
+
+    monkeypatch.setattr(runner, "execute", fails)
+    with pytest.raises(RuntimeError, match="^broken$"):
+        model.run(net, A, x, threads=2)
+    monkeypatch.undo()
+    np.testing.assert_array_equal(model.run(net, A, x, threads=2), right)
+
+
+def test_nobody_waits_for_a_thread_that_does_not_come(monkeypatch):
+    """All helpers are busy elsewhere: the caller does the work alone."""
+    monkeypatch.setattr(runner, "_WORTH_THREADS", 0)
+    crew._start(2)
+    busy, leave = threading.Barrier(crew._started + 1), threading.Event()
+
+    def hold(_):
+        busy.wait(60)
+        leave.wait(60)
+
+    helps = crew.offer(hold, crew._started)
+    try:
+        busy.wait(60)
+        net = wide()
+        for images in (1, 5):
+            x = codes(np.random.default_rng(3), A.act, (images, *net.input.shape))
+            outputs, _ = expected(net, x[:1])
+            assert model.run(net, A, x, threads=2)[:1].tolist() == outputs.tolist()
+    finally:
+        leave.set()
+        for each in helps:
+            each.settle()
 
 
 def test_a_failed_run_leaves_a_runner_usable():

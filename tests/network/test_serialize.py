@@ -3,6 +3,7 @@ import io
 import json
 import os
 import re
+import tracemalloc
 import warnings
 import zipfile
 
@@ -12,6 +13,7 @@ import pytest
 from hwshift.errors import NetworkError
 from hwshift.golden.formats import QFormat
 from hwshift.network import ops
+from hwshift.network.archive import MAX_DOCUMENT, most_bytes
 from hwshift.network.graph import Network, Node
 from hwshift.network.quantize import quantize
 from hwshift.network.random import gated_network, mixed_network
@@ -201,7 +203,7 @@ def pickled():
         (lambda d: d["network"].update(meta=[]), "the network needs a name and meta"),
         (
             lambda d: clamp(d).update(lo={"array": 0}),
-            "damaged network file: Object arrays cannot be loaded when allow_pickle=False",
+            "damaged network file: array 0 is malformed",
         ),
         (lambda d: clamp(d).update(lo=1.0), "c: clamp needs lo < hi, not 1.0 and 0.1"),
         (lambda d: d["network"].update(output="x"), "net: the output 'x' is not a node"),
@@ -212,6 +214,90 @@ def test_damaged_documents(path, change, message):
     rewrite(path, change, [(f"arrays/{i}.npy", data) for i, data in enumerate(entries)])
     with pytest.raises(NetworkError, match=f"^{re.escape(f'{path}: {message}')}$"):
         load(path)
+
+
+def in_little_memory(path, message):
+    """The file is refused with this message, and what was allocated on the way stays small."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(NetworkError, match=f"^{re.escape(f'{path}: {message}')}$"):
+            load(path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 1 << 27
+
+
+def header(shape, dtype="<f8"):
+    """The head of an .npy file, without the numbers."""
+    stream = io.BytesIO()
+    np.lib.format.write_array_header_1_0(stream, {"descr": dtype, "fortran_order": False, "shape": shape})
+    return stream.getvalue()
+
+
+def test_a_file_that_unpacks_to_gigabytes(path):
+    """A deflated entry of zeros, a thousand times as large as in the file."""
+    rewrite(path, lambda d: clamp(d).update(lo={"array": 0}), [])
+    with (
+        zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("arrays/0.npy", "w", force_zip64=True) as stream,
+    ):
+        for _ in range(320):
+            stream.write(bytes(1 << 20))
+    assert path.stat().st_size < 1 << 20
+    in_little_memory(path, f"it would take more than the {1 << 28} bytes that a file of its size may")
+
+
+@pytest.mark.parametrize("size", [100, 1 << 31])
+def test_a_file_that_lies_about_sizes(path, size):
+    """The central directory claims less, or more, than there is."""
+    rewrite(path, lambda d: clamp(d).update(lo={"array": 0}), [("arrays/0.npy", npy(np.zeros(1 << 22)))])
+    data = bytearray(path.read_bytes())
+    at = data.rindex(b"PK\x01\x02", 0, data.rindex(b"arrays/0.npy"))
+    data[at + 24 : at + 28] = size.to_bytes(4, "little")
+    path.write_bytes(data)
+    with pytest.raises(NetworkError) as caught:
+        load(path)
+    assert "\n" not in str(caught.value)
+    in_little_memory(path, str(caught.value).removeprefix(f"{path}: "))
+
+
+@pytest.mark.parametrize("shape", [(1 << 40,), (1 << 62, 1 << 62), (-1,), (0, 1 << 62)])
+def test_an_array_larger_than_its_data(path, shape):
+    rewrite(path, lambda d: clamp(d).update(lo={"array": 0}), [("arrays/0.npy", header(shape) + bytes(8))])
+    in_little_memory(path, "damaged network file: array 0 is malformed")
+
+
+def test_one_array_in_many_places(path):
+    """Each would be an array of its own in memory."""
+    rewrite(
+        path,
+        lambda d: clamp(d).update(lo={"list": [{"array": 0}] * 1000}),
+        [("arrays/0.npy", npy(np.zeros(1 << 20)))],
+    )
+    in_little_memory(path, "damaged network file: array 0 stands in two places")
+
+
+def test_narrow_integers_that_become_wide(path):
+    """300 MB as int64, 38 MB as int8, almost nothing in the file."""
+    rewrite(path, lambda d: clamp(d).update(lo={"array": 0}), [])
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("arrays/0.npy", npy(np.zeros(37_500_000, np.int8)))
+    in_little_memory(path, f"it would take more than the {1 << 28} bytes that a file of its size may")
+
+
+def test_a_long_document(path):
+    rewrite(path, lambda d: d["network"].update(name=" " * MAX_DOCUMENT), [])
+    with zipfile.ZipFile(path) as archive:
+        size = archive.getinfo("network.json").file_size
+    in_little_memory(path, f"network.json has {size} bytes, {MAX_DOCUMENT} are allowed")
+
+
+@pytest.mark.parametrize(
+    ("size", "most"), [(0, 1 << 28), (1 << 20, 1 << 28), (10**7, 10**9), (10**8, 1 << 32)]
+)
+def test_memory_of_arrays(size, most):
+    assert most_bytes(size) == most
 
 
 def test_version_1_is_read(path):
