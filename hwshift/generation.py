@@ -12,7 +12,7 @@ from hwshift.cache import cache_dir
 from hwshift.compiler.driver import compile as compile_network
 from hwshift.config import AcceleratorConfig
 from hwshift.data import Images
-from hwshift.errors import MismatchError, ProgramError
+from hwshift.errors import MismatchError
 from hwshift.golden.model import trace
 from hwshift.network.fixed import FixedNetwork
 from hwshift.program.assembler import disassemble

@@ -114,8 +114,8 @@ def _generate_hls(
     if design.program is not None:
         facts |= {"instructions": len(design.program.instructions), "memory_bytes": design.program.size}
     if as_json:
-        found = {} if design.estimate is None else {"estimate": design.estimate.as_dict()}
-        common.print_json(facts | found | {"files": list(design.files)})
+        estimate = {} if design.estimate is None else {"estimate": design.estimate.as_dict()}
+        common.print_json(facts | estimate | {"files": list(design.files)})
         return
     if quiet:
         return

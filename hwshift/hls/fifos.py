@@ -53,7 +53,8 @@ def fifo_depths(
 
 def _ends(events: Sequence[np.ndarray]) -> tuple[dict[int, int], dict[int, int]]:
     """Which process reads and which writes each channel."""
-    reader, writer = {}, {}
+    reader: dict[int, int] = {}
+    writer: dict[int, int] = {}
     for number, item in enumerate(events):
         for event in np.unique(item[:, 0]).tolist():
             (writer if event % 2 else reader)[event // 2] = number

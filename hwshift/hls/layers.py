@@ -13,6 +13,9 @@ from hwshift.network.fixed import Activation, FixedLayer, FixedNetwork
 
 __all__ = ["Window", "Work", "work_of"]
 
+Sizes = tuple[int, int, int, int, int, int]
+"""Channels, rows and columns of what is read and of what is computed."""
+
 
 @dataclass(frozen=True, eq=False)
 class Window:
@@ -187,7 +190,7 @@ def _work(layer: FixedLayer, network: FixedNetwork, config: AcceleratorConfig) -
     )
 
 
-def _conv(op: fixed.Conv, layer: FixedLayer, common: tuple[int, ...], config: AcceleratorConfig) -> Work:
+def _conv(op: fixed.Conv, layer: FixedLayer, common: Sizes, config: AcceleratorConfig) -> Work:
     out, depth, rows, columns = op.weights.values.shape
     channels = common[0]
     depthwise = op.groups == channels == out and op.groups > 1
@@ -212,7 +215,7 @@ def _codes(weights: fixed.FixedWeights, config: AcceleratorConfig) -> np.ndarray
     return weights.values * (top - weights.powers + 1)
 
 
-def _pool(op: fixed.Pool, layer: FixedLayer, common: tuple[int, ...], config: AcceleratorConfig) -> Work:
+def _pool(op: fixed.Pool, layer: FixedLayer, common: Sizes, config: AcceleratorConfig) -> Work:
     taps = [(u - op.padding[0], v - op.padding[1]) for u in range(op.kernel[0]) for v in range(op.kernel[1])]
     maximum = op.kind == "max"
     window = Window(np.array(taps, np.int64), op.stride, None, "minimum" if maximum else "zero")
@@ -221,7 +224,7 @@ def _pool(op: fixed.Pool, layer: FixedLayer, common: tuple[int, ...], config: Ac
         counts = average_counts(op, *common[1:3])
         if len(counts) > 1:
             raise CompileError(
-                "an average that leaves out the border divides by several numbers, which has no streaming form: use the engine"
+                "an average that leaves out the border divides by several numbers: use the engine"
             )
         m, s = average_scale(counts[0], config.scale_digits)
         numbers |= {"m": np.full(common[0], m), "s": np.full(common[0], s)}

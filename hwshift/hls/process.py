@@ -140,8 +140,8 @@ def _window(process: Process, images: int) -> np.ndarray:
 def _row(process: Process, reads: int, writes: int) -> np.ndarray:
     """One row of output: reads and writes evenly spread over its iterations, a read before a write."""
     span = max(reads, writes)
-    turn = np.arange(span + 1, dtype=np.int64)[:, None] * [reads, writes] // max(span, 1)
-    turn = np.diff(turn, axis=0) > 0
+    done = np.arange(span + 1, dtype=np.int64)[:, None] * [reads, writes] // max(span, 1)
+    turn = np.diff(done, axis=0) > 0
     iteration, what = np.nonzero(turn)
     out = np.empty((len(what), 2), np.int64)
     out[:, 0] = np.where(what, 2 * process.outputs[0] + 1, 2 * process.inputs[0])

@@ -112,13 +112,16 @@ def _comment(layer: FixedLayer) -> str:
 def _constants(process: Process, plan: Plan) -> dict:
     """What ``layers.h`` says about one process."""
     sizes = {"PIXELS": process.pixels, "CHANNELS": process.channels, "LANES": process.lanes}
-    out = {"name": process.name, "kind": process.kind, "layer": process.layer, "sizes": sizes, "lanes": process.out_lanes,
-           "flag": None, "limits": None, "outside": None, "offsets": [], "weights": None, "params": None}  # fmt: skip
+    out: dict = {
+        "name": process.name, "kind": process.kind, "layer": process.layer, "sizes": sizes,
+        "lanes": process.out_lanes, "flag": None, "limits": None, "outside": None, "offsets": [], "weights": None,
+        "params": None,
+    }  # fmt: skip
     work = process.work
     if work is None:
         out["sizes"] = sizes | ({} if process.kind == "fork" else {"OUT_LANES": process.out_lanes})
     elif process.kind == "window":
-        out |= _window(process, plan)
+        out |= _window(process)
     elif process.kind == "residual":
         out["limits"] = work.residual_limits
     else:
@@ -135,7 +138,7 @@ def _constants(process: Process, plan: Plan) -> dict:
     return out
 
 
-def _window(process: Process, plan: Plan) -> dict:
+def _window(process: Process) -> dict:
     work = process.work
     assert work is not None and work.window is not None
     window = work.window
