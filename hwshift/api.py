@@ -28,6 +28,8 @@ from hwshift.evaluation import evaluate as _evaluate
 from hwshift.generation import Design
 from hwshift.generation import generate as _generate
 from hwshift.golden.formats import Pow2Format, QFormat
+from hwshift.hls.generation import HlsDesign, Style, generate_hls
+from hwshift.hls.verification import HlsReport, verify_hls
 from hwshift.network.fixed import FixedNetwork
 from hwshift.network.graph import Network
 from hwshift.program.image import Program
@@ -272,10 +274,12 @@ def generate(
     weights: WeightKind | None = None,
     shift: ShiftMode | None = None,
     keep: Keep = "all",
+    hls: Style | None = None,
+    target_ii: int | None = None,
     force: bool = False,
     seed: int = 0,
-) -> Design:
-    """Write Verilog, program and a self-checking bench into a folder.
+) -> Design | HlsDesign:
+    """Write Verilog or C++, program and a self-checking bench into a folder.
 
     Parameters
     ----------
@@ -285,11 +289,20 @@ def generate(
         The folder; written as a whole or not at all.
     data : Dataset, path or None
         The bench runs its first `limit` images; None: seeded noise.
+    hls : "engine", "stream" or None
+        C++ for high-level synthesis instead of Verilog: the engine, or one process per layer.
+    target_ii : int or None
+        stream: cycles per image; None: the least for as many processing elements as the configuration has.
     force : bool
         Replace a folder that holds something.
     """
     network, accelerator = _bound(net, config, weights, shift)
-    return _generate(network, accelerator, out, _codes(network, data, limit, seed), force=force, keep=keep)
+    images = _codes(network, data, limit, seed)
+    if hls is None:
+        return _generate(network, accelerator, out, images, force=force, keep=keep)
+    return generate_hls(
+        network, accelerator, out, images, style=hls, target_ii=target_ii, keep=keep, force=force
+    )
 
 
 def verify(
@@ -301,10 +314,12 @@ def verify(
     weights: WeightKind | None = None,
     shift: ShiftMode | None = None,
     keep: Keep = "all",
+    hls: Style | None = None,
+    target_ii: int | None = None,
     simulator: str | None = "auto",
     stalls: float = 0.0,
     seed: int = 0,
-) -> VerifyReport:
+) -> VerifyReport | HlsReport:
     """Compare golden model, functional simulator and RTL in every byte, cycle model and RTL in every counter.
 
     Parameters
@@ -313,6 +328,8 @@ def verify(
         As `compile`.
     data : Dataset, path or None
         Its first `limit` images are run; None: seeded noise.
+    hls, target_ii
+        As `generate`: the C simulation of that C++ is compared instead.
     simulator : "auto", "icarus", "verilator" or None
         None: without RTL.
     stalls : float
@@ -320,13 +337,15 @@ def verify(
 
     Returns
     -------
-    VerifyReport
+    VerifyReport or HlsReport
         Disagreement is reported (``ok``), not raised.
     """
     if simulator not in (None, "auto", *SIMULATORS):
         raise ToolError(f"must be None, auto, {', '.join(SIMULATORS)}, not {simulator!r}", where="simulator")
     network, accelerator = _bound(net, config, weights, shift)
     images = _codes(network, data, limit, seed).codes
+    if hls is not None:
+        return verify_hls(network, accelerator, images, style=hls, target_ii=target_ii, keep=keep)
     return _verify(network, accelerator, images, simulator=simulator, keep=keep, stalls=_stalls(stalls, seed))
 
 

@@ -1,9 +1,6 @@
 """A design as a folder: Verilog, program, memory image, registers, constants, and a bench that can fail."""
 
 import json
-import os
-import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,12 +12,12 @@ from hwshift.cache import cache_dir
 from hwshift.compiler.driver import compile as compile_network
 from hwshift.config import AcceleratorConfig
 from hwshift.data import Images
-from hwshift.errors import MismatchError, ProgramError
+from hwshift.errors import MismatchError
 from hwshift.golden.model import trace
 from hwshift.network.fixed import FixedNetwork
 from hwshift.program.assembler import disassemble
 from hwshift.program.expected import expected_memory, launch_of, tensor_table
-from hwshift.program.file import save_program
+from hwshift.program.file import program_archive
 from hwshift.program.image import Program
 from hwshift.program.registers import APERTURE, render_c_header, render_markdown
 from hwshift.progress import Progress, silent
@@ -30,6 +27,7 @@ from hwshift.sim.functional import run_program
 from hwshift.sim.rtl_run import core_file
 from hwshift.testbench import Vector, bench_files, render
 from hwshift.timing import timing
+from hwshift.writing import check_folder, replace_folder, toml_text
 
 __all__ = ["Design", "constants", "generate", "memory_hex", "toml_text"]
 
@@ -95,7 +93,7 @@ def generate(
         When the folder cannot be written.
     """
     folder = Path(out).absolute()
-    _check_target(folder, force)
+    check_folder(folder, force)
     progress("compiling")
     program = compile_network(network, config, keep=keep)
     memory = MemoryTiming()
@@ -116,7 +114,7 @@ def generate(
     for name, content in bench_files(program, vectors, counters, memory).items():
         files[f"tb/{name}"] = content
     progress("writing files")
-    _install(files, folder)
+    replace_folder(files, folder)
     return Design(folder, program, tuple(sorted(files)), counters["total"])
 
 
@@ -155,11 +153,6 @@ def memory_hex(memory: np.ndarray, beat_bytes: int) -> str:
     return "\n".join([*lines, ""])
 
 
-def toml_text(values: dict) -> str:
-    """Flat values as TOML; None is left out."""
-    return "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items() if value is not None)
-
-
 def _vector(program: Program, network: FixedNetwork, image: np.ndarray) -> Vector:
     """Memory before and after a run, by the golden model; the program is checked to give the same."""
     maps = trace(network, program.config.arithmetic, image).maps
@@ -173,12 +166,8 @@ def _vector(program: Program, network: FixedNetwork, image: np.ndarray) -> Vecto
 
 def _program_files(program: Program) -> dict[str, bytes]:
     image = program.memory_image()
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "program.hwprog"
-        save_program(program, path)
-        archive = path.read_bytes()
     return {
-        "program/program.hwprog": archive,
+        "program/program.hwprog": program_archive(program),
         "program/program.txt": disassemble(program.instructions).encode(),
         "program/memory.hex": memory_hex(image, program.config.beat_bytes).encode(),
         "program/memory.bin": image.tobytes(),
@@ -200,47 +189,3 @@ def _readme(program: Program, images: Images, memory: MemoryTiming, counters: di
         aperture=APERTURE,
         launch=launch_of(program).registers(),
     )
-
-
-def _check_target(folder: Path, force: bool) -> None:
-    """Refuse a folder that must not be written to."""
-    where = str(folder)
-    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        raise ProgramError("is no folder", where=where)
-    if not folder.is_dir() or not any(folder.iterdir()):
-        return
-    if not force:
-        raise ProgramError("the folder is not empty: name another, or replace it with --force", where=where)
-    for kept in (Path.cwd(), Path.home()):
-        if kept.resolve().is_relative_to(folder.resolve()):
-            raise ProgramError(f"the folder holds {kept}: name another", where=where)
-
-
-def _install(files: dict[str, bytes], folder: Path) -> None:
-    """Write a folder beside the wanted one, then rename it."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        try:
-            new = work / "new"
-            for name, content in files.items():
-                path = new / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(content)
-            _swap(new, folder, work / "old")
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
-    except OSError as error:
-        raise ProgramError(f"cannot be written: {error.strerror or error}", where=str(folder)) from None
-
-
-def _swap(new: Path, folder: Path, old: Path) -> None:
-    """Put ``new`` in the place of ``folder``, which goes to ``old`` if it holds something."""
-    if folder.is_dir():
-        os.rename(folder, old)
-    try:
-        os.rename(new, folder)
-    except OSError:
-        if old.is_dir():
-            os.rename(old, folder)
-        raise

@@ -1,10 +1,15 @@
-"""Files that are there as a whole or not at all."""
+"""Files and folders that are there as a whole or not at all."""
 
+import json
 import os
+import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["replace_file"]
+from hwshift.errors import ProgramError
+
+__all__ = ["check_folder", "replace_file", "replace_folder", "toml_text"]
 
 
 def replace_file(path: str | os.PathLike, data: bytes) -> None:
@@ -33,3 +38,64 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def check_folder(folder: Path, force: bool = False) -> None:
+    """Refuse a folder that must not be written to.
+
+    Raises
+    ------
+    ProgramError
+        For a file, a folder that holds something unless ``force``, and the working folder or one that holds it.
+    """
+    where = str(folder)
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise ProgramError("is no folder", where=where)
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return
+    if not force:
+        raise ProgramError("the folder is not empty: name another, or replace it with --force", where=where)
+    for kept in (Path.cwd(), Path.home()):
+        if kept.resolve().is_relative_to(folder.resolve()):
+            raise ProgramError(f"the folder holds {kept}: name another", where=where)
+
+
+def replace_folder(files: Mapping[str, bytes], folder: Path) -> None:
+    """Write a folder beside the wanted one, then rename it; what was there goes.
+
+    Raises
+    ------
+    ProgramError
+        When it cannot be written; then nothing has changed.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        try:
+            new = work / "new"
+            for name, content in files.items():
+                path = new / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+            _swap(new, folder, work / "old")
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+    except OSError as error:
+        raise ProgramError(f"cannot be written: {error.strerror or error}", where=str(folder)) from None
+
+
+def _swap(new: Path, folder: Path, old: Path) -> None:
+    """Put ``new`` in the place of ``folder``, which goes to ``old`` if it holds something."""
+    if folder.is_dir():
+        os.rename(folder, old)
+    try:
+        os.rename(new, folder)
+    except OSError:
+        if old.is_dir():
+            os.rename(old, folder)
+        raise
+
+
+def toml_text(values: dict) -> str:
+    """Flat values as TOML; None is left out."""
+    return "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items() if value is not None)

@@ -38,6 +38,7 @@ LAYERS = [
         "hwshift.simulation",
         "hwshift.testbench",
         "hwshift.trace",
+        "hwshift.vectors",
         "hwshift.verification",
     ],
     ["hwshift.cost"],

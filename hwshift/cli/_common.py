@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 __all__ = [
     "FiniteRange",
     "clock_option",
+    "check_target",
     "config_option",
+    "hls_option",
     "json_option",
     "keep_option",
     "latency_option",
@@ -35,6 +37,7 @@ __all__ = [
     "seed_option",
     "stall_pattern",
     "stalls_option",
+    "target_option",
 ]
 
 Command = Callable[..., object]
@@ -100,8 +103,26 @@ stalls_option = click.option(
     show_default=True,
     help="Share of cycles in which the memory holds up each channel of the bus.",
 )
+hls_option = click.option(
+    "--hls",
+    type=click.Choice(["engine", "stream"]),
+    help="C++ for high-level synthesis instead of Verilog: the engine, or one process per layer.",
+)
+target_option = click.option(
+    "--target-ii",
+    "target_ii",
+    metavar="CYCLES",
+    type=click.IntRange(min=1),
+    help="stream: cycles per image; default: the least for as many processing elements as CFG has.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 quiet_option = click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors (and JSON).")
+
+
+def check_target(hls: str | None, target_ii: int | None) -> None:
+    """Refuse a target without the style that has one."""
+    if target_ii is not None and hls != "stream":
+        raise click.UsageError("--target-ii is of streaming designs: add --hls stream")
 
 
 def keep_option(default: str) -> Callable[[Command], Command]:

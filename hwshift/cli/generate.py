@@ -1,4 +1,4 @@
-"""``hwshift generate``: a design as a folder, with Verilog, program and bench."""
+"""``hwshift generate``: a design as a folder, with Verilog or C++, program and bench."""
 
 from typing import Literal
 
@@ -16,6 +16,8 @@ __all__ = ["command"]
 @data_options(limit=1)
 @common.seed_option
 @common.keep_option("all")
+@common.hls_option
+@common.target_option
 @click.option("--force", is_flag=True, help="Replace DIR, with everything in it, if it is not empty.")
 @common.json_option
 @common.quiet_option
@@ -28,20 +30,31 @@ def command(
     data: DataOptions,
     seed: int,
     keep: Literal["all", "outputs"],
+    hls: Literal["engine", "stream"] | None,
+    target_ii: int | None,
     force: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Write Verilog, program and bench into a folder.
+    """Write Verilog or C++, program and bench into a folder.
 
     NET is a network file or the name of a built-in network.
 
     DIR holds the Verilog, the program and its memory image, registers and constants, and in tb/ a cocotb bench
     that runs N images and compares the whole memory and every counter: `make -C DIR/tb` runs it. The folder is
     written as a whole or not at all, and the same input gives the same bytes.
+
+    With --hls DIR holds C++ for high-level synthesis instead of Verilog, with a testbench that plain compilers build:
+    `make -C DIR test`. engine: what runs the same program; stream: one process per layer, for small networks.
     """
     from hwshift.generation import generate
 
+    common.check_target(hls, target_ii)
+    if hls is not None:
+        _generate_hls(
+            net, config, weights, shift, out, data, seed, keep, hls, target_ii, force, as_json, quiet
+        )
+        return
     with common.progress(quiet) as say:
         say("quantizing")
         network, accelerator = common.resolve(net, config, weights, shift)
@@ -63,3 +76,53 @@ def command(
     elif not quiet:
         common.print_table([(name.replace("_", " "), value) for name, value in facts.items()])
         click.echo(f"test it: make -C {out}/tb")
+
+
+def _generate_hls(
+    net: str,
+    config: str,
+    weights: str | None,
+    shift: str | None,
+    out: str,
+    data: DataOptions,
+    seed: int,
+    keep: Literal["all", "outputs"],
+    hls: Literal["engine", "stream"],
+    target_ii: int | None,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    from hwshift.hls.generation import generate_hls
+
+    with common.progress(quiet) as say:
+        say("quantizing")
+        network, accelerator = common.resolve(net, config, weights, shift)
+        inputs = data.codes(network, seed)
+        design = generate_hls(
+            network, accelerator, out, inputs, style=hls, target_ii=target_ii, keep=keep, force=force, progress=say
+        )  # fmt: skip
+    facts: dict[str, object] = {
+        "folder": out,
+        "network": network.name,
+        "config": accelerator.name,
+        "config_hash": f"0x{accelerator.hash:08x}",
+        "style": hls,
+        "images": len(inputs.codes),
+        "input": inputs.description,
+    }
+    if design.program is not None:
+        facts |= {"instructions": len(design.program.instructions), "memory_bytes": design.program.size}
+    if as_json:
+        estimate = {} if design.estimate is None else {"estimate": design.estimate.as_dict()}
+        common.print_json(facts | estimate | {"files": list(design.files)})
+        return
+    if quiet:
+        return
+    if design.estimate is not None:
+        found = design.estimate
+        names = ("target_ii", "initiation_interval", "latency", "multipliers", "dsp", "lut", "ramb36")
+        facts |= {f"{name} (estimate)": getattr(found, name) for name in names[1:]}
+        facts["target_ii"] = found.target_ii
+    common.print_table([(name.replace("_", " "), value) for name, value in facts.items()])
+    click.echo(f"test it: make -C {out} test")

@@ -28,6 +28,8 @@ __all__ = ["command"]
 @common.stalls_option
 @common.seed_option
 @common.keep_option("all")
+@common.hls_option
+@common.target_option
 @common.json_option
 @common.quiet_option
 def command(
@@ -41,6 +43,8 @@ def command(
     stalls: float,
     seed: int,
     keep: Literal["all", "outputs"],
+    hls: Literal["engine", "stream"] | None,
+    target_ii: int | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -51,7 +55,13 @@ def command(
     Every byte of memory after a run of the functional simulator and of the RTL is compared with the golden model's
     results, and every counter of the RTL with the cycle model's prediction. Builds are kept in $HWSHIFT_CACHE_DIR
     or ~/.cache/hwshift. The exit code is 9 if anything differs.
+
+    With --hls the C simulation of the generated C++ is compared instead, built with the compiler at hand.
     """
+    common.check_target(hls, target_ii)
+    if hls is not None:
+        _verify_hls(net, config, weights, shift, file, data, seed, keep, hls, target_ii, as_json, quiet)
+        return
     from hwshift.compiler.driver import compile as compile_network
     from hwshift.program.file import load_program
     from hwshift.verification import verify_program
@@ -76,6 +86,56 @@ def command(
         common.print_json(report.as_dict() | {"input": inputs.description, "stalls": stalls, "seed": seed})
     elif not quiet:
         _show(report, inputs.description, stalls)
+    if not report.ok:
+        raise MismatchError(
+            f"{report.mismatches} mismatches in {report.values_compared} values; {report.differences[0]}",
+            where=network.name,
+        )
+
+
+def _verify_hls(
+    net: str,
+    config: str,
+    weights: str | None,
+    shift: str | None,
+    file: str | None,
+    data: DataOptions,
+    seed: int,
+    keep: Literal["all", "outputs"],
+    hls: Literal["engine", "stream"],
+    target_ii: int | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    from hwshift.hls.verification import verify_hls, verify_hls_program
+    from hwshift.program.file import load_program
+
+    if file is not None and hls == "stream":
+        raise click.UsageError("--program is for the engine: a streaming design runs no program")
+    with common.progress(quiet) as say:
+        say("compiling")
+        network, accelerator = common.resolve(net, config, weights, shift)
+        inputs = data.codes(network, seed)
+        if file is not None:
+            report = verify_hls_program(load_program(file, accelerator), network, inputs.codes, progress=say)
+        else:
+            report = verify_hls(
+                network, accelerator, inputs.codes, style=hls, target_ii=target_ii, keep=keep, progress=say
+            )
+    if as_json:
+        common.print_json(report.as_dict() | {"input": inputs.description, "seed": seed})
+    elif not quiet:
+        common.print_table([
+            ("network", report.network),
+            ("config", report.config),
+            ("images", f"{report.images} of {inputs.description}"),
+            ("C++", report.style),
+            ("layers compared", report.layers),
+            ("values compared", report.values_compared),
+            ("mismatches", report.mismatches),
+        ])  # fmt: skip
+        for text in report.differences:
+            click.echo(text)
     if not report.ok:
         raise MismatchError(
             f"{report.mismatches} mismatches in {report.values_compared} values; {report.differences[0]}",

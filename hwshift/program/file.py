@@ -20,7 +20,7 @@ from hwshift.program.image import Part, Program, Region, Segment, TensorRecord
 from hwshift.program.instruction import INSTRUCTION_WORDS, decode
 from hwshift.writing import replace_file
 
-__all__ = ["FORMAT_VERSION", "load_program", "save_program"]
+__all__ = ["FORMAT_VERSION", "load_program", "program_archive", "save_program"]
 
 FORMAT_VERSION = 1
 _FORMAT = "hwshift-program"
@@ -37,6 +37,14 @@ def save_program(program: Program, path: str | os.PathLike) -> None:
     ProgramError
         When the file cannot be written.
     """
+    try:
+        replace_file(path, program_archive(program))
+    except OSError as error:
+        raise ProgramError(f"cannot be written: {error.strerror or error}", where=os.fspath(path)) from None
+
+
+def program_archive(program: Program) -> bytes:
+    """The bytes of a program file."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(_entry("program.json"), json.dumps(_document(program), indent=1))
@@ -46,10 +54,7 @@ def save_program(program: Program, path: str | os.PathLike) -> None:
                 archive.writestr(_entry(f"segment/{segment.name}.bin"), segment.data.tobytes())
         for number, record in enumerate(program.tensors):
             archive.writestr(_entry(f"placement/{number}.bin"), record.placement.astype("<i4").tobytes())
-    try:
-        replace_file(path, buffer.getvalue())
-    except OSError as error:
-        raise ProgramError(f"cannot be written: {error.strerror or error}", where=os.fspath(path)) from None
+    return buffer.getvalue()
 
 
 def load_program(path: str | os.PathLike, config: AcceleratorConfig | None = None) -> Program:

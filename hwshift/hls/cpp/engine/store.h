@@ -1,0 +1,46 @@
+// Stores: a map from the shift buffer to memory, [rows][width][slots][R]; lanes that hold no channel become 0.
+#ifndef HWSHIFT_STORE_H
+#define HWSHIFT_STORE_H
+
+#include "load.h"
+#include "shift_buffer.h"
+#include "types.h"
+
+namespace hwshift {
+
+inline void store_map(const store_t &op, const buffer_t buffer, beat_t *memory) {
+    offset_t row = op.offset;
+store_rows:
+    for (int y = 0; y < int(op.rows); y++) {
+        const std::uint64_t first = beat_of(std::uint64_t(op.address) + std::uint64_t(y) * std::uint64_t(op.row_stride));
+        std::uint32_t done = 0;
+    store_pixels:
+        for (int x = 0; x < int(op.width); x++) {
+        store_slots:
+            for (int slot = 0; slot < int(op.slots); slot++) {
+            store_beats:
+                for (int part = 0; part < VECTOR_BEATS; part++) {
+#pragma HLS PIPELINE II = 1
+                    const int place = int(op.x0) + x;
+                    const int word = word_of(op.base, op.length, std::uint32_t(row) + std::uint32_t(slot) * std::uint32_t(op.pitch) +
+                                                                     std::uint32_t(place >> SUB_BITS));
+                    const std::uint32_t lanes = slot == int(op.slots) - 1 ? std::uint32_t(op.last_lanes) : ~std::uint32_t(0);
+                    beat_t beat;
+                    for (int e = 0; e < BEAT_ELEMENTS; e++) {
+#pragma HLS UNROLL
+                        const int bank = part * BEAT_ELEMENTS + e;
+                        const act_t value = lanes >> bank & 1 ? buffer[bank][sub_bank(place)][word] : act_t(0);
+                        set_bits<STORAGE_BITS>(beat, e * STORAGE_BITS, std::uint64_t(std::int64_t(value)));
+                    }
+                    memory[first + done] = beat;
+                    done++;
+                }
+            }
+        }
+        row = wrap(std::uint32_t(row) + std::uint32_t(op.row_step), op.length);
+    }
+}
+
+} // namespace hwshift
+
+#endif
