@@ -109,7 +109,7 @@ def _box(
 ) -> str:
     (x, y), (width, height) = layout.centres[name], box
     left, top = x - width / 2, y - height / 2
-    heat = ";".join(f"--{key}:{0.85 * (part or {}).get(key, 0.0) / largest[key]:.3f}" for key in MEASURES)
+    heat = ";".join(f"--{key}:{0.6 * (part or {}).get(key, 0.0) / largest[key]:.3f}" for key in MEASURES)
     told = ", ".join(f"{title} {(part or {}).get(key, 0.0):.2%}" for key, title in MEASURES.items())
     size = f'x="{left:.1f}" y="{top:.1f}" width="{width:.1f}" height="{height:.1f}" rx="4"'
     rows = "".join(

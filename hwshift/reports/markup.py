@@ -8,7 +8,6 @@ from hwshift.reports.text import short
 
 __all__ = ["bars", "legend", "roofline", "stacks", "ticks"]
 
-_ROOM = 0.84  # of the width; the rest is for the text at a bar's end
 
 
 def ticks(largest: float, most: int = 6) -> list[float]:
@@ -33,7 +32,7 @@ def stacks(figure: Stacks) -> str:
     rows = []
     for i, label in enumerate(figure.labels):
         parts = "".join(
-            f'<i class="c-{item.key}" style="width:{_percent(item.values[i] / largest)}"></i>'
+            f'<i class="c-{item.key}" style="--v:{item.values[i] / largest:.4f}"></i>'
             for item in figure.series
             if item.values[i] / largest > 1e-4
         )
@@ -49,7 +48,7 @@ def bars(figure: Bars) -> str:
     rows = [
         _row(
             label,
-            f'<i class="c-{key}" style="width:{_percent(value / largest)}"></i>',
+            f'<i class="c-{key}" style="--v:{value / largest:.4f}"></i>',
             text,
             f"{label}: {text}",
         )
@@ -57,7 +56,7 @@ def bars(figure: Bars) -> str:
             figure.labels, figure.values, figure.texts, figure.keys, strict=True
         )
     ]
-    return legend(figure.legend) + _frame(rows, largest, figure.unit)
+    return legend(figure.legend) + _frame(rows, largest, figure.unit, "long-texts")
 
 
 def _row(label: str, parts: str, text: str, note: str) -> str:
@@ -67,20 +66,17 @@ def _row(label: str, parts: str, text: str, note: str) -> str:
     )
 
 
-def _frame(rows: list[str], largest: float, unit: str) -> str:
+def _frame(rows: list[str], largest: float, unit: str, kind: str = "") -> str:
     marks = "".join(
-        f'<i style="left:{_percent(tick / largest)}"><b>{short(tick)}</b></i>' for tick in ticks(largest)
+        f'<i style="--v:{tick / largest:.4f}"><b>{short(tick)}</b></i>'
+        for tick in ticks(largest)
     )
-    kind = " long" if len(rows) > 40 else ""
+    kind += " many" if len(rows) > 40 else ""
     return (
-        f'<div class="bars{kind}"><div class="rows">{"".join(rows)}</div>'
+        f'<div class="bars {kind}"><div class="rows">{"".join(rows)}</div>'
         f'<div class="bar axis"><span class="name"></span><span class="track">{marks}</span></div>'
         f'<p class="unit">{escape(unit)}</p></div>'
     )
-
-
-def _percent(share: float) -> str:
-    return f"{100 * _ROOM * share:.2f}%"
 
 
 # -- the roofline --------------------------------------------------------------------------------------------
@@ -95,7 +91,7 @@ class _Axes:
 
     def __init__(self, xs: list[float], ys: list[float]) -> None:
         self.x0, self.x1 = math.log10(min(xs) / 1.6), math.log10(max(xs) * 1.6)
-        self.y0, self.y1 = math.log10(min(ys) / 1.6), math.log10(max(ys) * 1.5)
+        self.y0, self.y1 = math.log10(min(ys) / 1.6), math.log10(max(ys) * 2.2)
 
     def x(self, value: float) -> float:
         share = (math.log10(value) - self.x0) / (self.x1 - self.x0)
@@ -125,7 +121,7 @@ def roofline(figure: Roofline) -> str:
         *_grid(axes),
         f'<polyline points="{path}" class="roof"/>',
         (
-            f'<text x="{_WIDTH - _RIGHT:.0f}" y="{axes.y(figure.peak) - 6:.1f}" class="end">'
+            f'<text x="{_WIDTH - _RIGHT:.0f}" y="{axes.y(figure.peak) - 20:.1f}" class="end">'
             f"array: {figure.peak:,.0f} MACs per cycle</text>"
         ),
         *(_point(axes, point) for point in sorted(points, key=lambda point: -point.share)),
@@ -143,15 +139,22 @@ def roofline(figure: Roofline) -> str:
 def _grid(axes: _Axes) -> list[str]:
     out = []
     right, bottom = _WIDTH - _RIGHT, _HEIGHT - _BOTTOM
-    for power in range(math.ceil(axes.x0), math.floor(axes.x1) + 1):
-        x = axes.x(10.0**power)
+    for value in _marks(axes.x0, axes.x1):
+        x = axes.x(value)
         out.append(f'<path d="M{x:.1f} {_TOP}V{bottom}" class="grid"/>')
-        out.append(f'<text x="{x:.1f}" y="{bottom + 16}" class="middle">{short(10.0**power)}</text>')
-    for power in range(math.ceil(axes.y0), math.floor(axes.y1) + 1):
-        y = axes.y(10.0**power)
+        out.append(f'<text x="{x:.1f}" y="{bottom + 16}" class="middle">{short(value)}</text>')
+    for value in _marks(axes.y0, axes.y1):
+        y = axes.y(value)
         out.append(f'<path d="M{_LEFT} {y:.1f}H{right}" class="grid"/>')
-        out.append(f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" class="end">{short(10.0**power)}</text>')
+        out.append(f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" class="end">{short(value)}</text>')
     return [*out, f'<path d="M{_LEFT} {_TOP}V{bottom}H{right}" class="axis"/>']
+
+
+def _marks(low: float, high: float) -> list[float]:
+    """Powers of ten between two logarithms; 2 and 5 times them too where there are few."""
+    steps = (1, 2, 5) if high - low < 2 else (1,)
+    values = [step * 10.0**power for power in range(math.floor(low), math.ceil(high) + 1) for step in steps]
+    return [value for value in values if low <= math.log10(value) <= high]
 
 
 def _point(axes: _Axes, point: Point) -> str:
@@ -181,20 +184,23 @@ def _names(axes: _Axes, figure: Roofline) -> list[str]:
     taken: list[tuple[float, float]] = []
     whole = figure.whole
     if whole:
-        out.append(_name(axes, whole, "whole image"))
-        taken.append((axes.x(whole.x), axes.y(whole.y)))
+        x, y = axes.x(whole.x), axes.y(whole.y)
+        out.append(f'<text x="{x:.1f}" y="{y + 26:.1f}" class="middle strong">whole image</text>')
+        taken.append((x, y + 22))
     for point in sorted(figure.points, key=lost, reverse=True)[: 3 * _NAMED]:
         x, y = axes.x(point.x), axes.y(point.y)
         if len(taken) > _NAMED or lost(point) <= 0.001 or any(abs(y - b) < 15 for _, b in taken):
             continue
         taken.append((x, y))
-        out.append(_name(axes, point, point.label))
+        out.append(_name(axes, point))
     return out
 
 
-def _name(axes: _Axes, point: Point, text: str) -> str:
+def _name(axes: _Axes, point: Point) -> str:
     x, y = axes.x(point.x), axes.y(point.y)
-    away = 8 + (3.5 + 14 * math.sqrt(point.share) if text == point.label and text != "whole image" else 6)
+    away = 11.5 + 14 * math.sqrt(point.share)
     left = x > (_LEFT + _WIDTH) / 2
     side = ' class="end"' if left else ""
-    return f'<text x="{x - away if left else x + away:.1f}" y="{y + 4:.1f}"{side}>{escape(text)}</text>'
+    return (
+        f'<text x="{x - away if left else x + away:.1f}" y="{y + 4:.1f}"{side}>{escape(point.label)}</text>'
+    )

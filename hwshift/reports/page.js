@@ -34,7 +34,7 @@ const choose = function (buttons, chosen) {
 const zooms = document.querySelectorAll("button[data-zoom]");
 zooms.forEach(function (button) {
   button.addEventListener("click", function () {
-    document.getElementById("timeline").style.width = 100 * button.dataset.zoom + "%";
+    document.getElementById("cycles").style.width = 100 * button.dataset.zoom + "%";
     choose(zooms, button);
   });
 });

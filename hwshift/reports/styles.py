@@ -108,17 +108,17 @@ def _wanted(analysis: CostAnalysis) -> Iterator[tuple[str, AcceleratorConfig, Sh
     """Title, configuration, and what is done with shifts if it is something else."""
     config, layers = analysis.config, analysis.network.layers
     if config.pe == "mac":
-        yield "shift-add elements", config.with_(pe="shift_add", scale_digits=4), None
+        yield "shift-add", config.with_(pe="shift_add", scale_digits=4), None
     else:
         yield "multipliers", config.with_(pe="mac", scale_digits=None), None
     if any(isinstance(layer.op, Conv) and layer.op.shift is not None for layer in layers):
-        yield "shifts as layers that move data", config, "moved"
+        yield "shifts moved", config, "moved"
     elif any(isinstance(layer.op, Shift) for layer in layers):
-        yield "shifts within reads", config, "fused"
+        yield "shifts fused", config, "fused"
     if config.rows < _LARGEST:
-        yield "array of twice the side", config.with_(rows=2 * config.rows, columns=2 * config.columns), None
+        yield "twice the side", config.with_(rows=2 * config.rows, columns=2 * config.columns), None
     if config.columns > _SMALLEST:
-        yield "array of half the side", config.with_(rows=config.rows // 2, columns=config.columns // 2), None
+        yield "half the side", config.with_(rows=config.rows // 2, columns=config.columns // 2), None
     if config.pixels < 4:
         depth = max(16, config.feature_depth * config.pixels // 4)
         yield "4 pixels per step", config.with_(pixels=4, feature_depth=depth), None

@@ -157,15 +157,19 @@ def render(report: Report) -> str:
         "weights": "loads of weights",
         "maps": "of maps and input",
         "control": "of tables",
-        "busy0": "array, layers in turns",
-        "busy1": "",
-        **{key: title for key, (title, _) in CAUSE_GROUPS.items() if any(item.key == key for item in found)},
+        "busy0": "array, layers",
+        "busy1": "in turns",
+        **{
+            key: f"stalls: {title}"
+            for key, (title, _) in CAUSE_GROUPS.items()
+            if any(item.key == key for item in found)
+        },
         "write": "stores",
     }
     zoom = "".join(f'<button type="button" data-zoom="{factor}">{factor}×</button>' for factor in (1, 4, 16))
     return (
-        f'{legend(titles)}<div class="zoom screen" data-for="timeline">zoom {zoom}</div>'
-        f'<div class="timeline"><div class="tracks">{names}</div><div class="scroll"><div class="wide" id="timeline">'
+        f'{legend(titles)}<div class="zoom screen" data-for="cycles">zoom {zoom}</div>'
+        f'<div class="timeline"><div class="tracks">{names}</div><div class="scroll"><div class="wide" id="cycles">'
         f'<div class="names">{_names(report, total)}</div>{svg}<div class="track axis">{marks}</div></div></div></div>'
         '<p class="unit">cycles since start</p>'
     )
