@@ -16,8 +16,6 @@ import numpy as np
 from hwshift.compiler import compile as _compile
 from hwshift.compiler.shift_mode import ShiftMode, with_shifts
 from hwshift.config import AcceleratorConfig, load_config
-from hwshift.cost.counting import count_program
-from hwshift.cost.energy import energy_of
 from hwshift.cost.tables import load_table
 from hwshift.data import Dataset, Images, load_for
 from hwshift.data.dataset import Statistic
@@ -34,15 +32,16 @@ from hwshift.network.fixed import FixedNetwork
 from hwshift.network.graph import Network
 from hwshift.program.image import Program
 from hwshift.quantization import SaturationWarning, quantize_named
-from hwshift.reports.report import Report, build_report
+from hwshift.reports.report import Report
 from hwshift.resolve import WeightKind, load_network, prepare
 from hwshift.sim.cycle.model import MemoryTiming
 from hwshift.sim.stalls import StallPattern
-from hwshift.simulation import SimulationReport, simulate_program
+from hwshift.simulation import SimulationReport
 from hwshift.simulation import simulate as _simulate
 from hwshift.tools import SIMULATORS
 from hwshift.verification import VerifyReport
 from hwshift.verification import verify as _verify
+from hwshift.writing import check_writable
 
 if TYPE_CHECKING:
     import torch
@@ -362,6 +361,7 @@ def report(
     keep: Keep = "outputs",
     latency: int = 16,
     clock_mhz: float = 200.0,
+    styles: bool = True,
 ) -> Report:
     """Write cycles, traffic and energy of one image, by layer, as a page.
 
@@ -370,29 +370,37 @@ def report(
     net, config, weights, shift, keep
         As `compile`.
     out : path
-        Of the page; JSON instead where it ends in ``.json``.
+        Of the page; JSON or the layer table as CSV where it ends in ``.json`` or ``.csv``.
     data : Dataset, path or None
         Labelled images to tell the accuracy on, at most `limit`.
     costs : str or path
         Unit costs: a name or a TOML file.
     latency, clock_mhz
         As `simulate`.
+    styles : bool
+        Compare with other elements, shifts and sizes of the array.
     """
-    from hwshift.reports.html import write_html, write_json  # with matplotlib
+    from hwshift.reports.html import write_html
+    from hwshift.reports.make import make_report
+    from hwshift.reports.writers import write_csv, write_json
 
     _check_clock(clock_mhz)
-    table = load_table(costs)
-    network, accelerator = _bound(net, config, weights, shift)
-    program = _compile(network, accelerator, keep=keep)
-    memory = _memory(latency)
-    simulation = simulate_program(program, network, memory=memory, clock_mhz=clock_mhz)
-    counts = count_program(program)
-    accuracy = None
-    if data is not None:
-        accuracy = _evaluate(network, _data(network, data, limit, 0), config=accelerator).accuracy()
-    energy = energy_of(counts, accelerator, table)
-    result = build_report(network, program, simulation, counts, energy, accuracy=accuracy)
-    (write_json if Path(out).suffix.lower() == ".json" else write_html)(result, out)
+    check_writable(out)
+    network = _network(net)
+    result = make_report(
+        network,
+        _config(config),
+        weights=weights,
+        shift=shift,
+        keep=keep,
+        table=load_table(costs),
+        memory=_memory(latency),
+        clock_mhz=clock_mhz,
+        images=None if data is None else lambda _: _data(network, data, limit, 0),
+        styles=styles,
+    )
+    writers = {".json": write_json, ".csv": write_csv}
+    writers.get(Path(out).suffix.lower(), write_html)(result, out)
     return result
 
 

@@ -10,9 +10,6 @@ import numpy as np
 from hwshift.cache import cache_dir
 from hwshift.compiler import compile as compile_network
 from hwshift.config import load_config
-from hwshift.cost.counting import count_program
-from hwshift.cost.energy import energy_of
-from hwshift.cost.tables import load_table
 from hwshift.data import Dataset, Images, load_for
 from hwshift.generation import generate
 from hwshift.golden import run as run_golden
@@ -22,11 +19,10 @@ from hwshift.network.graph import Network
 from hwshift.program.image import Program
 from hwshift.progress import Progress, silent
 from hwshift.reports.html import write_html
-from hwshift.reports.plots import PLOTS
-from hwshift.reports.report import build_report
+from hwshift.reports.make import make_report
+from hwshift.reports.plots import write_figures
 from hwshift.resolve import load_network, prepare
 from hwshift.sim.rtl_run import build_core
-from hwshift.simulation import simulate_program
 from hwshift.verification import VerifyReport, choose_simulator, verify_program
 
 __all__ = ["IMAGES", "RUNS", "DemoResult", "run_demo"]
@@ -212,15 +208,8 @@ def _accuracy(job: _Job, codes: np.ndarray, verified: VerifyReport) -> dict[str,
 
 def _report(job: _Job, folder: Path) -> tuple[int, dict[str, float]]:
     """Report and plots of the accelerator as it is deployed; returns its cycles and its energy by part in µJ."""
-    config = job.program.config
-    program = compile_network(job.network, config, keep="outputs")
-    simulation = simulate_program(program, job.network)
-    counts = count_program(program)
-    energy = energy_of(counts, config, load_table())
-    report = build_report(job.network, program, simulation, counts, energy, command="hwshift demo")
-    plots = folder / "plots"
-    plots.mkdir(parents=True, exist_ok=True)
+    report = make_report(job.network, job.program.config, styles=False, command="hwshift demo")
     write_html(report, folder / "report.html")
-    for name, draw in PLOTS.items():
-        (plots / f"{name}.svg").write_text(draw(report), encoding="utf-8")
-    return simulation.counters["total"], {name: value / 1e6 for name, value in energy.by_part_pj.items()}
+    write_figures(report, folder / "plots")
+    energy = report.energy.by_part_pj
+    return report.simulation.counters["total"], {name: value / 1e6 for name, value in energy.items()}

@@ -7,9 +7,32 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from hwshift.errors import ProgramError
+from hwshift.errors import DataError, ProgramError
 
-__all__ = ["check_folder", "replace_file", "replace_folder", "toml_text"]
+__all__ = ["check_folder", "check_writable", "replace_file", "replace_folder", "toml_text"]
+
+
+def check_writable(path: str | os.PathLike, *, folder: bool = False) -> None:
+    """Look whether a file can be written, or a folder's files, before work is done for it.
+
+    Raises
+    ------
+    DataError
+        When it cannot: its folder is missing or no folder, or is not ours to write to.
+    """
+    path = Path(path)
+    parent = path if folder and path.is_dir() else path.parent
+    problem = None
+    if not parent.exists():
+        problem = "No such file or directory"
+    elif not parent.is_dir() or (folder and path.exists() and not path.is_dir()):
+        problem = "Not a directory"
+    elif not folder and path.is_dir():
+        problem = "Is a directory"
+    elif not os.access(parent, os.W_OK | os.X_OK):
+        problem = "Permission denied"
+    if problem is not None:
+        raise DataError(f"cannot be written: {problem}", where=os.fspath(path))
 
 
 def replace_file(path: str | os.PathLike, data: bytes) -> None:

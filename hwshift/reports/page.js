@@ -28,3 +28,31 @@ document.querySelectorAll("table.sortable").forEach(function (table) {
     head.addEventListener("keydown", function (event) { if (event.key === "Enter") { sort(); } });
   });
 });
+const choose = function (buttons, chosen) {
+  buttons.forEach(function (button) { button.setAttribute("aria-pressed", String(button === chosen)); });
+};
+const zooms = document.querySelectorAll("button[data-zoom]");
+zooms.forEach(function (button) {
+  button.addEventListener("click", function () {
+    document.getElementById("cycles").style.width = 100 * button.dataset.zoom + "%";
+    choose(zooms, button);
+  });
+});
+choose(zooms, zooms[0]);
+const measures = document.querySelectorAll("button[data-measure]");
+measures.forEach(function (button) {
+  button.addEventListener("click", function () {
+    document.getElementById("graph").setAttribute("class", "graph by-" + button.dataset.measure);
+    choose(measures, button);
+  });
+});
+choose(measures, measures[0]);
+document.getElementById("theme").addEventListener("click", function () {
+  const root = document.documentElement;
+  const dark = root.style.colorScheme ? root.style.colorScheme === "dark"
+    : window.matchMedia("(prefers-color-scheme: dark)").matches;
+  root.style.colorScheme = dark ? "light" : "dark";
+});
+window.addEventListener("beforeprint", function () {
+  document.querySelectorAll("details").forEach(function (item) { item.open = true; });
+});

@@ -1,23 +1,24 @@
-"""A report's content: figures of the cycle model, counts and energy, put side by side per layer."""
+"""A report's content: the analysis of one image, its layers as rows, and what else was asked for."""
 
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from typing import Any
 
 from hwshift import __version__
 from hwshift.config import AcceleratorConfig
+from hwshift.cost.analysis import CostAnalysis
 from hwshift.cost.counts import LayerCounts, ProgramCounts
-from hwshift.cost.cycles import LayerCycles, layer_cycles
+from hwshift.cost.cycles import LayerCycles
 from hwshift.cost.energy import NOT_CHARGED, NOT_INCLUDED, Energy
-from hwshift.cost.tables import ASIC_WARNING
-from hwshift.errors import ProgramError
-from hwshift.network.fixed import FixedNetwork, Input
-from hwshift.program.image import Program
+from hwshift.evaluation.layers import LayerScore
+from hwshift.network.fixed import Input
+from hwshift.program.counters import Cause
+from hwshift.reports.styles import Style
 from hwshift.simulation import SimulationReport
 
-__all__ = ["ASIC_WARNING", "LayerRow", "Report", "build_report"]
+__all__ = ["LayerRow", "Report", "build_report"]
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class LayerRow:
     memory_bytes : int
         Read from and written to the memory behind the bus.
     energy_pj : float
+    limit : str
+        What took most of the cycles that the array did not use: a cause's name; empty where there are none.
     note : str
         Why a layer takes nothing, if it does.
     """
@@ -59,6 +62,7 @@ class LayerRow:
     buffer_accesses: int
     memory_bytes: int
     energy_pj: float
+    limit: str = ""
     note: str = ""
 
 
@@ -68,41 +72,61 @@ class Report:
 
     Members
     -------
-    network : str
-    config : AcceleratorConfig
-    simulation : SimulationReport
-    counts : ProgramCounts
-    energy : Energy
-    cycles : tuple of LayerCycles
+    analysis : CostAnalysis
+        Counts, cycles and energy.
     rows : tuple of LayerRow
         Every layer of the network but the input, also those that take nothing; the program's own row last.
+    styles : tuple of Style
+        The same network on other accelerators, this one first; empty where it was not asked for.
     accuracy : mapping of str to value, or None
-        For people, such as ``{"images": 1000, "top-1 %": 90.3}``.
+        For people, such as ``{"images": 1000, "top-1": "90.30%"}``.
+    saturation : tuple of LayerScore
+        Of every layer's values on those images.
+    area : mapping of str to value, or None
+        What the accelerator takes of an FPGA, estimated.
     command : str
         What makes this report again.
     versions : dict of str to str
     """
 
-    network: str
-    config: AcceleratorConfig
-    simulation: SimulationReport
-    counts: ProgramCounts
-    energy: Energy
-    cycles: tuple[LayerCycles, ...]
+    analysis: CostAnalysis
     rows: tuple[LayerRow, ...]
-    accuracy: Mapping[str, object] | None
-    command: str
-    versions: dict[str, str]
+    styles: tuple[Style, ...] = ()
+    accuracy: Mapping[str, object] | None = None
+    saturation: tuple[LayerScore, ...] = ()
+    area: Mapping[str, object] | None = None
+    command: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def network(self) -> str:
+        """The network's name."""
+        return self.analysis.network.name
+
+    @property
+    def config(self) -> AcceleratorConfig:
+        """The accelerator."""
+        return self.analysis.config
+
+    @property
+    def simulation(self) -> SimulationReport:
+        """Counters and what follows from them."""
+        return self.analysis.simulation
+
+    @property
+    def counts(self) -> ProgramCounts:
+        """Actions by layer."""
+        return self.analysis.counts
+
+    @property
+    def energy(self) -> Energy:
+        """Of the image."""
+        return self.analysis.energy
 
     @property
     def latency_us(self) -> float:
         """Of one image at the simulation's clock, in microseconds."""
-        return self.simulation.counters["total"] / self.simulation.clock_mhz
-
-    @property
-    def asic(self) -> bool:
-        """Whether the unit costs are those of an ASIC."""
-        return self.energy.table.kind == "asic"
+        return self.analysis.latency_us
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON, units in the names."""
@@ -115,7 +139,9 @@ class Report:
             "simulation": self.simulation.as_dict(),
             "latency_us": self.latency_us,
             "layers": [asdict(row) for row in self.rows],
+            "cycles": [asdict(layer) for layer in self.analysis.cycles],
             "counts": [asdict(layer) for layer in self.counts.layers],
+            "accesses": [asdict(item) | {"bits": item.bits} for item in self.analysis.accesses],
             "energy_pj": {
                 "total": self.energy.total_pj,
                 "by_part": self.energy.by_part_pj,
@@ -125,67 +151,40 @@ class Report:
                 "name": table.name,
                 "title": table.title,
                 "kind": table.kind,
-                "warning": ASIC_WARNING if self.asic else None,
+                "warning": table.warning,
                 "lines": [{"action": action, **asdict(point)} for action, point in table.lines],
                 "rates": [{**asdict(rate), "total": count} for rate, count in self.energy.by_rate],
                 "not_charged": NOT_CHARGED,
                 "not_included": list(NOT_INCLUDED),
             },
+            "styles": [asdict(style) for style in self.styles],
             "accuracy": dict(self.accuracy) if self.accuracy is not None else None,
+            "saturation": [layer.as_dict() for layer in self.saturation],
+            "area": dict(self.area) if self.area is not None else None,
             "command": self.command,
-            "versions": self.versions,
+            "versions": dict(self.versions),
         }
 
 
 def build_report(
-    network: FixedNetwork,
-    program: Program,
-    simulation: SimulationReport,
-    counts: ProgramCounts,
-    energy: Energy,
+    analysis: CostAnalysis,
     *,
+    styles: tuple[Style, ...] = (),
     accuracy: Mapping[str, object] | None = None,
+    saturation: tuple[LayerScore, ...] = (),
+    area: Mapping[str, object] | None = None,
     command: str = "",
 ) -> Report:
-    """Put a report together.
-
-    Parameters
-    ----------
-    network : FixedNetwork
-    program : Program
-        Of that network.
-    simulation : SimulationReport
-    counts : ProgramCounts
-    energy : Energy
-        All three of that program.
-    accuracy : mapping of str to value, or None
-    command : str
-
-    Raises
-    ------
-    ProgramError
-        When the counts are not those of what was simulated.
-    """
-    steps, simulated = counts.total.array.steps, simulation.counters["steps"]
-    if steps != simulated:
-        raise ProgramError(f"{steps} steps were counted, {simulated} were simulated", where=program.name)
-    cycles = layer_cycles(counts, simulation)
-    rows = _rows(network, simulation, counts, energy, cycles)
-    return Report(network.name, program.config, simulation, counts, energy, cycles, rows, accuracy, command,
-                  _versions())  # fmt: skip
+    """Put a report together; parameters as the members of `Report`."""
+    return Report(analysis, _rows(analysis), styles, accuracy, saturation, area, command, _versions())
 
 
-def _rows(
-    network: FixedNetwork,
-    simulation: SimulationReport,
-    counts: ProgramCounts,
-    energy: Energy,
-    cycles: tuple[LayerCycles, ...],
-) -> tuple[LayerRow, ...]:
+def _rows(analysis: CostAnalysis) -> tuple[LayerRow, ...]:
     """In the order of the network; then what the program has beside its layers."""
+    network, simulation, energy = analysis.network, analysis.simulation, analysis.energy
     macs = {layer.name: layer.macs for layer in simulation.layers}
-    counted = {layer.name: layer for layer in counts.layers}
-    shared = {item.name: item for item in cycles}
+    counted = {layer.name: layer for layer in analysis.counts.layers}
+    shared = {item.name: item for item in analysis.cycles}
     out = []
     shapes = {layer.name: layer.shape for layer in network.layers if not isinstance(layer.op, Input)}
     kinds = {layer.name: type(layer.op).__name__ for layer in network.layers}
@@ -207,10 +206,17 @@ def _rows(
                 buffer_accesses=sum(vars(count.shift_buffer).values()),
                 memory_bytes=count.memory.total_bits // 8,
                 energy_pj=sum(energy.by_layer_pj.get(name, {}).values()),
+                limit=_limit(spent),
                 note=_note(count, name in shapes),
             )
         )
     return tuple(out)
+
+
+def _limit(spent: LayerCycles) -> str:
+    """The cause of most idle cycles."""
+    idle = {name: value for name, value in spent.causes.items() if name != Cause.BUSY.name.lower()}
+    return max(idle, key=idle.__getitem__) if any(idle.values()) else ""
 
 
 def _note(count: LayerCounts, in_network: bool) -> str:
@@ -220,5 +226,5 @@ def _note(count: LayerCounts, in_network: bool) -> str:
 
 
 def _versions() -> dict[str, str]:
-    packages = {name: version(name) for name in ("numpy", "numba", "matplotlib")}
+    packages = {name: version(name) for name in ("numpy", "numba", "amaranth", "matplotlib")}
     return {"hwshift": __version__, "Python": platform.python_version(), **packages}

@@ -2,7 +2,7 @@
 
 import math
 
-__all__ = ["scaled", "size"]
+__all__ = ["scaled", "short", "size"]
 
 _PREFIXES = ("p", "n", "µ", "m", "", "k", "M", "G")
 
@@ -22,3 +22,15 @@ def size(value: float) -> str:
             return f"{value:,.0f} {unit}" if unit == "B" else f"{value:,.1f} {unit}"
         value /= 1024
     return f"{value:,.1f} GiB"
+
+
+def short(value: float) -> str:
+    """A number on an axis: at most four characters and a prefix, such as ``1.5k``."""
+    if value == 0:
+        return "0"
+    if value < 1:
+        return f"{value:g}"
+    for power, prefix in ((9, "G"), (6, "M"), (4, "k")):
+        if value >= 10**power:
+            return f"{value / 10 ** (3 * (power // 3)):g}{prefix}"
+    return f"{value:,.0f}" if value >= 1000 else f"{value:g}"

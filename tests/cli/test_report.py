@@ -16,9 +16,11 @@ def test_page(tmp_path, capsys):
     found = re.fullmatch(
         r"\S+: ([\d,]+) cycles, [\d.]+ µJ \(45nm\), [\d,]+ bytes of traffic for one image\n", line
     )
-    assert found and f"<b>{found[1]}</b>" in out.read_text(encoding="utf-8")
+    text = out.read_text(encoding="utf-8")
+    assert found and f"<b>{found[1]}</b>" in text
+    assert "The same network on other hardware" in text
     again = f"hwshift report csc-small --config 4x4 --out {out} --costs 45nm --latency 16 --clock 150 --keep outputs"
-    assert again in out.read_text(encoding="utf-8")
+    assert again in text
 
 
 def test_json(tmp_path, capsys):
@@ -44,6 +46,69 @@ def test_json(tmp_path, capsys):
     assert sum(layer["moves"]["shifted_elements"] for layer in data["counts"]) > 0
 
 
+def test_json_and_csv_on_standard_output(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["report", "csc-small", "--config", "4x4", "--json", "--no-styles"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["styles"] == [] and data["network"] == "csc-0"
+    assert data["command"].endswith("--keep outputs --no-styles --json")
+    assert main(["report", "csc-small", "--config", "4x4", "--csv", "--no-styles"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("layer,operation,") and len(lines) == 1 + len(data["layers"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_hardware(tmp_path, capsys):
+    """Each style's cycles are those of a simulation of its own."""
+    from hwshift.config import PRESETS
+    from hwshift.resolve import load_network, prepare
+
+    assert main(["report", "csc-small", "--config", "4x4-mac", "--json"]) == 0
+    styles = {style["title"]: style for style in json.loads(capsys.readouterr().out)["styles"]}
+    assert list(styles) == ["this design", "shift-add", "shifts moved", "twice the side", "4 pixels per step"]
+    config = PRESETS["4x4-mac"].with_(rows=8, columns=8)
+    network = prepare(load_network("csc-small"), config)
+    assert styles["twice the side"]["cycles"] == simulate(network, config).counters["total"]
+    assert styles["shifts moved"]["cycles"] > styles["this design"]["cycles"]
+    assert styles["shift-add"]["array"] == "4 × 4, shift-add" and not styles["shift-add"]["refused"]
+
+
+def test_a_style_that_does_not_fit_says_why(tmp_path, capsys):
+    from hwshift.config import PRESETS
+    from hwshift.network.serialize import save
+    from hwshift.resolve import load_network, prepare
+
+    save(prepare(load_network("csc-small"), PRESETS["4x4-mac"]), tmp_path / "fixed.hwnet")
+    assert main(["report", str(tmp_path / "fixed.hwnet"), "--config", "4x4-mac", "--json"]) == 0
+    styles = {style["title"]: style for style in json.loads(capsys.readouterr().out)["styles"]}
+    assert styles["shift-add"]["cycles"] is None and "convert to pow2" in styles["shift-add"]["refused"]
+
+
+def test_figures(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    arguments = [
+        "--config",
+        "4x4",
+        "--no-styles",
+        "--figures",
+        "figures",
+        "--format",
+        "png",
+        "--out",
+        "r.csv",
+    ]
+    assert main(["report", "csc-small", *arguments]) == 0
+    assert capsys.readouterr().out.startswith("r.csv: ")
+    assert {path.suffix for path in (tmp_path / "figures").iterdir()} == {".png"}
+    assert (tmp_path / "r.csv").read_text().startswith("layer,operation,")
+
+
+def test_nothing_to_make(capsys):
+    assert main(["report", "csc-small", "--config", "4x4"]) == 2
+    assert "name the page with --out" in capsys.readouterr().err
+    assert main(["report", "csc-small", "--config", "4x4", "--json", "--csv"]) == 2
+
+
 def test_same_cycles_as_simulate(tmp_path):
     from hwshift.config import PRESETS
     from hwshift.resolve import load_network, prepare
@@ -58,8 +123,14 @@ def test_same_cycles_as_simulate(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--costs", "7nm"], 11, "no table of unit costs or file named '7nm'; tables: 45nm"),
+        (
+            ["--costs", "7nm"],
+            11,
+            "no table of unit costs or file named '7nm'; tables: 45nm, shiftaddnas, fpga, shiftnas",
+        ),
         (["--out", "missing/x.html"], 11, "missing/x.html: cannot be written: No such file or directory"),
+        (["--out", "."], 11, ".: cannot be written: Is a directory"),
+        (["--figures", "missing/x"], 11, "missing/x: cannot be written: No such file or directory"),
     ],
 )
 def test_errors(tmp_path, monkeypatch, capsys, arguments, code, message):
@@ -85,7 +156,10 @@ def test_accuracy(tmp_path):
     out = tmp_path / "report.json"
     arguments = ["--config", "4x4", "--out", str(out), "--json", "--data", str(tmp_path / "images.npz")]
     assert main(["report", "csc-small", *arguments]) == 0
-    assert json.loads(out.read_text())["accuracy"]["top-1"] == "75.00%"
+    data = json.loads(out.read_text())
+    assert data["accuracy"]["top-1"] == "75.00%"
+    assert [layer["name"] for layer in data["saturation"]] == [layer.name for layer in network.layers]
+    assert all(layer["saturated"] == 0 for layer in data["saturation"])
 
 
 def test_accuracy_needs_labels(tmp_path, capsys):

@@ -2,22 +2,41 @@
 
 from functools import cache
 
-from hwshift.cost.counting import count_program
-from hwshift.cost.energy import energy_of
-from hwshift.cost.tables import load_table
+from hwshift.cost.analysis import analyse_program
+from hwshift.evaluation import LayerScore
 from hwshift.reports.report import build_report
-from hwshift.simulation import simulate_program
+from hwshift.reports.styles import Style, style_of
 
 from ..cost.examples import example
 
-__all__ = ["report_of"]
+__all__ = ["SATURATED", "report_of", "with_everything"]
+
+SATURATED = LayerScore("conv<1>", "conv", "Q4.4", 2000, 3, 9.5, -0.2, 40.0, 1.0, 0.1, 0.0625)
+"""A layer's values."""
 
 
 @cache
 def report_of(network, config, keep="outputs"):
     """The report of a compiled example at 100 MHz."""
     fixed, program, _ = example(network, config, keep)
-    counts = count_program(program)
-    energy = energy_of(counts, program.config, load_table())
-    simulation = simulate_program(program, fixed, clock_mhz=100.0)
-    return build_report(fixed, program, simulation, counts, energy, command=f"make <{network}> & go")
+    analysis = analyse_program(program, fixed, clock_mhz=100.0)
+    return build_report(analysis, command=f"make <{network}> & go")
+
+
+@cache
+def with_everything(network="csc", config="8x8"):
+    """A report with everything that can be asked for."""
+    report = report_of(network, config)
+    styles = (
+        style_of("this design", report.analysis),
+        Style("half <as> large", "4 × 4, mac", 2 * report.simulation.counters["total"], 12345, 1e6, 0.5),
+        Style("shift-add", "8 × 8, shift-add", refused="conv: a weight of 3 & more"),
+    )
+    return build_report(
+        report.analysis,
+        styles=styles,
+        accuracy={"images": "four", "top-1": "75.00%"},
+        saturation=(SATURATED,),
+        area={"LUTs": "12,345", "tool": "made <up>"},
+        command="again",
+    )

@@ -1,3 +1,5 @@
+import csv
+import io
 import json
 import os
 import re
@@ -7,11 +9,16 @@ from xml.etree import ElementTree
 
 import pytest
 
+from hwshift.config import load_config
+from hwshift.cost.tables import ASIC_WARNING
 from hwshift.errors import DataError
-from hwshift.reports.html import render_html, write_html, write_json
-from hwshift.reports.report import ASIC_WARNING
+from hwshift.program.counters import Cause
+from hwshift.reports.html import render_html, write_html
+from hwshift.reports.make import make_report
+from hwshift.reports.writers import csv_text, json_text, write_csv, write_json
+from hwshift.resolve import load_network
 
-from .build import report_of
+from .build import SATURATED, report_of, with_everything
 
 CASES = [("csc", "8x8"), ("mixed", "8x8-mac")]
 
@@ -93,16 +100,54 @@ def test_text():
 def test_a_table_of_an_fpga_needs_no_warning():
     report = report_of("csc", "8x8")
     energy = replace(report.energy, table=replace(report.energy.table, kind="fpga"))
-    assert ASIC_WARNING not in render_html(replace(report, energy=energy))
+    analysis = replace(report.analysis, energy=energy)
+    assert ASIC_WARNING not in render_html(replace(report, analysis=analysis))
 
 
-def test_accuracy_and_hostile_names():
-    report = replace(
-        report_of("csc", "8x8"), accuracy={"top-1": "90.31 %"}, network="<script>alert(1)</script>"
-    )
-    text = render_html(report)
+def test_hostile_names():
+    report = report_of("csc", "8x8")
+    network = replace(report.analysis.network, name="<script>alert(1)</script>")
+    text = render_html(replace(report, analysis=replace(report.analysis, network=network)))
     assert "<script>alert" not in text
-    assert "top-1: <strong>90.31 %</strong>" in text
+
+
+def test_what_was_asked_for():
+    report = with_everything()
+    root = page(report)
+    text = " ".join("".join(root.itertext()).split())
+    assert "top-1: 75.00%" in text and "four" in text
+    assert "LUTs: 12,345" in text and "made <up>" in text
+    (row,) = table(root, "saturation")
+    assert [value for _, value in row[2:5]] == ["2000", "3", str(3 / 2000)]
+    assert row[0][0] == SATURATED.name and row[4][0] == "1500.0"
+    rows = table(root, "style-table")
+    assert [int(row[2][1]) for row in rows[:2]] == [style.cycles for style in report.styles[:2]]
+    assert rows[2][2][0] == "refused: conv: a weight of 3 & more"
+    plain = "".join(page(report_of("csc", "8x8")).itertext())
+    for heading in (
+        "The same network on other hardware",
+        "Values and saturation",
+        "Accuracy",
+        "Area, estimated",
+    ):
+        assert heading in text and heading not in plain
+
+
+def test_links_lead_somewhere():
+    for report in (report_of("csc", "8x8"), with_everything()):
+        root = page(report)
+        found = {element.get("id") for element in root.iter()}
+        links = [element.get("href") for element in root.iter() if element.tag.rpartition("}")[2] == "a"]
+        assert links and {link.removeprefix("#") for link in links} <= found
+
+
+@pytest.mark.slow
+def test_a_page_of_many_layers_stays_small():
+    config = load_config("16x16")
+    report = make_report(load_network("ResNet110"), config, styles=False)
+    assert len(report.rows) > 110
+    text = render_html(report)
+    assert len(text) < 2_000_000 and text.count("<") < 40_000
 
 
 def test_writing(tmp_path):
@@ -113,7 +158,30 @@ def test_writing(tmp_path):
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
     write_json(report, tmp_path / "report.json")
     assert json.loads((tmp_path / "report.json").read_text()) == json.loads(json.dumps(report.as_dict()))
-    assert sorted(os.listdir(tmp_path)) == ["report.html", "report.json"]
+    write_csv(report, tmp_path / "report.csv")
+    assert (tmp_path / "report.csv").read_text(encoding="utf-8") == csv_text(report)
+    assert sorted(os.listdir(tmp_path)) == ["report.csv", "report.html", "report.json"]
+
+
+@pytest.mark.parametrize("case", CASES, ids="-".join)
+def test_csv(case):
+    report = report_of(*case)
+    rows = list(csv.DictReader(io.StringIO(csv_text(report))))
+    assert [row["layer"] for row in rows] == [row.name for row in report.rows]
+    counters = report.simulation.counters
+    for cause in Cause:
+        name = cause.name.lower()
+        assert sum(int(row[f"{name}_cycles"]) for row in rows) == counters[name]
+    for part, value in report.energy.by_part_pj.items():
+        assert sum(float(row[f"{part}_pj"]) for row in rows) == pytest.approx(value, rel=1e-4)
+    assert sum(int(row["memory_bytes"]) for row in rows) * 8 == report.counts.total.memory.total_bits
+
+
+def test_json_is_plain():
+    data = json.loads(json_text(with_everything()))
+    assert data["styles"][2]["refused"] == "conv: a weight of 3 & more"
+    assert data["saturation"][0]["saturated"] == 3
+    assert data["accuracy"]["top-1"] == "75.00%" and data["area"]["LUTs"] == "12,345"
 
 
 def test_a_file_that_cannot_be_written(tmp_path):
