@@ -293,9 +293,7 @@ class AcceleratorConfig:
 
 def _preset(name: str, size: int, pixels: int, pe: PeKind, **fields: Any) -> AcceleratorConfig:
     options: dict[str, Any] = {"scale_digits": 4} if pe == "shift_add" else {"sigmoid": True, "gates": True}
-    return AcceleratorConfig(
-        name=name, rows=size, columns=size, pixels=pixels, pe=pe, **options, **fields
-    )
+    return AcceleratorConfig(name=name, rows=size, columns=size, pixels=pixels, pe=pe, **options, **fields)
 
 
 def _presets() -> dict[str, AcceleratorConfig]:

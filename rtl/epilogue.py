@@ -29,8 +29,8 @@ class Epilogue(wiring.Component):
     backpressure. Every accumulator of ``acc_width`` bits and every entry that
     `hwshift.program.params.encode_param` makes is allowed. Without a residual in the step the second
     activation does nothing. With a sigmoid as the activation after the residual, or as the only one of a step
-    without residual, ``y`` comes from the table. The activation bounds are not pipelined: a step's bounds hold from its stage E to
-    E + 5, and the lower is at most the upper.
+    without residual, ``y`` comes from the table. The activation bounds are not pipelined: a step's bounds hold
+    from its stage E to E + 5, and the lower is at most the upper.
 
     Members
     -------

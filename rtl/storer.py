@@ -93,8 +93,10 @@ class Storer(wiring.Component):
         vector = Const(self._config.vector_beats - 1)
         return Mux(store.gates, self._config.gate_beats - 1, vector) if self._config.gates else vector
 
-    def _read(self, m: Module, walk: PixelWalk, fifo: Queue, reading: Signal, lanes: Signal, gates: Value) -> None:
-        """One beat per grant; the data comes a cycle later, when ``lanes`` and ``gates`` still are its instruction's."""
+    def _read(
+        self, m: Module, walk: PixelWalk, fifo: Queue, reading: Signal, lanes: Signal, gates: Value
+    ) -> None:
+        """One beat per grant; the data comes a cycle later, when ``lanes``, ``gates`` are still its own."""
         config, credit = self._config, Signal(range(fifo.depth + 1), init=fifo.depth)
         granted = walk.advance
         m.d.comb += [

@@ -111,7 +111,21 @@ def count_products(lanes, weight, sign, mask, columns):
 
 @njit(cache=True, nogil=True)
 def compute_kernel(
-    f, limits, sources, ktiles, lane_table, params, table, weight, right, sign, buffer, written, acc, clock, counts
+    f,
+    limits,
+    sources,
+    ktiles,
+    lane_table,
+    params,
+    table,
+    weight,
+    right,
+    sign,
+    buffer,
+    written,
+    acc,
+    clock,
+    counts,
 ):
     """Execute one instruction.
 

@@ -162,7 +162,9 @@ class Scheduler:
 
     def _load_gates(self, name: str, first: int, end: int) -> int:
         """Have the gates of output tiles ``first`` to ``end`` on chip as parameters; returns the first."""
-        base, missing = self._spaces[LoadKind.PARAMS].place(f"gates {name} {first} {end}".encode(), end - first)
+        base, missing = self._spaces[LoadKind.PARAMS].place(
+            f"gates {name} {first} {end}".encode(), end - first
+        )
         if missing:
             size = self._config.param_beats
             segment, address = self._memory.gates[name]

@@ -8,9 +8,9 @@ __all__ = ["lanes_of", "lanes_per_step"]
 def lanes_per_step(pixels: int, stride: int) -> int:
     """Pixel lanes that one step can use: the largest power of two without a conflict.
 
-    Without a stride all lanes read the same word. Else lane p of a step reads pixel x + p * stride, which lies in sub-bank (x + p * stride) mod 2P, and a
+    Lane p of a step reads pixel x + p * stride, which lies in sub-bank (x + p * stride) mod 2P, and a
     sub-bank reads one word per cycle. Odd strides and twice odd strides use every lane, wherever the step
-    starts; strides divisible by 4 use fewer.
+    starts; strides divisible by 4 use fewer. Without a stride all lanes read the same word.
 
     Parameters
     ----------

@@ -34,6 +34,7 @@ All addresses are bytes; every region starts at a multiple of 64 bytes. Activati
 | k-tile entry | 32 bits, below; a table load is padded to whole beats |
 | lane-table row | R entries of 32 bits, lane 0 first |
 | parameter tile | C entries of 64 bits, column 0 first; padded to a whole beat |
+| gates | a pixel of a map as parameter tiles, R / C for each slot |
 """
 
 

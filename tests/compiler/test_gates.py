@@ -1,6 +1,7 @@
 """Squeeze-and-excite and sigmoids through compiler and functional simulator: the golden model's bits."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hwshift.compiler.shift_mode import with_shifts
 from hwshift.config import PRESETS, AcceleratorConfig
 from hwshift.errors import CompileError, ConfigError
 from hwshift.golden.formats import QFormat
+from hwshift.golden.model import trace
 from hwshift.network import ops
 from hwshift.network.bind import bind
 from hwshift.network.fixed import Epilogue
@@ -17,9 +19,10 @@ from hwshift.network.quantize import quantize
 from hwshift.network.random import NetworkBuilder, gated_network
 from hwshift.program.isa import Act, LoadKind, Opcode, Token
 from hwshift.program.verifier import problems
+from hwshift.sim.functional import run_program
 
 from ..program.programs import changed, find
-from .networks import check
+from .networks import check, random_input
 
 MAC = PRESETS["4x4-mac"]
 CONFIGS = {
@@ -76,11 +79,6 @@ def test_squeeze_and_excite(name, keep):
 
 def check_gates(program, network, config):
     """Memory holds each gate as an entry of 64 bits: m at 16 fraction bits from bit 32 on, 16 from bit 56 on."""
-    from hwshift.golden.model import trace
-    from hwshift.sim.functional import run_program
-
-    from .networks import random_input
-
     x = random_input(network, 1)
     memory, _ = run_program(program, x)
     gate = trace(network, config.arithmetic, x)["first_gate"].ravel().astype(object)
@@ -170,8 +168,8 @@ def test_the_gates_load_waits_for_their_store():
     cut = changed(program, store, push=pushes & ~Token.STORE_LOAD)
     cut = changed(cut, load, pop=program.instructions[load]["pop"] & ~Token.STORE_LOAD)
     found = problems(cut)
-    assert f"instruction {load} (LOAD): it reads memory entries that instruction {store} writes, and no token " \
-        "orders them" in found  # fmt: skip
+    line = f"it reads memory entries that instruction {store} writes, and no token orders them"
+    assert f"instruction {load} (LOAD): {line}" in found
 
 
 def refusal(network, config):
@@ -186,14 +184,14 @@ def test_refusals():
     assert refusal(network, off) == "first_gate: it needs sigmoid, which the configuration leaves out"
     off = MAC.with_(gates=False)
     assert refusal(network, off) == "sum_relu: it needs gates, which the configuration leaves out"
-    message = "gates: gates are multiplied with, which an epilogue with scale_digits cannot: leave one of them out"
+    message = (
+        "gates: gates are multiplied with, which an epilogue with scale_digits cannot: leave one of them out"
+    )
     with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
         AcceleratorConfig(gates=True, scale_digits=4)
 
 
 def test_a_bias_and_gates_from_outside_are_refused():
-    from dataclasses import replace
-
     network = bound(excited(), MAC)
     layers = [
         replace(layer, epilogue=Epilogue(layer.epilogue.m, layer.epilogue.s, layer.epilogue.b + 1))

@@ -25,7 +25,9 @@ CONFIGS = {
     "wide-bus": AcceleratorConfig(pe="mac", rows=16, columns=4, bus_width=512, param_tiles=16, guard=7),
     "no-residual": AcceleratorConfig(pe="mac", residual=False, pixels=2, act=QFormat(8, 8), param_tiles=16),
     "sigmoid": AcceleratorConfig(pe="mac", sigmoid=True, param_tiles=32, bus_width=32),
-    "sigmoid-no-residual": AcceleratorConfig(pe="mac", sigmoid=True, residual=False, pixels=2, act=QFormat(8, 8)),
+    "sigmoid-no-residual": AcceleratorConfig(
+        pe="mac", sigmoid=True, residual=False, pixels=2, act=QFormat(8, 8)
+    ),
     "sigmoid-narrow": AcceleratorConfig(sigmoid=True, scale_digits=2, **SMALL),
     "sigmoid-fraction": AcceleratorConfig(sigmoid=True, scale_digits=2, **(SMALL | {"act": QFormat(1, 15)})),
 }
@@ -63,7 +65,9 @@ def epilogue(config, acc, param, control, residual):
     if not control["residual"]:
         return value
     value = clip(value + residual, config.act.min, config.act.max)
-    return activate(value, control["residual_act"], control["residual_lo"], control["residual_hi"], config.act)
+    return activate(
+        value, control["residual_act"], control["residual_lo"], control["residual_hi"], config.act
+    )
 
 
 def random_mantissa(config, rng):
@@ -96,7 +100,9 @@ def random_acc(config, param, rng):
     if kind < 0.5 or m == 0:
         return rng.randint(low, high) >> rng.randint(0, config.acc_width - 1)
     near = clip(rng.randint(-10 << config.act.n, 10 << config.act.n), config.act.min, config.act.max)
-    target = rng.choice([config.act.min, config.act.max, 0, near, rng.randint(config.act.min, config.act.max)])
+    target = rng.choice(
+        [config.act.min, config.act.max, 0, near, rng.randint(config.act.min, config.act.max)]
+    )
     return clip(((target - b) << (config.guard + s)) // m + rng.randint(-2, 2), low, high)
 
 
