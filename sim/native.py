@@ -1,6 +1,6 @@
-"""One program on the accelerator's RTL as fast as Verilator runs it: a C++ main, ``-O3``, one thread, no trace.
+"""Programs on the accelerator's RTL as fast as Verilator runs them: a C++ main, ``-O3``, one thread, no trace.
 
-`hwshift.sim.rtl_run` runs the same bench from Python; this is for measuring.
+`hwshift.sim.rtl_run` runs the same bench from Python; this is for measuring, and for very many runs.
 """
 
 import hashlib
@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from hwshift.config import AcceleratorConfig
@@ -29,13 +30,15 @@ from hwshift.sim.rtl_run import (
 )
 from hwshift.tools import require, simulator_env
 
-__all__ = ["build_native", "run_native"]
+__all__ = ["build_native", "run_native", "run_natives"]
 
 _MAIN = VERILOG / "native.cpp"
 _OPTIONS = ("--cc", "--exe", "--build", "-O3", "--threads", "1", "--x-assign", "fast", "--x-initial", "fast",
             "--noassert", "--no-timing", "-Wno-fatal", "-Wno-lint", "-Wno-style")  # fmt: skip
 _MAKEFLAGS = ("OPT_FAST=-O3", "OPT_SLOW=-O1", "OPT_GLOBAL=-O3")
-_START = 1
+_START, _SOFT_RESET, _ALL_BYTES = 1, 2, 0b1111
+_OPERATIONS = ("write", "read", "cycles", "until", "finish")
+"""Operations of a script in the order of their codes in ``job.txt``."""
 
 
 def build_native(config: AcceleratorConfig, beats: int, build_dir: Path | str) -> Path:
@@ -70,47 +73,91 @@ def build_native(config: AcceleratorConfig, beats: int, build_dir: Path | str) -
 
 
 def run_native(config: AcceleratorConfig, run: RtlRun, *, build_dir: Path | str) -> tuple[RtlResult, float]:
-    """Run one program; what it left, and the seconds from the start to the interrupt.
+    """Run one program; what it left, and the seconds from the start to the interrupt. Raises as `run_natives`."""
+    ((result, seconds),) = run_natives(config, [run], build_dir=build_dir)
+    return result, seconds
+
+
+def run_natives(
+    config: AcceleratorConfig, runs: Sequence[RtlRun], *, build_dir: Path | str
+) -> list[tuple[RtlResult, float]]:
+    """Run programs one after the other, as `hwshift.sim.rtl_run.run_rtl` does.
 
     Parameters
     ----------
     config : AcceleratorConfig
-    run : RtlRun
-        Without ``error_range``, ``soft_reset``, ``script`` and ``base``.
+    runs : sequence of RtlRun
     build_dir : Path or str
         Folder that holds builds, which are reused.
 
+    Returns
+    -------
+    list of (RtlResult, float)
+        What each left, and the seconds from the start to the end of its script.
+
     Raises
     ------
-    ValueError
-        If the run has what this bench does not know.
     SimulationError
-        If the build or the run fails.
+        If the build or a run fails.
     """
-    for name in ("error_range", "soft_reset", "script", "base"):
-        if getattr(run, name):
-            raise ValueError(f"{name} must be left out, not {getattr(run, name)!r}")
-    program = build_native(config, len(run.memory) // config.beat_bytes, build_dir)
+    beats = max(len(run.memory) for run in runs) // config.beat_bytes
+    program = build_native(config, beats, build_dir)
     with tempfile.TemporaryDirectory(dir=program.parent) as name:
         folder = Path(name)
-        write_memory(config, run, folder, 0)
-        (folder / "job.txt").write_text("\n".join(map(str, _job(run))))
+        for index, run in enumerate(runs):
+            write_memory(config, run, folder, index)
+        numbers = [
+            len(READS),
+            *(REGISTER[item].offset for item in READS),
+            REGISTER["IRQ_STATUS"].offset,
+            len(runs),
+        ]
+        numbers += [number for run in runs for number in _job(run)]
+        (folder / "job.txt").write_text("\n".join(map(str, numbers)))
         _run([str(program), f"+folder={folder}"], dict(os.environ), program.parent / "run.log")
-        seconds, irq_cycle, violations, irq, *values = (folder / "result.txt").read_text().split()
-        memory = (folder / "result_0.bin").read_bytes()
-    registers = dict(zip(READS, map(int, values), strict=True))
-    result = {"registers": registers, "interrupted": irq == "1", "irq_cycle": int(irq_cycle),
-              "violations": int(violations), "broken": 0}  # fmt: skip
-    return rtl_result(result, memory), float(seconds)
+        lines = (folder / "result.txt").read_text().splitlines()
+        return [
+            _result(run, line.split(), (folder / f"result_{index}.bin").read_bytes())
+            for index, (run, line) in enumerate(zip(runs, lines, strict=True))
+        ]
 
 
 def _job(run: RtlRun) -> list[int]:
-    """The numbers of ``job.txt``."""
-    writes = {**run.launch.registers(), "IRQ_ENABLE": ENABLE_ALL, "CONTROL": _START}
-    out = [run.read_latency, run.write_latency, run.max_cycles, len(writes)]
+    """The numbers of a run in ``job.txt``."""
+    first, last = run.error_range or (1, 0)
+    writes = {**run.launch.registers(), "IRQ_ENABLE": ENABLE_ALL}
+    out = [run.read_latency, run.write_latency, run.max_cycles, run.base, first, last, len(writes)]
     for name, value in writes.items():
         out += [REGISTER[name].offset, value]
-    return [*out, len(READS), *(REGISTER[name].offset for name in READS)]
+    operations = _script(run)
+    out.append(len(operations))
+    for operation, *arguments in operations:
+        if operation in ("write", "read", "until"):
+            arguments[0] = REGISTER[arguments[0]].offset if isinstance(arguments[0], str) else arguments[0]
+        if operation == "write":
+            arguments = [*arguments, _ALL_BYTES][:3]
+        out += [_OPERATIONS.index(operation), *arguments]
+    return out
+
+
+def _script(run: RtlRun) -> list[tuple]:
+    """What the host does."""
+    if run.script is not None:
+        return list(run.script)
+    reset = [] if run.soft_reset is None else [("cycles", run.soft_reset), ("write", "CONTROL", _SOFT_RESET)]
+    return [("write", "CONTROL", _START), *reset, ("finish",)]
+
+
+def _result(run: RtlRun, line: list[str], memory: bytes) -> tuple[RtlResult, float]:
+    seconds, numbers = float(line[0]), [int(word) for word in line[1:]]
+    irq_cycle, violations, broken, irq, *values = numbers
+    returned, log = iter(values[len(READS) :]), []
+    for operation, *_ in run.script or ():
+        log.append({"write": lambda: next(returned), "read": lambda: [next(returned), next(returned)]}.get(
+            operation, lambda: None)())  # fmt: skip
+    result = {"registers": dict(zip(READS, values, strict=False)), "interrupted": irq == 1, "irq_cycle": irq_cycle,
+              "violations": violations, "broken": broken, "log": log}  # fmt: skip
+    return rtl_result(result, memory), seconds
 
 
 def _run(command: list[str], env: dict[str, str], log: Path) -> None:

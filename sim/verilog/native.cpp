@@ -1,9 +1,12 @@
-// One run of the accelerator in tb_top, without an interpreter in the simulated cycles.
+// Runs of the accelerator in tb_top, without an interpreter in the simulated cycles.
 //
-// Reads job.txt in the folder of the plusarg +folder: read latency, write latency, cycles after which the run is
-// given up; the number of register writes and each one's offset and value, the last of which starts the run; the
-// number of registers to read and their offsets. Writes result.txt: seconds from the start to irq, cycle of irq,
-// violations of AXI rules, whether irq rose, and the registers.
+// Reads job.txt in the folder of the plusarg +folder: the number of registers to read after a run and their offsets,
+// the offset of IRQ_STATUS, the number of runs, and for each run: read latency, write latency, cycles after which it
+// is given up, base of the memory, first and last address that answer with an error; the number of register writes
+// and each one's offset and value; the number of operations of the script and each one's code and arguments: 0 write
+// (offset, value, strobes), 1 read (offset), 2 cycles (count), 3 until (offset, mask, value), 4 finish. Writes a line
+// per run to result.txt: seconds of the script, cycle of irq, violations of AXI rules and which, whether irq rose,
+// the registers, and what the script's writes (response) and reads (response, data) returned.
 #include <chrono>
 #include <fstream>
 #include <iostream>
@@ -45,21 +48,30 @@ static void receive(Valid& valid, Ready& ready) {
     ready = 0;
 }
 
-static void write(uint32_t offset, uint32_t value) {
-    TB(s_axi_awaddr) = offset;
-    TB(s_axi_wdata) = value;
-    send(TB(s_axi_awvalid), TB(s_axi_awready));
-    send(TB(s_axi_wvalid), TB(s_axi_wready));
-    receive(TB(s_axi_bvalid), TB(s_axi_bready));
+static int fail(const char* message) {
+    std::cerr << message << std::endl;
+    return 1;
 }
 
-static uint32_t read(uint32_t offset) {
+static uint32_t write(uint32_t offset, uint32_t value, uint32_t strobes = 15) {
+    TB(s_axi_awaddr) = offset;
+    TB(s_axi_wdata) = value;
+    TB(s_axi_wstrb) = strobes;
+    send(TB(s_axi_awvalid), TB(s_axi_awready));
+    send(TB(s_axi_wvalid), TB(s_axi_wready));
+    while (!TB(s_axi_bvalid)) tick();
+    const uint32_t response = TB(s_axi_bresp);
+    receive(TB(s_axi_bvalid), TB(s_axi_bready));
+    return response;
+}
+
+static std::pair<uint32_t, uint32_t> read(uint32_t offset) {
     TB(s_axi_araddr) = offset;
     send(TB(s_axi_arvalid), TB(s_axi_arready));
     while (!TB(s_axi_rvalid)) tick();
-    const uint32_t value = TB(s_axi_rdata);
+    const std::pair<uint32_t, uint32_t> answer(TB(s_axi_rresp), TB(s_axi_rdata));
     receive(TB(s_axi_rvalid), TB(s_axi_rready));
-    return value;
+    return answer;
 }
 
 template <typename Signal>
@@ -70,47 +82,98 @@ static void pulse(Signal& signal) {
     tick();
 }
 
-static int fail(const char* message) {
-    std::cerr << message << std::endl;
-    return 1;
+static void reset() {
+    TB(aresetn) = 0;
+    for (int cycle = 0; cycle < 8; ++cycle) tick();
+    TB(aresetn) = 1;
+    tick();
+}
+
+// One operation of a script; what it returns goes to `log`.
+static void operate(std::istream& job, std::vector<uint32_t>& log) {
+    uint32_t code, a = 0, b = 0, c = 0;
+    job >> code;
+    switch (code) {
+        case 0:
+            job >> a >> b >> c;
+            log.push_back(write(a, b, c));
+            break;
+        case 1: {
+            job >> a;
+            const auto answer = read(a);
+            log.push_back(answer.first);
+            log.push_back(answer.second);
+            break;
+        }
+        case 2:
+            for (job >> a; a > 0; --a) tick();
+            break;
+        case 3:
+            job >> a >> b >> c;
+            while ((read(a).second & b) != c && !TB(finished)) {}
+            break;
+        default:
+            while (!TB(finished)) tick();
+    }
+}
+
+static bool run(std::istream& job, std::ostream& result, const std::vector<uint32_t>& offsets, uint32_t irq_status,
+                uint32_t image) {
+    uint32_t offset, value;
+    uint64_t base, first, last;
+    size_t count;
+    std::vector<uint32_t> log;
+    TB(image) = image;
+    job >> value;
+    TB(read_latency) = value;
+    job >> value;
+    TB(write_latency) = value;
+    job >> value;
+    TB(max_cycles) = value;
+    job >> base >> first >> last;
+    TB(base) = base;
+    TB(error_base) = first;
+    TB(error_last) = last;
+    pulse(TB(load));
+    if (TB(failed)) return false;
+    for (job >> count; count > 0; --count) {
+        job >> offset >> value;
+        write(offset, value);
+    }
+    TB(arm) = 1;
+    const auto start = std::chrono::steady_clock::now();
+    for (job >> count; count > 0; --count) operate(job, log);
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    const bool irq = TB(irq);
+    result << seconds.count() << ' ' << TB(irq_cycle) << ' ' << TB(violations) << ' ' << TB(broken) << ' ' << irq;
+    for (uint32_t item : offsets) result << ' ' << read(item).second;
+    for (uint32_t item : log) result << ' ' << item;
+    result << '\n';
+    write(irq_status, 0xFFFFFFFF);
+    pulse(TB(dump));
+    TB(arm) = 0;
+    tick();
+    tick();
+    if (!irq) reset();
+    return job && result && !TB(failed);
 }
 
 int main(int argc, char** argv) {
     context.commandArgs(argc, argv);
     const std::string folder = std::string(context.commandArgsPlusMatch("folder=")).substr(8);
     std::ifstream job(folder + "/job.txt");
-    uint32_t read_latency, write_latency, max_cycles;
-    size_t writes, reads;
-    job >> read_latency >> write_latency >> max_cycles >> writes;
-    std::vector<std::pair<uint32_t, uint32_t>> written(writes);
-    for (auto& item : written) job >> item.first >> item.second;
-    job >> reads;
-    std::vector<uint32_t> offsets(reads);
-    for (auto& offset : offsets) job >> offset;
-    if (!job || written.empty()) return fail("job.txt cannot be read");
-
-    top.eval();  // initial values
-    TB(read_latency) = read_latency;
-    TB(write_latency) = write_latency;
-    TB(max_cycles) = max_cycles;
-    TB(aresetn) = 0;
-    for (int cycle = 0; cycle < 8; ++cycle) tick();
-    TB(aresetn) = 1;
-    tick();
-    pulse(TB(load));
-    if (TB(failed)) return fail("memory_0.bin cannot be loaded");
-    for (size_t index = 0; index + 1 < writes; ++index) write(written[index].first, written[index].second);
-    TB(arm) = 1;
-    const auto start = std::chrono::steady_clock::now();
-    write(written.back().first, written.back().second);
-    while (!TB(finished)) tick();
-    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-
     std::ofstream result(folder + "/result.txt");
-    result << seconds.count() << '\n' << TB(irq_cycle) << '\n' << TB(violations) << '\n' << int(TB(irq)) << '\n';
-    for (uint32_t offset : offsets) result << read(offset) << '\n';
-    pulse(TB(dump));
+    size_t count;
+    uint32_t irq_status;
+    job >> count;
+    std::vector<uint32_t> offsets(count);
+    for (auto& offset : offsets) job >> offset;
+    job >> irq_status >> count;
+    if (!job) return fail("job.txt cannot be read");
+    top.eval();  // initial values
+    reset();
+    for (size_t image = 0; image < count; ++image)
+        if (!run(job, result, offsets, irq_status, image)) return fail("a run's files cannot be read or written");
     top.final();
-    if (TB(failed)) return fail("result_0.bin cannot be written");
-    return result ? 0 : fail("result.txt cannot be written");
+    return 0;
 }
