@@ -107,9 +107,7 @@ def command(
 
 def _interchange(analysis: "CostAnalysis", scale_sim: Path | None, finn: Path | None) -> None:
     """Write the files of other tools; nothing is written before all contents are there."""
-    from hwshift.cost.interchange import finn_files, scale_sim_files
-    from hwshift.errors import DataError
-    from hwshift.writing import replace_files
+    from hwshift.cost.interchange import finn_files, scale_sim_files, write_files
 
     contents = [
         (folder, make(analysis))
@@ -117,10 +115,7 @@ def _interchange(analysis: "CostAnalysis", scale_sim: Path | None, finn: Path | 
         if folder is not None
     ]
     for folder, files in contents:
-        try:
-            replace_files(folder, files)
-        except OSError as error:
-            raise DataError(f"cannot be written: {error.strerror or error}", where=str(folder)) from None
+        write_files(folder, files)
 
 
 def _show(report: "SimulationReport", description: str) -> None:

@@ -4,15 +4,19 @@ What every column means here, and its unit, stands in `docs/costs.md`.
 """
 
 import json
-from collections.abc import Iterator
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from hwshift.cost.analysis import CostAnalysis, LayerAnalysis
-from hwshift.errors import NetworkError
+from hwshift.errors import DataError, NetworkError
 from hwshift.network.fixed import Conv, FixedLayer
 from hwshift.program.isa import LoadKind, Opcode
 
-__all__ = ["finn_files", "scale_sim_files", "topology"]
+__all__ = ["finn_files", "scale_sim_files", "topology", "write_files"]
 
 _COMPUTE = (
     "LayerID, Total Cycles (incl. prefetch), Total Cycles, Stall Cycles, Overall Util %, Mapping Efficiency %, "
@@ -231,3 +235,44 @@ def finn_files(analysis: CostAnalysis) -> dict[str, bytes]:
         "estimate_layer_cycles.json": (json.dumps(cycles, indent=2) + "\n").encode(),
         "estimate_network_performance.json": (json.dumps(performance, indent=2) + "\n").encode(),
     }
+
+
+def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write files of a folder, which is made if it is not there; other files in it stay.
+
+    Parameters
+    ----------
+    folder : Path
+        Its parent has to be there.
+    files : mapping of str to bytes
+        Contents by name.
+
+    Raises
+    ------
+    DataError
+        When one cannot be written; then none is in its place.
+    """
+    try:
+        blocked = next((name for name in files if (folder / name).is_dir()), None)
+        if blocked is not None:
+            raise IsADirectoryError(None, f"{blocked} is a directory")
+        made = not folder.is_dir()
+        if made and (folder.exists() or not folder.parent.is_dir()):
+            raise NotADirectoryError(
+                None, "Not a directory" if folder.exists() else "No such file or directory"
+            )
+        work = Path(tempfile.mkdtemp(prefix=".hwshift.", dir=folder.parent if made else folder))
+        try:
+            new = work / "new"
+            new.mkdir()
+            for name, data in files.items():
+                (new / name).write_bytes(data)
+            if made:
+                os.rename(new, folder)
+            else:
+                for name in files:
+                    os.replace(new / name, folder / name)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+    except OSError as error:
+        raise DataError(f"cannot be written: {error.strerror or error}", where=str(folder)) from None

@@ -4,15 +4,17 @@ import csv
 import io
 import json
 import math
+import os
 import re
+import stat
 
 import numpy as np
 import pytest
 
 from hwshift.config import PRESETS
 from hwshift.cost.analysis import analyse
-from hwshift.cost.interchange import finn_files, scale_sim_files, topology
-from hwshift.errors import NetworkError
+from hwshift.cost.interchange import finn_files, scale_sim_files, topology, write_files
+from hwshift.errors import DataError, NetworkError
 from hwshift.network import ops
 from hwshift.network.fixed import Conv
 from hwshift.network.graph import Network, Node
@@ -125,3 +127,41 @@ def test_finn():
     assert performance["max_cycles"] == max(cycles.values()) == cycles[performance["max_cycles_node_name"]]
     assert performance["estimated_throughput_fps"] == pytest.approx(200e6 / total)
     assert performance["estimated_latency_ns"] == pytest.approx(5 * total)
+
+
+def test_a_folder_is_made_or_filled(tmp_path):
+    folder = tmp_path / "out"
+    mask = os.umask(0o027)
+    try:
+        write_files(folder, {"a.csv": b"1", "b.csv": b"2"})
+    finally:
+        os.umask(mask)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o750
+    (folder / "mine").write_bytes(b"kept")
+    write_files(folder, {"a.csv": b"3"})
+    found = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert found == {"a.csv": b"3", "b.csv": b"2", "mine": b"kept"}
+    assert os.listdir(tmp_path) == ["out"]
+
+
+def test_a_folder_that_cannot_be_written_stays_as_it_is(tmp_path, monkeypatch):
+    folder, file = tmp_path / "out", tmp_path / "file"
+    (folder / "b.csv").mkdir(parents=True)
+    file.write_bytes(b"")
+    for place, problem in (
+        (folder, "b.csv is a directory"),
+        (file, "Not a directory"),
+        (tmp_path / "no" / "out", "No such file or directory"),
+    ):
+        with pytest.raises(DataError, match=f"^{re.escape(f'{place}: cannot be written: {problem}')}$"):
+            write_files(place, {"a.csv": b"1", "b.csv": b"2"})
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    for place in (tmp_path / "new", folder):
+        with pytest.raises(DataError, match="cannot be written: No space left on device$"):
+            write_files(place, {"a.csv": b"1"})
+    assert sorted(os.listdir(tmp_path)) == ["file", "out"]
+    assert os.listdir(folder) == ["b.csv"]
