@@ -51,19 +51,8 @@ def convolve_by_tiles(step, part, limbs, calm, ints, reals, table, memory, float
         where, stride = step.read_at + first, _stride(step, ints, first)
         place = step.first + first if step.linear else ints[where]
         pack_tile(
-            wide,
-            tile,
-            memory,
-            place,
-            ints,
-            taps,
-            step.tile_chunk,
-            step.tile_chunks,
-            limbs,
-            ints,
-            where,
-            stride,
-        )
+            wide, tile, memory, place, ints, taps, step.tile_chunk, step.tile_chunks, limbs, ints, where, stride
+        )  # fmt: skip
     clear_totals(floats)
     blocks = (step.per_group + step.tile_rows - 1) // step.tile_rows
     configure(table, step.tiles)

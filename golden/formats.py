@@ -4,7 +4,6 @@ Everything that has a width anywhere in hwshift takes it from the objects of thi
 """
 
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from typing import Any, Literal
 
 import numpy as np
@@ -238,12 +237,13 @@ class Arithmetic:
     acc_width : int
         Accumulator bits. None on construction: 64 for mac, 56 for shift_add.
 
+    scale_digits : int or None
+        Signed digits a scale mantissa may have in an epilogue without multipliers; None: a full multiplier.
+
     Raises
     ------
     ConfigError
         For a combination that cannot be built.
-    scale_digits : int or None
-        Signed digits a scale mantissa may have in an epilogue without multipliers; None: a full multiplier.
     """
 
     pe: PeKind = "shift_add"
@@ -309,15 +309,6 @@ class Arithmetic:
         assert isinstance(weight, tuple)
         sign, p = weight
         return sign * ((x << (self.guard + self.weights.p_max)) >> (self.weights.p_max - p))
-
-    def weight_magnitude(self, weight: int | tuple[int, int]) -> Fraction:
-        """``|w|`` as a fraction, for interval analysis."""
-        if isinstance(self.weights, QFormat):
-            assert isinstance(weight, int)
-            return Fraction(abs(weight), 1 << self.weights.n)
-        assert isinstance(weight, tuple)
-        sign, p = weight
-        return abs(sign) * Fraction(2) ** p
 
     def with_(self, **changes: Any) -> "Arithmetic":
         """A copy with fields replaced (guard and acc_width are kept unless given)."""

@@ -33,7 +33,10 @@ class Values(Protocol):
 
 
 class Random:
-    """Uniform weights with the variance 2 / fan-in (He); BatchNorm statistics near the map's own.
+    """Uniform weights with a variance near 2 / fan-in (He); BatchNorm statistics near the map's own.
+
+    Weights end where rounding them to powers of two keeps their variance. Else each layer of the rounded network would
+    have 0.93 to 1.1 times the values that its BatchNorm expects, and a hundred layers 10**4 times.
 
     Only plain arithmetic, and statistics of 10 bits: the same seed gives the same network on every machine.
 
@@ -57,7 +60,7 @@ class Random:
         return values
 
     def kernel(self, *shape: int, gain: float = 1.0) -> np.ndarray:
-        limit = gain * math.sqrt(6 / math.prod(shape[1:]))
+        limit = _kept(gain * math.sqrt(6 / math.prod(shape[1:])))
         values = self._uniform(-limit, limit, *shape)
         # No zero and nothing next to it: 5 bits cannot hold both zero and -2**-15.
         values = np.copysign(np.maximum(np.abs(values), np.float32(limit / 64)), values)
@@ -98,6 +101,21 @@ class Absent:
         del moments, gain
         one, zero = self.gain(channels)
         return one, zero, zero, one
+
+
+_KEPT = (1.236941, 1.485178)
+"""Ends r, 1 <= r < 2, of a uniform distribution whose variance rounding to powers of two in the log domain keeps.
+
+With rounding to 2**k between 2**(k - 1/2) and 2**(k + 1/2), and c = sqrt(1/2), the mean square times r is c/7 + r - c
+up to sqrt(2), c/7 + c + 4 * (r - 2*c) from there on; it was r**3 / 3.
+"""
+
+
+def _kept(limit: float) -> float:
+    """The nearest end of a distribution, by factor, that keeps its variance."""
+    exponent = math.floor(math.log2(limit))
+    ends = [math.ldexp(end, exponent + more) for end in _KEPT for more in (-1, 0, 1)]
+    return min(ends, key=lambda end: max(end / limit, limit / end))
 
 
 def _coarse(values: np.ndarray) -> np.ndarray:

@@ -33,8 +33,6 @@ from hwshift.network.quantize import float_layers, quantize
 from hwshift.network.random import gated_network
 
 QUICK = ("ShiftResNet20-3", "ShiftNet-C", "ShuffleNet-0.25x-g3-SE", "MobileNetV2")
-LARGE = ("ShiftNAS", "DARTS")  # their random powers of two leave Q16.16
-
 
 BUILDERS = {
     **{name: partial(zoo.build, name, size=32) for name in zoo.names()},
@@ -226,7 +224,6 @@ def check_layers(network, weights, fixed=None):
         pytest.param(*each.values, weights, marks=each.marks)
         for each in NAMES
         for weights in ("fixed", "pow2")
-        if weights == "fixed" or not each.values[0].startswith(LARGE)
     ],
 )
 def test_layers_in_onnx_runtime_within_the_proved_bound(name, weights):

@@ -250,6 +250,10 @@ def test_what_cannot_saturate(name, shape):
                 whole = np.array([image[0][layer] for image in expected]).reshape(found[layer].shape)
                 np.testing.assert_array_equal(found[layer], whole, err_msg=f"{choice}, {layer}")
                 np.testing.assert_array_equal(again[layer], whole[:1], err_msg=f"{choice}, {layer}")
+            for trace, images in ((found, expected), (again, expected[:1])):
+                counts = {name: sum(image[1][name] for image in images) for name in trace.saturated}
+                assert trace.saturated == counts, choice
+                assert set(counts) >= {"a", "out"} and not any(counts.values())
 
 
 @pytest.mark.parametrize("outputs", [8, 1])

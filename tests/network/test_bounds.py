@@ -167,10 +167,17 @@ def test_average_by_hand():
     assert ends(bounds) == ([min(expected)], [max(expected)])
 
 
+def magnitude(arithmetic, weight):
+    """|w| of a fixed weight's code, or of a (sign, power)."""
+    if isinstance(weight, tuple):
+        return abs(weight[0]) * Fraction(2) ** weight[1]
+    return Fraction(abs(weight), 1 << arithmetic.weights.n)
+
+
 def plain_bounds(arithmetic, codes, lo, hi):
     """Accumulator bound and interval of one output channel, in plain integers and fractions."""
     reach = sum(
-        math.ceil(arithmetic.weight_magnitude(w) * max(abs(a), abs(b)) * 2**arithmetic.guard)
+        math.ceil(magnitude(arithmetic, w) * max(abs(a), abs(b)) * 2**arithmetic.guard)
         for w, a, b in zip(codes, lo, hi, strict=True)
     )
     sums = [

@@ -11,11 +11,13 @@ from hwshift.errors import NetworkError
 from hwshift.network import ops
 from hwshift.network.float_model import evaluate_all, evaluate_float
 from hwshift.network.graph import Node
+from hwshift.network.passes import RoundWeights
 from hwshift.resolve import load_network
 from hwshift.zoo import Genotype, build, from_text, names, suggest
 from hwshift.zoo.catalog import FAMILIES, define
 from hwshift.zoo.genotype import DARTS_V2
 from hwshift.zoo.shift_layers import SPARSITY, sparse_shifts
+from hwshift.zoo.values import Random
 
 
 def noise(network, seed=0):
@@ -262,6 +264,23 @@ def test_a_million_parameters_are_quick_and_outlines_take_no_memory():
     outline = build("ShiftNet-A", weights="none")
     weights = [node.op.weight for node in outline.nodes if isinstance(node.op, ops.Conv2d | ops.Linear)]
     assert all(set(weight.strides) == {0} for weight in weights)
+
+
+def test_rounding_random_weights_keeps_their_variance():
+    """The mean square of 2**round(log2 w), in the log domain half way, against that of w, by plain numbers."""
+    for fan_in in (9, 16, 27, 100, 144, 1000):
+        weight = Random(1).kernel(20_000, fan_in).astype(np.float64)
+        rounded = 2.0 ** np.rint(np.log2(np.abs(weight)))
+        assert np.mean(rounded**2) / np.mean(weight**2) == pytest.approx(1, abs=0.01)
+        assert np.mean(weight**2) == pytest.approx(2 / fan_in, rel=0.7)
+
+
+@pytest.mark.parametrize("name", ["ShiftNAS-CIFAR10", "ShiftResNet56-6"])
+def test_maps_stay_in_range_when_float_weights_are_rounded(name):
+    """A hundred layers, whose BatchNorms know nothing of the rounding."""
+    network = build(name, size=16)
+    maps = evaluate_all(RoundWeights().run(network), noise(network), dtype=np.float32)
+    assert max(np.abs(values).max() for values in maps.values()) < 1024
 
 
 @pytest.mark.soak
