@@ -18,7 +18,8 @@ class Stage(str):
         Of whatever unit; a total of 0 means that it is not known.
     """
 
-    __slots__ = ("done", "total")
+    done: int
+    total: int
 
     def __new__(cls, text: str, done: int = 0, total: int = 0) -> "Stage":
         """A text that carries two numbers."""
