@@ -175,7 +175,7 @@ def simulate_program(
     operations = None
     if image is not None:
         progress("functional simulator")
-        counts = asdict(run_program(program, image)[1])
+        counts = asdict(run_program(program, image, progress)[1])
         operations = {name: value for name, value in counts.items() if isinstance(value, int)}
     macs, peak = layer_macs(network), config.rows * config.columns * config.pixels
     cycles = {

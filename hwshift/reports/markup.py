@@ -70,8 +70,9 @@ def _frame(rows: list[str], labels: tuple[str, ...], largest: float, unit: str, 
         f'<i style="--v:{tick / largest:.4f}"><b>{short(tick)}</b></i>' for tick in ticks(largest)
     )
     kind += " many" if len(rows) > 40 else ""
+    width = 0.56 * max(map(len, labels), default=0)
     return (
-        f'<div class="bars {kind}" style="--name:{0.56 * max(map(len, labels), default=0):.1f}em"><div class="rows">{"".join(rows)}</div>'
+        f'<div class="bars {kind}" style="--name:{width:.1f}em"><div class="rows">{"".join(rows)}</div>'
         f'<div class="bar axis"><span class="name"></span><span class="track">{marks}</span></div>'
         f'<p class="unit">{escape(unit)}</p></div>'
     )
