@@ -9,6 +9,7 @@ import numpy as np
 from hwshift.cache import cache_dir
 from hwshift.compiler.driver import compile as compile_network
 from hwshift.config import AcceleratorConfig
+from hwshift.display import table
 from hwshift.errors import ProgramError, ToolError
 from hwshift.golden.model import trace
 from hwshift.network.fixed import FixedNetwork
@@ -76,6 +77,24 @@ class VerifyReport:
     def ok(self) -> bool:
         """Whether all models agree."""
         return self.mismatches == 0 and self.counters_equal is not False
+
+    def _repr_html_(self) -> str:
+        """In notebooks: what was compared, and what differs."""
+        rows = [
+            ("agree", "yes" if self.ok else "NO"),
+            ("images", self.images),
+            ("RTL in", self.simulator or "not run"),
+            ("layers that reach memory", self.layers),
+            ("values compared", self.values_compared),
+            ("mismatches", self.mismatches),
+            ("cycles of one image, model", self.cycles_model),
+            (
+                "cycles of the RTL",
+                ", ".join(f"{value:,}" for value in dict.fromkeys(self.cycles_rtl)) or None,
+            ),
+            *(("differs", text) for text in self.differences),
+        ]
+        return table(("", ""), rows, caption=f"{self.network} on {self.config}")
 
     def as_dict(self) -> dict[str, object]:
         """All members, for JSON."""
