@@ -95,7 +95,7 @@ def generate(
     folder = Path(out).absolute()
     check_folder(folder, force)
     progress("compiling")
-    program = compile_network(network, config, keep=keep)
+    program = compile_network(network, config, keep=keep, progress=progress)
     memory = MemoryTiming()
     counters = simulate_cycles(program, memory)
     progress("computing the expected results")

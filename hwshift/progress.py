@@ -16,14 +16,18 @@ class Stage(str):
     text : str
     done, total : int
         Of whatever unit; a total of 0 means that it is not known.
+    seconds : float
+        How long the stage takes, roughly, where nothing tells how far it is; 0: that is not known either.
     """
 
-    __slots__ = ("done", "total")
+    done: int
+    total: int
+    seconds: float
 
-    def __new__(cls, text: str, done: int = 0, total: int = 0) -> "Stage":
-        """A text that carries two numbers."""
+    def __new__(cls, text: str, done: int = 0, total: int = 0, *, seconds: float = 0.0) -> "Stage":
+        """A text that carries numbers."""
         stage = super().__new__(cls, text)
-        stage.done, stage.total = done, total
+        stage.done, stage.total, stage.seconds = done, total, seconds
         return stage
 
 

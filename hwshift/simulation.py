@@ -7,6 +7,7 @@ import numpy as np
 
 from hwshift.compiler.driver import compile as compile_network
 from hwshift.config import AcceleratorConfig
+from hwshift.display import table
 from hwshift.network.fixed import Conv, FixedNetwork
 from hwshift.program.counters import Cause
 from hwshift.program.image import Program
@@ -105,6 +106,22 @@ class SimulationReport:
         """All members, for JSON."""
         return asdict(self)
 
+    def _repr_html_(self) -> str:
+        """In notebooks: a line per layer, and what most figures come to."""
+        rows = [
+            (layer.name, layer.kind, layer.macs, layer.steps, layer.cycles, 100 * layer.utilisation)
+            for layer in self.layers
+        ]
+        titles = ("layer", "operation", "MACs", "steps", "cycles", "utilisation of its steps %")
+        total = self.counters["total"]
+        caption = (
+            f"{self.network} on {self.config}: {total:,} cycles for one image, {self.images_per_second:,.0f} images "
+            f"per second at {self.clock_mhz:g} MHz, {self.utilisation['total']:.1%} of the peak, "
+            f"{self.traffic['total']:,} bytes of traffic"
+        )
+        last = ("total", "", self.macs, self.counters["steps"], total, 100 * self.utilisation["total"])
+        return table(titles, rows, caption=caption, total=last)
+
 
 def layer_macs(network: FixedNetwork) -> dict[str, int]:
     """Useful multiplications per layer: those of convolutions, zero padding included."""
@@ -175,7 +192,7 @@ def simulate_program(
     operations = None
     if image is not None:
         progress("functional simulator")
-        counts = asdict(run_program(program, image)[1])
+        counts = asdict(run_program(program, image, progress)[1])
         operations = {name: value for name, value in counts.items() if isinstance(value, int)}
     macs, peak = layer_macs(network), config.rows * config.columns * config.pixels
     cycles = {

@@ -9,12 +9,13 @@ import numpy as np
 from hwshift.cache import cache_dir
 from hwshift.compiler.driver import compile as compile_network
 from hwshift.config import AcceleratorConfig
+from hwshift.display import table
 from hwshift.errors import ProgramError, ToolError
 from hwshift.golden.model import trace
 from hwshift.network.fixed import FixedNetwork
 from hwshift.program.expected import expected_memory, launch_of, tensor_table
 from hwshift.program.image import Program
-from hwshift.progress import Progress, silent
+from hwshift.progress import Progress, Stage, silent
 from hwshift.sim.benches.memory_difference import first_difference
 from hwshift.sim.cycle.model import MemoryTiming, simulate_cycles
 from hwshift.sim.functional import run_program
@@ -24,6 +25,8 @@ from hwshift.tools import SIMULATORS, simulator_env, simulator_problem
 
 __all__ = ["VerifyReport", "choose_simulator", "verify", "verify_program"]
 
+_START = {"icarus": 5.0, "verilator": 60.0}  # seconds of a build, roughly: for the time left alone
+_RATE = {"icarus": 8_000.0, "verilator": 40_000.0}  # cycles per second, roughly
 _SMALL_RUN = 300_000  # cycles times multipliers: what Icarus simulates before Verilator has been built
 _GRACE = 10_000  # cycles that a run may take beyond twice the prediction
 
@@ -74,6 +77,24 @@ class VerifyReport:
     def ok(self) -> bool:
         """Whether all models agree."""
         return self.mismatches == 0 and self.counters_equal is not False
+
+    def _repr_html_(self) -> str:
+        """In notebooks: what was compared, and what differs."""
+        rows = [
+            ("agree", "yes" if self.ok else "NO"),
+            ("images", self.images),
+            ("RTL in", self.simulator or "not run"),
+            ("layers that reach memory", self.layers),
+            ("values compared", self.values_compared),
+            ("mismatches", self.mismatches),
+            ("cycles of one image, model", self.cycles_model),
+            (
+                "cycles of the RTL",
+                ", ".join(f"{value:,}" for value in dict.fromkeys(self.cycles_rtl)) or None,
+            ),
+            *(("differs", text) for text in self.differences),
+        ]
+        return table(("", ""), rows, caption=f"{self.network} on {self.config}")
 
     def as_dict(self) -> dict[str, object]:
         """All members, for JSON."""
@@ -189,11 +210,12 @@ def verify_program(
     comparison = _Comparison(program, network, images)
     if functional:
         for index, image in enumerate(images):
-            progress(f"functional simulator, image {index + 1} of {len(images)}")
+            progress(Stage(f"functional simulator, image {index + 1} of {len(images)}", index, len(images)))
             comparison.memory("functional simulator", index, run_program(program, image)[0].tobytes())
     results: list[RtlResult] = []
     if simulator is not None:
-        progress(f"RTL in {simulator}, {len(images)} x {model['total']} cycles")
+        text = f"RTL in {simulator}, {len(images)} x {model['total']} cycles"
+        progress(Stage(text, seconds=_START[simulator] + len(images) * model["total"] / _RATE[simulator]))
         runs = [_rtl_run(program, image, timing, model["total"]) for image in images]
         folder = build_dir or cache_dir()
         results = run_rtl(program.config, runs, simulator=simulator, build_dir=folder)

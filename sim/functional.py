@@ -33,6 +33,7 @@ from hwshift.program.isa import (
 )  # fmt: skip
 from hwshift.program.params import decode_param, encode_param
 from hwshift.program.tables import unpack_entries
+from hwshift.progress import Progress, Stage, silent
 from hwshift.sim.functional_kernel import ADDRESS, OVERFLOW, RACE, compute_kernel
 from hwshift.timing import timing
 
@@ -83,13 +84,18 @@ class Counts:
     load_beats: dict[str, int] = field(default_factory=lambda: {kind.name: 0 for kind in LoadKind})
 
 
-def run_program(program: Program, x: np.ndarray) -> tuple[np.ndarray, Counts]:
+_TOLD = 16  # of so many instructions one is told
+
+
+def run_program(program: Program, x: np.ndarray, progress: Progress = silent) -> tuple[np.ndarray, Counts]:
     """Run a program on an input.
 
     Parameters
     ----------
     program : Program
     x : ndarray of integers, shape (channels, height, width)
+    progress : callable
+        Is told how far it is.
 
     Returns
     -------
@@ -103,7 +109,10 @@ def run_program(program: Program, x: np.ndarray) -> tuple[np.ndarray, Counts]:
         Naming the instruction that does what it must not.
     """
     simulator = FunctionalSimulator(program.config, program.memory_image(x))
-    simulator.run(program.program_base)
+    simulator.run(
+        program.program_base,
+        lambda index: progress(Stage("functional simulator", index, len(program.instructions))),
+    )
     return simulator.memory, simulator.counts
 
 
@@ -141,8 +150,8 @@ class FunctionalSimulator:
             Opcode.STORE: self._store,
         }
 
-    def run(self, base: int) -> None:
-        """Execute the instructions from address ``base`` on until END."""
+    def run(self, base: int, tell: Callable[[int], None] | None = None) -> None:
+        """Execute the instructions from address ``base`` on until END; ``tell`` is given some of their numbers."""
         index = 0
         while True:
             words = self.memory[base : base + INSTRUCTION_BYTES].view("<u4")
@@ -156,6 +165,8 @@ class FunctionalSimulator:
             self.counts.instructions += 1
             if instruction.opcode == Opcode.END:
                 break
+            if tell is not None and index % _TOLD == 0:
+                tell(index)
             index += 1
         if self._ring:
             raise SimulationError(f"{len(self._ring)} weight tiles are left at the end")

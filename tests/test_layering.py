@@ -13,6 +13,7 @@ LAYERS = [
     [
         "hwshift",
         "hwshift.cache",
+        "hwshift.display",
         "hwshift.errors",
         "hwshift.kernels",
         "hwshift.progress",

@@ -2,14 +2,13 @@
 
 import json
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from hwshift.cli._progress import progress
 from hwshift.cli._tables import print_table
-from hwshift.progress import silent
 
 if TYPE_CHECKING:
     from hwshift.config import AcceleratorConfig
@@ -172,19 +171,6 @@ def stall_pattern(density: float, seed: int) -> "StallPattern | None":
     from hwshift.sim.stalls import StallPattern
 
     return StallPattern.random(density, seed) if density else None
-
-
-@contextmanager
-def progress(quiet: bool) -> Iterator[Callable[[str], None]]:
-    """A function that shows what is being done, with a spinner, on a terminal's standard error."""
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    if quiet or not console.is_terminal:
-        yield silent
-        return
-    with console.status("starting") as status:
-        yield lambda text: status.update(f"{text} ...")
 
 
 def print_json(value: object) -> None:

@@ -39,7 +39,7 @@ def command(
     with common.progress(quiet) as say:
         say("compiling")
         network, accelerator = common.resolve(net, config, weights, shift)
-        program = compile_network(network, accelerator, keep=keep)
+        program = compile_network(network, accelerator, keep=keep, progress=say)
         save_program(program, Path(out))
     facts = {
         "program": out,

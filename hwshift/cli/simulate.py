@@ -89,7 +89,7 @@ def command(
         inputs = data.codes(network, seed)
         pattern = StallPattern.read(stall_trace) if stall_trace else common.stall_pattern(stalls, seed)
         memory = MemoryTiming(read_latency=latency, stalls=pattern)
-        program = compile_network(network, accelerator, keep=keep)
+        program = compile_network(network, accelerator, keep=keep, progress=say)
         timeline = Timeline(len(program.instructions))
         report = simulate_program(
             program, network, inputs.codes[0], memory=memory, clock_mhz=clock, progress=say, timeline=timeline

@@ -70,7 +70,7 @@ def command(
         say("compiling")
         network, accelerator = common.resolve(net, config, weights, shift)
         if file is None:
-            program = compile_network(network, accelerator, keep=keep)
+            program = compile_network(network, accelerator, keep=keep, progress=say)
         else:
             program = load_program(file, accelerator)
         inputs = data.codes(network, seed)

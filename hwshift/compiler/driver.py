@@ -21,6 +21,7 @@ from hwshift.program.image import Program
 from hwshift.program.instruction import Instruction
 from hwshift.program.isa import ISA_VERSION, MAGIC, Opcode
 from hwshift.program.verifier import verify
+from hwshift.progress import Progress, Stage, silent
 
 __all__ = ["compile"]
 
@@ -31,6 +32,7 @@ def compile(  # noqa: A001
     *,
     keep: Literal["all", "outputs"] = "all",
     shift: ShiftMode | None = None,
+    progress: Progress = silent,
 ) -> Program:
     """Compile a network.
 
@@ -43,6 +45,8 @@ def compile(  # noqa: A001
         Whether every layer's map ends up in memory, or the last one only (and those that had no room on chip).
     shift : "fused", "moved" or None
         Spatial shifts as part of the reads that follow, or as layers of their own; None: as in the network.
+    progress : callable
+        Is told how far it is.
 
     Returns
     -------
@@ -66,12 +70,18 @@ def compile(  # noqa: A001
     if len(network.layers) < 2:
         raise CompileError("there is no layer to compute", where=network.name)
     try:
-        return _compile(network, config, keep, renamed_layers(network, config))
+        return _compile(network, config, keep, renamed_layers(network, config), progress)
     except CompileError:
-        return _compile(network, config, keep, frozenset())
+        return _compile(network, config, keep, frozenset(), progress)
 
 
-def _compile(network: FixedNetwork, config: AcceleratorConfig, keep: str, renamed: frozenset[str]) -> Program:
+def _compile(
+    network: FixedNetwork,
+    config: AcceleratorConfig,
+    keep: str,
+    renamed: frozenset[str],
+    progress: Progress,
+) -> Program:
     """Compile with some layers only renamed."""
     views = views_of(network, renamed)
     tensors = {layer.name: tensor_of(layer, config) for layer in network.layers if layer.name not in renamed}
@@ -90,8 +100,10 @@ def _compile(network: FixedNetwork, config: AcceleratorConfig, keep: str, rename
         if low.gates is not None:
             memory.reserve_gates(tensors[low.gates])
     scheduler = Scheduler(config, tensors, plan, memory)
-    for group in plan.groups:
+    for number, group in enumerate(plan.groups):
+        progress(Stage("compiling", number, 2 * len(plan.groups)))
         scheduler.group(group)
+    progress(Stage("compiling", 1, 2))  # checks take about as long
     layers = {layer["name"]: layer for layer in scheduler.layers}
     shown = [layers.get(layer.name) or _renamed(layer) for layer in network.layers[1:]]
     assign_tokens(scheduler.operations)

@@ -190,7 +190,7 @@ def analyse(
     """
     progress("compiling")
     compiled = with_shifts(network, shift)
-    program = compile_network(compiled, config, keep=keep)
+    program = compile_network(compiled, config, keep=keep, progress=progress)
     return analyse_program(
         program,
         compiled,

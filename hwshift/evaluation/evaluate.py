@@ -7,6 +7,7 @@ import numpy as np
 
 from hwshift.config import AcceleratorConfig
 from hwshift.data import Dataset
+from hwshift.display import table
 from hwshift.errors import DataError, HwshiftError
 from hwshift.evaluation.batches import Advance, batch_size, in_batches
 from hwshift.evaluation.layers import LayerScore, LayerTally, float_maps, layer_kinds, tally_layers
@@ -55,6 +56,33 @@ class Evaluation:
             )
         out: dict[str, object] = {"images": self.origin, "top-1": f"{last.correct / self.images:.2%}"}
         return out if last.correct5 is None else out | {"top-5": f"{last.correct5 / self.images:.2%}"}
+
+    def _repr_html_(self) -> str:
+        """In notebooks: a line per model."""
+
+        def share(number: int | None) -> str | None:
+            return None if number is None else f"{number / self.images:.2%}"
+
+        rows = [
+            (
+                score.model,
+                score.problem or score.detail,
+                share(score.correct),
+                share(score.agreeing),
+                score.sqnr_db,
+                score.in_lsb(score.max_error),
+            )
+            for score in self.scores
+        ]
+        titles = (
+            "model",
+            "arithmetic",
+            "top-1",
+            "as the float network",
+            "SQNR dB",
+            "largest error, last bits",
+        )
+        return table(titles, rows, caption=f"{self.network} on {self.images:,} images ({self.origin})")
 
     def as_dict(self) -> dict[str, object]:
         """All members, shares and errors in last bits, for JSON; what is infinite is null."""

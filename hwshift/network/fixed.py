@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 
+from hwshift.display import table
 from hwshift.golden.formats import Pow2Format, QFormat
 
 __all__ = [
@@ -307,6 +308,23 @@ class FixedNetwork:
     def output(self) -> FixedLayer:
         """The last layer."""
         return self.layers[-1]
+
+    def _repr_html_(self) -> str:
+        """In notebooks: a line per layer."""
+        rows = [
+            (
+                layer.name,
+                type(layer.op).__name__,
+                ", ".join(layer.inputs),
+                layer.residual,
+                " × ".join(map(str, layer.shape)),
+                str(layer.op.weights.fmt) if isinstance(layer.op, Conv) else None,
+                layer.op.weights.values.size if isinstance(layer.op, Conv) else None,
+            )
+            for layer in self.layers
+        ]
+        titles = ("layer", "operation", "reads", "adds", "output (C × H × W)", "weights", "number of weights")
+        return table(titles, rows, caption=f"{self.name}, maps in {self.act}")
 
     def layer(self, name: str) -> FixedLayer:
         """The layer of that name. Raises KeyError."""

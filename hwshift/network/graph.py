@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from hwshift.display import table
 from hwshift.errors import NetworkError
 from hwshift.network.checks import Shape
 from hwshift.network.ops import Input, Op
@@ -132,6 +133,15 @@ class Network:
             )
             for node in self.nodes
         ]
+
+    def _repr_html_(self) -> str:
+        """In notebooks: a line per node."""
+        rows = [
+            (name, op, " × ".join(map(str, shape)), params, macs)
+            for name, op, shape, params, macs in self.summary()
+        ]
+        titles = ("node", "operator", "output (C × H × W)", "parameters", "MACs")
+        return table(titles, rows, caption=self.name, total=("total", "", "", self.parameters, self.macs))
 
     @property
     def parameters(self) -> int:

@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from hwshift.config import AcceleratorConfig
+from hwshift.display import table
 from hwshift.errors import ProgramError
 from hwshift.program.instruction import Instruction, to_words
 
@@ -108,6 +109,16 @@ class Program:
     size: int
     output: str
     layers: tuple[dict, ...] = ()
+
+    def _repr_html_(self) -> str:
+        """In notebooks: a line per layer."""
+        columns = ("name", "op", "tiles", "ktiles", "strips", "instructions", "steps", "where")
+        rows = [tuple(layer.get(column) for column in columns) for layer in self.layers]
+        titles = ("layer", "operation", "tiles", "k-tiles", "strips", "instructions", "steps", "output")
+        caption = (
+            f"{self.name} on {self.config.name}: {len(self.instructions):,} instructions, {self.size:,} bytes"
+        )
+        return table(titles, rows, caption=caption)
 
     @property
     def config_hash(self) -> int:

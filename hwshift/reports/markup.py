@@ -9,7 +9,6 @@ from hwshift.reports.text import short
 __all__ = ["bars", "legend", "roofline", "stacks", "ticks"]
 
 
-
 def ticks(largest: float, most: int = 6) -> list[float]:
     """Round numbers from 0 to at most ``largest``."""
     if largest <= 0:
@@ -39,7 +38,7 @@ def stacks(figure: Stacks) -> str:
         note = f"{label}: {figure.notes[i]}"
         rows.append(_row(label, parts, f"{totals[i]:,.0f}", note))
     shown = {item.key: item.title for item in figure.series if any(item.values)}
-    return legend(shown) + _frame(rows, largest, figure.unit)
+    return legend(shown) + _frame(rows, figure.labels, largest, figure.unit)
 
 
 def bars(figure: Bars) -> str:
@@ -56,7 +55,7 @@ def bars(figure: Bars) -> str:
             figure.labels, figure.values, figure.texts, figure.keys, strict=True
         )
     ]
-    return legend(figure.legend) + _frame(rows, largest, figure.unit, "long-texts")
+    return legend(figure.legend) + _frame(rows, figure.labels, largest, figure.unit, "long-texts")
 
 
 def _row(label: str, parts: str, text: str, note: str) -> str:
@@ -66,14 +65,14 @@ def _row(label: str, parts: str, text: str, note: str) -> str:
     )
 
 
-def _frame(rows: list[str], largest: float, unit: str, kind: str = "") -> str:
+def _frame(rows: list[str], labels: tuple[str, ...], largest: float, unit: str, kind: str = "") -> str:
     marks = "".join(
-        f'<i style="--v:{tick / largest:.4f}"><b>{short(tick)}</b></i>'
-        for tick in ticks(largest)
+        f'<i style="--v:{tick / largest:.4f}"><b>{short(tick)}</b></i>' for tick in ticks(largest)
     )
     kind += " many" if len(rows) > 40 else ""
+    width = 0.56 * max(map(len, labels), default=0)
     return (
-        f'<div class="bars {kind}"><div class="rows">{"".join(rows)}</div>'
+        f'<div class="bars {kind}" style="--name:{width:.1f}em"><div class="rows">{"".join(rows)}</div>'
         f'<div class="bar axis"><span class="name"></span><span class="track">{marks}</span></div>'
         f'<p class="unit">{escape(unit)}</p></div>'
     )

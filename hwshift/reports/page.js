@@ -34,7 +34,9 @@ const choose = function (buttons, chosen) {
 const zooms = document.querySelectorAll("button[data-zoom]");
 zooms.forEach(function (button) {
   button.addEventListener("click", function () {
-    document.getElementById("cycles").style.width = 100 * button.dataset.zoom + "%";
+    const wide = document.getElementById("cycles");
+    wide.style.width = 100 * button.dataset.zoom + "%";
+    wide.classList.toggle("zoomed", button.dataset.zoom !== "1");
     choose(zooms, button);
   });
 });

@@ -12,6 +12,7 @@ from hwshift.cost.analysis import CostAnalysis
 from hwshift.cost.counts import LayerCounts, ProgramCounts
 from hwshift.cost.cycles import LayerCycles
 from hwshift.cost.energy import NOT_CHARGED, NOT_INCLUDED, Energy
+from hwshift.display import frame
 from hwshift.evaluation.layers import LayerScore
 from hwshift.network.fixed import Input
 from hwshift.program.counters import Cause
@@ -127,6 +128,12 @@ class Report:
     def latency_us(self) -> float:
         """Of one image at the simulation's clock, in microseconds."""
         return self.analysis.latency_us
+
+    def _repr_html_(self) -> str:
+        """In notebooks: the page."""
+        from hwshift.reports.html import render_html  # which reads this module
+
+        return frame(render_html(self))
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON, units in the names."""

@@ -184,5 +184,6 @@ def _names(report: Report, total: int) -> str:
         end = layer.last + 1
         left, width = 100 * layer.first / total, 100 * (end - layer.first) / total
         name = escape(layer.name)
-        out.append(f'<span style="left:{left:.3f}%;width:{width:.3f}%" title="{name}">{name}</span>')
+        thin = ' class="thin"' if width < 1.5 else ""
+        out.append(f'<span{thin} style="left:{left:.3f}%;width:{width:.3f}%" title="{name}">{name}</span>')
     return "".join(out)

@@ -58,7 +58,7 @@ def test_json_and_csv_on_standard_output(tmp_path, monkeypatch, capsys):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_other_hardware(tmp_path, capsys):
+def test_other_hardware(capsys):
     """Each style's cycles are those of a simulation of its own."""
     from hwshift.config import PRESETS
     from hwshift.resolve import load_network, prepare
