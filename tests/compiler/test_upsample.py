@@ -26,9 +26,20 @@ def network_of(factor, config, size=(5, 7), channels=6):
     return bind(quantize(build.network("up"), act=config.act), config.arithmetic)
 
 
+@pytest.mark.parametrize("factor", FACTORS[:5])
+def test_factors(factor):
+    check_factor(factor, 1)
+    check_factor(factor, 4)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("pixels", [1, 2, 4])
 @pytest.mark.parametrize("factor", FACTORS)
-def test_factors(factor, pixels):
+def test_all_factors(factor, pixels):
+    check_factor(factor, pixels)
+
+
+def check_factor(factor, pixels):
     config = config_of(pixels)
     program, _ = check(network_of(factor, config), config, 1)
     (layer,) = [layer for layer in program.layers if layer["name"] == "up"]

@@ -16,7 +16,7 @@ MAC = PRESETS["4x4-mac"]
 
 def excited(channels: int) -> Network:
     """Squeeze-and-excite with a residual after it, a sigmoid behind a residual, and a nearest upsampling."""
-    build = NetworkBuilder(3, 3, 4, 5)
+    build = NetworkBuilder(3, 3, 3, 4)
     build.relu("stem", build.conv("stem_conv", "input", channels))
     build.add("pool", ops.GlobalAveragePool(), "stem")
     build.relu("less_relu", build.linear("less", "pool", 2))
@@ -28,11 +28,16 @@ def excited(channels: int) -> Network:
     return build.network(f"excited-{channels}")
 
 
+OTHERS = {"pixels": 2, "bus_width": 32, "weight_rows": 2, "param_tiles": 2}
+WIDE = {"pixels": 4, "bus_width": 128, "feature_depth": 64}
+
+
 @pytest.mark.parametrize(("changes", "channels", "patterns"), [
-    ({}, 6, tuple(STALLS)),
-    ({"pixels": 2, "bus_width": 32, "weight_rows": 2, "param_tiles": 2}, 10, FEW),
-    ({"pixels": 4, "bus_width": 128, "feature_depth": 64}, 5, FEW),
-], ids=["4x4-mac", "4x4x2-mac", "4x4x4-mac"])  # fmt: skip
+    pytest.param({}, 5, ("none", "half"), id="4x4-mac"),
+    pytest.param({}, 6, tuple(STALLS), marks=pytest.mark.slow, id="4x4-mac-stalls"),
+    pytest.param(OTHERS, 10, FEW, marks=pytest.mark.slow, id="4x4x2-mac"),
+    pytest.param(WIDE, 5, FEW, marks=pytest.mark.soak, id="4x4x4-mac"),
+])  # fmt: skip
 def test_excited_on_icarus(changes, channels, patterns, rtl_builds) -> None:
     case = make_case(excited(channels), MAC.with_(**changes), seed=5)
     items = case.program.instructions
@@ -43,7 +48,7 @@ def test_excited_on_icarus(changes, channels, patterns, rtl_builds) -> None:
     _check(case, "icarus", rtl_builds, patterns)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_every_gated_operation_on_verilator(rtl_builds) -> None:
     case = make_case(gated_network(1, instance_norm=False), MAC.with_(pixels=2), seed=7)
     _check(case, "verilator", rtl_builds, FEW)
