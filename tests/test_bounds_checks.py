@@ -43,7 +43,18 @@ def python(arguments, folder, timeout, checks="1"):
 
 
 def run_tests(names, folder, timeout):
-    arguments = ["-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "-m", "not slow and not soak", *names]
+    arguments = [
+        "-m",
+        "pytest",
+        "-q",
+        "-n",
+        "0",
+        "-p",
+        "no:cacheprovider",
+        "-m",
+        "not slow and not soak",
+        *names,
+    ]
     done = python(arguments, folder, timeout)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
     assert " passed" in done.stdout
