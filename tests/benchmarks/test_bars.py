@@ -40,7 +40,9 @@ def test_figures(result):
     assert figures["dram_bytes"] == figures["compulsory_bytes"] + sum(result.traffic.values())
     assert result.traffic["weights loaded again"] == 0  # they stay over the strips in which the input arrives
     assert result.traffic["input"] == 32 * 32 * 4  # the fourth channel
-    assert result.traffic["scale and bias"] == figures["table_bytes"] - result.traffic["lane and k-tile tables"]
+    assert (
+        result.traffic["scale and bias"] == figures["table_bytes"] - result.traffic["lane and k-tile tables"]
+    )
 
 
 def test_bars(result):
