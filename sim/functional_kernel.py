@@ -1,9 +1,9 @@
 """The compiled loops of the functional simulator: one COMPUTE instruction, step by step."""
 
 import numpy as np
-from numba import njit
 
 from hwshift.golden.epilogue import scale_floor
+from hwshift.sim.compiled import njit
 
 __all__ = ["ADDRESS", "OVERFLOW", "RACE", "compute_kernel"]
 
