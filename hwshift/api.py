@@ -34,6 +34,7 @@ from hwshift.program.image import Program
 from hwshift.quantization import SaturationWarning, quantize_named
 from hwshift.reports.report import Report
 from hwshift.resolve import WeightKind, load_network, prepare
+from hwshift.search import Goal, compile_for
 from hwshift.sim.cycle.model import MemoryTiming
 from hwshift.sim.stalls import StallPattern
 from hwshift.simulation import SimulationReport
@@ -174,6 +175,7 @@ def compile(  # noqa: A001
     weights: WeightKind | None = None,
     shift: ShiftMode | None = None,
     keep: Keep = "outputs",
+    minimize: Goal | None = None,
 ) -> Program:
     """Compile a network for an accelerator.
 
@@ -187,8 +189,12 @@ def compile(  # noqa: A001
         Spatial shifts within the reads of the layer after them, or as layers; None: as in the network.
     keep : "all" or "outputs"
         Which layers' maps are written to memory.
+    minimize : "cycles", "dram", "energy" or None
+        Compile in several ways and return the one that costs least; see `hwshift.search`.
     """
     network, accelerator = _bound(net, config, weights, shift)
+    if minimize is not None:
+        return compile_for(minimize, network, accelerator, keep=keep).program
     return _compile(network, accelerator, keep=keep)
 
 

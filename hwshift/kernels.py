@@ -17,20 +17,20 @@ from hwshift.cache import cache_dir
 __all__ = ["kernel_decorator"]
 
 
-def kernel_decorator(folder: Path, **options: Any) -> Callable[[Callable], Callable]:
-    """``njit`` with a cache of its own for the sources in ``folder`` as they are now.
+def kernel_decorator(*folders: Path, **options: Any) -> Callable[[Callable], Callable]:
+    """``njit`` with a cache of its own for the sources in ``folders`` as they are now.
 
     Parameters
     ----------
-    folder : Path
-        Of the package whose functions are compiled.
+    folders : Paths
+        Of the package whose functions are compiled, and of those whose constants they hold.
     options
         Of ``numba.njit``; the cache is on, and the interpreter's lock is released.
     """
 
     def decorate(function: Callable) -> Callable:
         own = config.CACHE_DIR
-        config.CACHE_DIR = str(_base() / _fingerprint(folder))
+        config.CACHE_DIR = str(_base() / _fingerprint(*folders))
         try:
             return njit(cache=True, nogil=True, **options)(function)
         finally:
@@ -45,8 +45,8 @@ def _base() -> Path:
 
 
 @cache
-def _fingerprint(folder: Path) -> str:
+def _fingerprint(*folders: Path) -> str:
     digest = hashlib.sha256()
-    for path in sorted(folder.glob("*.py")):
+    for path in (path for folder in folders for path in sorted(folder.glob("*.py"))):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]

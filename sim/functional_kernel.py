@@ -1,10 +1,10 @@
 """The compiled loops of the functional simulator: one COMPUTE instruction, step by step."""
 
 import numpy as np
-from numba import njit
 
 from hwshift.golden.epilogue import scale_floor
 from hwshift.program.isa import Act
+from hwshift.sim.compiled import njit
 
 __all__ = ["ADDRESS", "OVERFLOW", "RACE", "compute_kernel"]
 

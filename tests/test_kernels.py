@@ -140,3 +140,28 @@ def test_numba_s_setting_is_restored(monkeypatch, tmp_path):
         with pytest.raises(RuntimeError, match="cannot cache function 'nowhere'"):
             decorate(names["nowhere"])
         assert config.CACHE_DIR == own
+
+
+def test_constants_of_other_packages_count(tmp_path):
+    """The simulators hold field numbers of `hwshift.program`: an edit there gives their kernels another cache."""
+    own, other = tmp_path / "own", tmp_path / "other"
+    for folder in (own, other):
+        folder.mkdir()
+        (folder / "part.py").write_text("FIELD = 1\n")
+    kernels._fingerprint.cache_clear()
+    before = kernels._fingerprint(own, other)
+    (other / "part.py").write_text("FIELD = 2\n")
+    kernels._fingerprint.cache_clear()
+    assert kernels._fingerprint(own, other) != before
+
+
+def test_the_simulators_count_what_they_hold():
+    from hwshift.sim import compiled
+    from hwshift.sim.cycle.compute_side import commit
+
+    names = {folder.name for folder in compiled._FOLDERS}
+    assert names == {"sim", "cycle", "program"}
+    place = Path(commit._cache._cache_path)
+    assert kernels._fingerprint(*compiled._FOLDERS) in place.parts
+    with pytest.raises(ValueError, match="kernels are cached"):
+        compiled.njit(cache=False)

@@ -44,7 +44,7 @@ LAYERS = [
     ],
     ["hwshift.cost"],
     ["hwshift.reports"],
-    ["hwshift.api", "hwshift.benchmarks", "hwshift.demo"],
+    ["hwshift.api", "hwshift.benchmarks", "hwshift.demo", "hwshift.search"],
     ["hwshift.cli"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -1,15 +1,18 @@
 """How near compiled networks come to the bound, in one fixed setting: bars, and where the rest goes."""
 
+import math
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Literal
 
 from hwshift.compiler import compile as compile_network
 from hwshift.config import PRESETS, AcceleratorConfig
-from hwshift.cost.bound import Bound, compulsory_bytes, cycle_bound
+from hwshift.cost.bound import Bound, compulsory_bytes, cycle_bound, layer_works
 from hwshift.errors import HwshiftError
 from hwshift.network.fixed import FixedNetwork
+from hwshift.program.image import Program
 from hwshift.program.isa import LoadKind, Opcode
 from hwshift.progress import Progress
 from hwshift.resolve import load_network, prepare
@@ -100,6 +103,8 @@ class Result:
         cycle_model_seconds (processor time).
     lost : dict of str to float
         Cycles beyond ``macs / peak``, by what takes them; their sum and ``macs / peak`` make the total.
+    traffic : dict of str to float
+        Bytes beyond the compulsory ones, by what takes them; with these they make ``dram_bytes``.
     counters : dict of str to int
     bars : list of dict
         Each bar with its value, whether it is met, and by how much it is missed.
@@ -110,6 +115,7 @@ class Result:
     refused: str | None
     figures: dict[str, float]
     lost: dict[str, float]
+    traffic: dict[str, float]
     counters: dict[str, int]
     bars: list[dict]
 
@@ -134,18 +140,15 @@ def measure_network(name: str, setting: Setting, config: AcceleratorConfig | Non
         start = time.process_time()
         program = compile_network(network, config, keep="outputs")
     except HwshiftError as error:
-        return Result(name, setting, str(error), {}, {}, {}, [])
+        return Result(name, setting, str(error), {}, {}, {}, {}, [])
     compiled = time.process_time()
     bound, compulsory = cycle_bound(network, config), compulsory_bytes(network, config)
     simulate_cycles(program, _MEMORY, max_cycles=1 << 40)
     warm = time.process_time()
     counters = simulate_cycles(program, _MEMORY)
     end = time.process_time()
-    tables = sum(
-        item["rows"] * item["row_beats"] * config.beat_bytes
-        for item in program.instructions
-        if item.opcode == Opcode.LOAD and item["kind"] in _TABLES
-    )
+    moved = _moved_bytes(program)
+    tables = sum(moved[kind.name] for kind in _TABLES)
     figures = _figures(network, config, bound, counters) | {
         "compulsory_bytes": compulsory,
         "dram_over_compulsory": _bytes(counters, config) / compulsory,
@@ -155,7 +158,39 @@ def measure_network(name: str, setting: Setting, config: AcceleratorConfig | Non
         "cycle_model_seconds": end - warm,
     }
     lost = _lost(network, config, bound, counters)
-    return Result(name, setting, None, figures, lost, counters, list(_bars(name, setting, figures)))
+    traffic = _traffic(network, config, moved, figures["program_bytes"])
+    return Result(name, setting, None, figures, lost, traffic, counters, list(_bars(name, setting, figures)))
+
+
+def _moved_bytes(program: Program) -> Counter[str]:
+    """Bytes of loads by kind, and of stores."""
+    moved: Counter[str] = Counter()
+    for item in program.instructions:
+        if item.opcode in (Opcode.LOAD, Opcode.STORE):
+            name = LoadKind(item["kind"]).name if item.opcode == Opcode.LOAD else "STORE"
+            moved[name] += item["rows"] * item["row_beats"] * program.config.beat_bytes
+    return moved
+
+
+def _traffic(
+    network: FixedNetwork, config: AcceleratorConfig, moved: Counter[str], program_bytes: float
+) -> dict[str, float]:
+    """Bytes beyond the compulsory ones by what takes them."""
+    width = config.act.storage_bits // 8
+    inner = math.prod(network.input.shape) * width
+    outer = math.prod(network.output.shape) * width
+    tiles = sum(1 if work.constant else work.passes for work in layer_works(network, config))
+    stored = tiles * config.tile_beats * config.beat_bytes
+    weights = compulsory_bytes(network, config) - inner - outer
+    return {
+        "weights loaded again": moved["WEIGHTS"] - stored,
+        "weight tiles not filled": stored - weights,
+        "input": moved["INPUT"] - (inner if moved["INPUT"] else 0),
+        "maps through memory": moved["MAP"] + moved["STORE"] - outer - (0 if moved["INPUT"] else inner),
+        "scale and bias": moved["PARAMS"],
+        "lane and k-tile tables": moved["LANES"] + moved["KTILES"],
+        "instructions": program_bytes,
+    }
 
 
 def _bytes(counters: dict[str, int], config: AcceleratorConfig) -> int:

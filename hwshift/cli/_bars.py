@@ -58,9 +58,6 @@ def _network(result: "Result") -> tuple[object, ...]:
 
 
 def _bars(result: "Result") -> list[tuple[object, ...]]:
-    total = result.figures["total"]
-    worst = sorted(result.lost.items(), key=lambda item: -item[1])[:2]
-    why = ", ".join(f"{name} {100 * cycles / total:.1f} %" for name, cycles in worst)
     return [
         (
             result.network,
@@ -70,10 +67,24 @@ def _bars(result: "Result") -> list[tuple[object, ...]]:
             _number(bar["value"]),
             "yes" if bar["met"] else "no",
             "" if bar["met"] else _number(bar["missed_by"]),
-            "" if bar["met"] else why,
+            "" if bar["met"] else _why(result, bar["figure"]),
         )
         for bar in result.bars
     ]
+
+
+def _why(result: "Result", figure: str) -> str:
+    """The terms that eat most of what a bar misses: of the cycles, or of the compulsory bytes."""
+    tables = ("scale and bias", "lane and k-tile tables", "instructions")
+    if figure == "dram_over_compulsory":
+        terms, whole = result.traffic, result.figures["compulsory_bytes"]
+    elif figure == "program_and_tables_share":
+        terms = {name: result.traffic[name] for name in tables}
+        whole = result.figures["compulsory_bytes"]
+    else:
+        terms, whole = result.lost, result.figures["total"]
+    worst = sorted(terms.items(), key=lambda item: -item[1])[:3]
+    return ", ".join(f"{name} {100 * value / whole:.1f} %" for name, value in worst)
 
 
 def _number(value: object) -> object:

@@ -43,7 +43,7 @@ def command(
     growth    time per multiplication from 10**6 to 10**10, start of a new process, memory of batches
     bars      compiled networks against the bound on cycles and memory traffic, in one fixed setting
     layers    where their cycles go, by kind of operation, beside the times the papers measured (minutes)
-    cycle     the cycle model on a small and a large network; with --verilator beside Verilator on the small one
+    cycle     the cycle model on a small and a large network; with --verilator beside Verilator on the large one
 
     Without a topic: models and products.
     """
@@ -75,7 +75,7 @@ def command(
         bars = list(bar_results(say, everything)) if "bars" in topics else []
         curve = list(buffer_curve(say)) if "bars" in topics else []
         layers = list(study_results(say)) if "layers" in topics else []
-        native = _CYCLE_NETWORKS[0] if verilator else None
+        native = _CYCLE_NETWORKS[-1] if verilator else None
         cycle = (
             run_cycle_benchmarks(_CYCLE_NETWORKS, native=native, repeats=repeats, progress=say)
             if "cycle" in topics

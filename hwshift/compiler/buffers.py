@@ -3,7 +3,16 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from hwshift.compiler.fusion import Lives, Piece, Pieces, Unplaced, partition, strip_heights
+from hwshift.compiler.fusion import (
+    AS_COMPILED,
+    Lives,
+    Piece,
+    Pieces,
+    Preference,
+    Unplaced,
+    partition,
+    strip_heights,
+)
 from hwshift.compiler.lowered import Lowered
 from hwshift.compiler.placement import Tensor
 from hwshift.compiler.strips import Chain, touched
@@ -81,6 +90,7 @@ def plan_buffers(
     config: AcceleratorConfig,
     outputs: tuple[str, ...],
     keep_all: bool = False,
+    preference: Preference = AS_COMPILED,
 ) -> Plan:
     """Decide what is computed together and where every map lies.
 
@@ -97,6 +107,7 @@ def plan_buffers(
         Tensors that hold the network's output.
     keep_all : bool
         Whether every layer has to be computed in full.
+    preference : Preference
 
     Raises
     ------
@@ -104,10 +115,12 @@ def plan_buffers(
         When one row at a time of a layer alone does not fit.
     """
     lives, depth = Lives.of(lowered, outputs), config.feature_depth
-    pieces = Pieces(lowered, tensors, lives, config, keep_all)
+    pieces = Pieces(lowered, tensors, lives, config, keep_all, preference)
     while True:
         try:
-            return _Placer(pieces, tensors, lives, depth).plan(partition(pieces, len(lowered), depth))
+            return _Placer(pieces, tensors, lives, depth, preference.overlap).plan(
+                partition(pieces, len(lowered), depth)
+            )
         except Unplaced as error:
             if error.fused:
                 pieces.refused.add((error.start, error.end))
@@ -155,8 +168,11 @@ def _first_fit(taken: Iterable[Block], words: int, depth: int) -> int | None:
 class _Placer:
     """Gives the tensors of a partition their places."""
 
-    def __init__(self, pieces: Pieces, tensors: Mapping[str, Tensor], lives: Lives, depth: int) -> None:
+    def __init__(
+        self, pieces: Pieces, tensors: Mapping[str, Tensor], lives: Lives, depth: int, overlap: bool
+    ) -> None:
         self._pieces, self._tensors, self._lives, self._depth = pieces, tensors, lives, depth
+        self._overlap = overlap
 
     def plan(self, partition: list[Piece]) -> Plan:
         """Places for whole tensors, then for the rows of the others. Raises Unplaced."""
@@ -239,19 +255,20 @@ class _Placer:
         most = piece.rows
         if any(name not in self._lives.produced for name in loaded):
             most = min(most, self._pieces.arrival_rows(chain))
-        for rows in strip_heights(chain.height):
-            if rows > most:
-                continue
+        heights = [rows for rows in strip_heights(chain.height) if rows <= most]
+        tries = [(rows, ahead) for rows in heights for ahead in (1, 0)]
+        if self._overlap:
+            tries.sort(key=lambda item: -item[1])
+        for rows, ahead in tries:
             ends = chain.ends(rows)
             if not all(
                 chain.replaces(new, old, ends) for new, old in replaced.items() if new in chain.producers
             ):
                 continue
-            for ahead in (1, 0):
-                windows = self._pieces.windows(chain, ends, list(alive), ahead)
-                blocks = self._rows(windows, alive)
-                if blocks is not None:
-                    return Group(chain, ends, {name: blocks[name] for name in own}, loaded)
+            windows = self._pieces.windows(chain, ends, list(alive), ahead)
+            blocks = self._rows(windows, alive)
+            if blocks is not None:
+                return Group(chain, ends, {name: blocks[name] for name in own}, loaded)
         raise Unplaced(piece.start, piece.end, piece.start < piece.end)
 
     def _rows(self, windows: Mapping[str, int], alive: Mapping[str, Block]) -> dict[str, Block] | None:

@@ -4,12 +4,13 @@ from dataclasses import replace
 from typing import Literal
 
 from hwshift.compiler.buffers import plan_buffers
+from hwshift.compiler.fusion import AS_COMPILED, Preference
 from hwshift.compiler.limits import check_layers
 from hwshift.compiler.lower import lower
 from hwshift.compiler.memory_map import MemoryMap
 from hwshift.compiler.operations import Operation
 from hwshift.compiler.placement import tensor_of, views_of
-from hwshift.compiler.rename import renamed_layers
+from hwshift.compiler.rename import passes_because, renamed_layers
 from hwshift.compiler.schedule import Scheduler
 from hwshift.compiler.shift_mode import ShiftMode, with_shifts
 from hwshift.compiler.tokens import assign_tokens
@@ -32,6 +33,7 @@ def compile(  # noqa: A001
     *,
     keep: Literal["all", "outputs"] = "all",
     shift: ShiftMode | None = None,
+    preference: Preference = AS_COMPILED,
     progress: Progress = silent,
 ) -> Program:
     """Compile a network.
@@ -45,6 +47,8 @@ def compile(  # noqa: A001
         Whether every layer's map ends up in memory, or the last one only (and those that had no room on chip).
     shift : "fused", "moved" or None
         Spatial shifts as part of the reads that follow, or as layers of their own; None: as in the network.
+    preference : Preference
+        What the schedule is chosen by; `hwshift.search` tries several.
     progress : callable
         Is told how far it is.
 
@@ -69,10 +73,13 @@ def compile(  # noqa: A001
     check_layers(network, config)
     if len(network.layers) < 2:
         raise CompileError("there is no layer to compute", where=network.name)
-    try:
-        return _compile(network, config, keep, renamed_layers(network, config), progress)
-    except CompileError:
-        return _compile(network, config, keep, frozenset(), progress)
+    if preference.rename:
+        try:
+            return _compile(network, config, keep, renamed_layers(network, config), preference, progress)
+        except CompileError:
+            pass
+    return _compile(network, config, keep, frozenset(), preference, progress)
+>>>>>>> w-sched
 
 
 def _compile(
@@ -80,6 +87,7 @@ def _compile(
     config: AcceleratorConfig,
     keep: str,
     renamed: frozenset[str],
+    preference: Preference,
     progress: Progress,
 ) -> Program:
     """Compile with some layers only renamed."""
@@ -89,7 +97,7 @@ def _compile(
         lower(layer, views, tensors, config) for layer in network.layers[1:] if layer.name not in renamed
     ]
     output = network.output.name
-    plan = plan_buffers(lowered, tensors, config, views[output].tensors, keep == "all")
+    plan = plan_buffers(lowered, tensors, config, views[output].tensors, keep == "all", preference)
     memory = MemoryMap(config)
     for name, tensor in tensors.items():
         if name == network.input.name:
@@ -105,7 +113,11 @@ def _compile(
         scheduler.group(group)
     progress(Stage("compiling", 1, 2))  # checks take about as long
     layers = {layer["name"]: layer for layer in scheduler.layers}
-    shown = [layers.get(layer.name) or _renamed(layer) for layer in network.layers[1:]]
+    why = passes_because(network, config, renamed)
+    shown = [
+        (layers.get(layer.name) or _renamed(layer)) | ({"why": why[layer.name]} if layer.name in why else {})
+        for layer in network.layers[1:]
+    ]
     assign_tokens(scheduler.operations)
     instructions = _finish(scheduler.operations, memory, config)
     records = [

@@ -9,7 +9,7 @@ from hwshift.compiler.strips import Chain, touched
 from hwshift.config import AcceleratorConfig
 from hwshift.program.isa import INSTRUCTION_BYTES
 
-__all__ = ["Lives", "Piece", "Pieces", "Unplaced", "partition", "strip_heights"]
+__all__ = ["AS_COMPILED", "Lives", "Piece", "Pieces", "Preference", "Unplaced", "partition", "strip_heights"]
 
 _LONGEST = 8
 """Layers that are computed together at most."""
@@ -27,6 +27,29 @@ class Unplaced(Exception):
     def __init__(self, start: int, end: int, fused: bool = False) -> None:
         super().__init__(start, end, fused)
         self.start, self.end, self.fused = start, end, fused
+
+
+@dataclass(frozen=True)
+class Preference:
+    """What a schedule is chosen by; a beat on the bus counts as 1.
+
+    Members
+    -------
+    short : float
+        A cycle that a pass is shorter than its weight tile takes to load.
+    overlap : bool
+        Lower strips, so that the next one is loaded while one is computed, rather than high ones.
+    rename : bool
+        Concatenations, shuffles and slices are names where that takes no more steps.
+    """
+
+    short: float = 1.0
+    overlap: bool = False
+    rename: bool = True
+
+
+AS_COMPILED = Preference()
+"""What holds where nothing is asked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +116,9 @@ class Pieces:
         lives: Lives,
         config: AcceleratorConfig,
         keep_all: bool,
+        preference: Preference = AS_COMPILED,
     ) -> None:
+        self._preference = preference
         self._lowered, self._tensors, self._lives, self._config = lowered, tensors, lives, config
         self._keep_all = keep_all
         self.in_memory = {name for name in lives.first if tensors[name].words > config.feature_depth}
@@ -195,11 +220,11 @@ class Pieces:
     def _weight_tiles(low: Lowered) -> int:
         return 1 if low.constant is not None else sum(map(len, low.weights))
 
-    def cost(self, start: int, end: int, rows: int) -> int:
+    def cost(self, start: int, end: int, rows: int) -> float:
         """Beats of memory traffic that could be avoided, and cycles of passes shorter than a tile takes to load."""
         config, chain = self._config, self.chain(start, end)
         strips = -(-chain.height // rows)
-        beats = 0
+        beats = 0.0
         stay = sum(map(self._weight_tiles, chain.layers)) <= config.weight_tiles
         for low in chain.layers:
             tiles = self._weight_tiles(low)
@@ -207,7 +232,7 @@ class Pieces:
             beats += strips * _INSTRUCTIONS * INSTRUCTION_BYTES // config.beat_bytes
             _, height, width = low.layer.shape
             steps = -(-height // strips) * -(-width // config.pixels)
-            beats += strips * tiles * max(0, config.tile_words - steps)
+            beats += self._preference.short * strips * tiles * max(0, config.tile_words - steps)
         for name in dict.fromkeys(name for low in chain.layers for name in touched(low)):
             if name in self.in_memory and self._lives.crosses(name, start, end):
                 beats += self._tensors[name].shape[1] * self._row_beats(name)
@@ -232,7 +257,7 @@ def partition(pieces: Pieces, count: int, depth: int) -> list[Piece]:
     Unplaced
         When a layer fits in no piece.
     """
-    options: dict[tuple[int, int], tuple[int, Piece]] = {}
+    options: dict[tuple[int, int], tuple[float, Piece]] = {}
     easy = []
     for index in range(count):
         rows = pieces.fits(index, index, depth)
@@ -252,8 +277,8 @@ def _moves(pieces: Pieces, index: int) -> bool:
     return any(name in pieces.in_memory for name in touched(pieces.chain(index, index).layers[0]))
 
 
-def _cheapest(options: Mapping[tuple[int, int], tuple[int, Piece]], count: int) -> list[Piece]:
-    best: list[tuple[int, list[Piece]] | None] = [(0, [])]
+def _cheapest(options: Mapping[tuple[int, int], tuple[float, Piece]], count: int) -> list[Piece]:
+    best: list[tuple[float, list[Piece]] | None] = [(0, [])]
     for end in range(count):
         found = None
         for start in range(max(0, end - _LONGEST + 1), end + 1):

@@ -6,7 +6,7 @@ from hwshift.config import AcceleratorConfig
 from hwshift.errors import CompileError
 from hwshift.network.fixed import ChannelScale, Concat, FixedNetwork, Input, Shuffle, Slice
 
-__all__ = ["renamed_layers"]
+__all__ = ["passes_because", "renamed_layers"]
 
 
 def renamed_layers(network: FixedNetwork, config: AcceleratorConfig) -> frozenset[str]:
@@ -27,6 +27,30 @@ def renamed_layers(network: FixedNetwork, config: AcceleratorConfig) -> frozense
             ):
                 renamed = trial
     return renamed
+
+
+def passes_because(
+    network: FixedNetwork, config: AcceleratorConfig, renamed: frozenset[str]
+) -> dict[str, str]:
+    """Why concatenations, shuffles and slices that are not renamed are passes through the array."""
+    reasons: dict[str, str] = {}
+    adds = {layer.residual: layer.name for layer in network.layers}
+    known: dict[tuple[str, bytes], int] = {}
+    for layer in network.layers:
+        if not isinstance(layer.op, Concat | Shuffle | Slice) or layer.name in renamed:
+            continue
+        more = _steps(network, config, renamed | {layer.name}, known) - _steps(
+            network, config, renamed, known
+        )
+        if layer.name in adds:
+            reasons[layer.name] = f"{adds[layer.name]} adds it, and has to find it where it writes the sum"
+        elif more == float("inf"):
+            reasons[layer.name] = "the layers that read it would read more maps than an instruction names"
+        elif more > 0:
+            reasons[layer.name] = f"the layers that read it would take {more} steps more than both do now"
+        else:
+            reasons[layer.name] = "nothing else is computed"
+    return reasons
 
 
 def _is_computed(network: FixedNetwork, renamed: frozenset[str]) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from hwshift.compiler.buffers import Block, Group, Plan
+from hwshift.compiler.describe import describe
 from hwshift.compiler.lowered import Lowered, Rectangle
 from hwshift.compiler.memory_map import MemoryMap
 from hwshift.compiler.operations import Operation, Span
@@ -19,7 +20,6 @@ from hwshift.compiler.tables import Run, Section, TableSpace, ktile_words, param
 from hwshift.compiler.weights import pack_tiles
 from hwshift.config import AcceleratorConfig
 from hwshift.network.fixed import Activation
-from hwshift.program.hazards import total_steps
 from hwshift.program.instruction import Instruction
 from hwshift.program.isa import LoadKind, Opcode
 
@@ -317,45 +317,9 @@ class Scheduler:
 
     def _describe(self, low: Lowered, group: Group, ranges: list[tuple[int, int]], sections: int) -> None:
         items = [self.operations[index - 1].instruction for a, b in ranges for index in range(a, b)]
-        computes = [item for item in items if item.opcode == Opcode.COMPUTE]
-        name = low.layer.name
-        if name in self._plan.whole:
-            where = "on chip"
-        else:
-            where = (
-                "through memory"
-                if name in self._memory.tensors
-                else f"{group.blocks[name].rows} rows on chip"
-            )
-        self.layers.append(
-            {
-                "name": name,
-                "op": type(low.layer.op).__name__,
-                "shape": list(low.layer.shape),
-                "tiles": low.tiles,
-                "ktiles": max(pattern.count for pattern in low.patterns),
-                "sections": sections,
-                "strips": len(group.ends),
-                "together": [other.layer.name for other in group.chain.layers],
-                "instructions": len(computes),
-                "instruction_ranges": [list(item) for item in ranges],
-                "corner": list(low.corner),
-                "chunks": sum(item["chunks"] for item in computes),
-                "steps": sum(total_steps(item) for item in computes),
-                "cycles": sum(self._least_cycles(item) for item in computes),
-                "weights": "constant" if low.constant is not None else "streamed",
-                "where": where,
-            }
-        )
-
-    def _least_cycles(self, item: Instruction) -> int:
-        """A pass takes its steps, or as long as its weight tile takes to load."""
-        if item["hold_weights"]:
-            return total_steps(item)
-        full, rest = divmod(item["rows"], item["chunk_rows"])
-        sizes = [item["chunk_rows"] * item["steps"]] * full + ([rest * item["steps"]] if rest else [])
-        passes = sum(max(size, self._config.tile_words) for size in sizes)
-        return passes * item["tiles"] * item["ktile_count"]
+        record = describe(low, group, items, self._config, self._plan.whole, self._memory.tensors)
+        record |= {"sections": sections, "instruction_ranges": [list(item) for item in ranges]}
+        self.layers.append(record)
 
 
 def _weight_tiles(low: Lowered, run: Run) -> int:

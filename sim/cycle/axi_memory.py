@@ -8,8 +8,8 @@ always ready. Five stall streams by cycle hold up AR, R, AW, W, B; see `hwshift.
 """
 
 import numpy as np
-from numba import njit
 
+from hwshift.sim.compiled import njit
 from hwshift.sim.stalls import CHANNELS
 
 __all__ = [

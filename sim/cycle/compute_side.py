@@ -5,10 +5,9 @@ mirror `rtl/dispatch.py`, `rtl/pass_generator.py`, `rtl/weight_fetch.py` and `rt
 A function reads what the registers held at the start of the cycle; queue levels and counters change in `commit`.
 """
 
-from numba import njit
-
 from hwshift.program.counters import Cause
 from hwshift.program.isa import Opcode, Token
+from hwshift.sim.compiled import njit
 from hwshift.sim.cycle.columns import F
 from hwshift.sim.cycle.compute_state import QUEUE, RING, TOKENS
 

@@ -5,9 +5,8 @@ memory side does something that it sees (`hwshift.sim.cycle.memory_skip`). Until
 cycles at once (`advance`). What happens in a cycle stands in `compute_side` and `memory_side` alone.
 """
 
-from numba import njit
-
 from hwshift.program.counters import Cause
+from hwshift.sim.compiled import njit
 from hwshift.sim.cycle.axi_memory import FOREVER
 from hwshift.sim.cycle.columns import F
 from hwshift.sim.cycle.compute_side import (

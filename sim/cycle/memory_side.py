@@ -5,9 +5,8 @@ handshake: every function reads what other blocks' registers held at the start o
 blocks share change at its end. What happened in the cycle stands in the fields of the first group.
 """
 
-from numba import njit
-
 from hwshift.program.isa import LoadKind
+from hwshift.sim.compiled import njit
 from hwshift.sim.cycle.axi_memory import (
     AR,
     AW,

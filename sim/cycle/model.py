@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
 from hwshift.errors import SimulationError
 from hwshift.program.counters import COUNTERS
 from hwshift.program.image import Program
+from hwshift.sim.compiled import njit
 from hwshift.sim.cycle.axi_memory import new_axi_state
 from hwshift.sim.cycle.columns import program_table
 from hwshift.sim.cycle.compute_side import commit, compute_cycle, port_b

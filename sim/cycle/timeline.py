@@ -1,9 +1,9 @@
 """When every instruction of a run was dispatched, began and ended, and what the cycles until then were spent on."""
 
 import numpy as np
-from numba import njit
 
 from hwshift.program.counters import Cause
+from hwshift.sim.compiled import njit
 
 __all__ = ["MARKS", "Timeline", "mark_compute", "mark_memory"]
 

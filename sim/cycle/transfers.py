@@ -4,9 +4,8 @@ A walk is a row of integers; the constants below are its columns. They mirror `r
 `rtl/pixel_walk.py`.
 """
 
-from numba import njit
-
 from hwshift.program.isa import BURST_BEATS
+from hwshift.sim.compiled import njit
 from hwshift.sim.cycle.columns import F
 
 __all__ = [

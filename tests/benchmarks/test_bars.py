@@ -37,6 +37,12 @@ def test_figures(result):
     beats = counters["fetch_beats"] + counters["load_beats"] + counters["store_beats"]
     assert figures["dram_bytes"] == 16 * beats
     assert figures["compulsory_bytes"] <= figures["dram_bytes"]
+    assert figures["dram_bytes"] == figures["compulsory_bytes"] + sum(result.traffic.values())
+    assert result.traffic["weights loaded again"] == 0  # they stay over the strips in which the input arrives
+    assert result.traffic["input"] == 32 * 32 * 4  # the fourth channel
+    assert (
+        result.traffic["scale and bias"] == figures["table_bytes"] - result.traffic["lane and k-tile tables"]
+    )
 
 
 def test_bars(result):
@@ -60,4 +66,6 @@ def test_command(monkeypatch, result):
     assert [row["network"] for row in printed["bars"]] == ["ShiftResNet20-1"] * 2
     assert [row["feature_kib"] for row in printed["curve"]] == [64, 128, 256, 512, 1024, 1280, 2048, 4096]
     text = CliRunner().invoke(root, ["bench", "bars"]).stdout
+    share = result.traffic["instructions"] / result.figures["compulsory_bytes"]
+    assert f"instructions {100 * share:.1f} %" in text
     assert "Bars" in text and "over bound" in text
