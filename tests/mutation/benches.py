@@ -34,7 +34,6 @@ from ..sim.faults import faults
 from .netlist import CONFIG
 
 START, SOFT_RESET, QUEUE, SNAPSHOT = 1, 2, 4, 8
-LONGEST = 20_000
 CPU_SECONDS = 60
 """A simulation that takes longer has been hung up by its mutant."""
 
@@ -69,8 +68,9 @@ def _cases(count: int, seed: int, longest: int) -> tuple[Case, ...]:
 
 def _run(case: Case, time: MemoryTiming, base: int = 0) -> RtlRun:
     launch = launch_of(case.program)
+    longest = 2 * simulate_cycles(case.program, time)["total"] + 600  # one that hangs does not cost much more
     return RtlRun(launch, case.image.tobytes(), time.read_latency, time.write_latency, time.stalls,
-                  max_cycles=LONGEST, base=base)  # fmt: skip
+                  max_cycles=longest, base=base)  # fmt: skip
 
 
 def _programs(name: str, cases: Sequence[Case], times: Sequence[MemoryTiming]) -> Bench:
@@ -148,7 +148,7 @@ def _registers() -> Bench:
                ("read", "RUNS"), *counters, ("write", "IRQ_ENABLE", 7), ("read", "IRQ_STATUS"),
                ("write", "IRQ_STATUS", 2), ("read", "IRQ_STATUS"), ("write", "IRQ_STATUS", 4),
                ("read", "IRQ_STATUS"), ("write", "CONTROL", START), ("finish",), ("read", "STATUS")]  # fmt: skip
-    run = replace(_run(case, MemoryTiming()), script=tuple(script))
+    run = replace(_run(case, MemoryTiming()), script=tuple(script), max_cycles=30_000)
 
     def check(results: list[RtlResult]) -> None:
         (result,) = results
@@ -167,8 +167,8 @@ def _faults() -> Bench:
     """Everything that ends a run early, each with a good run behind it."""
     case = _cases(8, 1, 500)[1]
     listed = faults(case)
-    good = replace(_run(case, MemoryTiming()))
-    runs = [item for _, run in listed for item in (replace(run, max_cycles=LONGEST), good)]
+    good = _run(case, MemoryTiming())
+    runs = [item for _, run in listed for item in (replace(run, max_cycles=good.max_cycles), good)]
 
     def check(results: list[RtlResult]) -> None:
         expected = simulate_cycles(case.program)
