@@ -21,7 +21,6 @@ import numpy as np
 from hwshift.errors import SimulationError
 from hwshift.golden.model import trace
 from hwshift.program.expected import launch_of
-from hwshift.program.isa import Opcode
 from hwshift.program.registers import REGISTER, REGISTERS, Access
 from hwshift.sim.cycle.model import MemoryTiming, simulate_cycles
 from hwshift.sim.rtl_run import RtlResult, RtlRun, build_core, rtl_result, write_job
@@ -34,9 +33,8 @@ from ..sim.faults import faults
 from .netlist import CONFIG
 
 START, SOFT_RESET, QUEUE, SNAPSHOT = 1, 2, 4, 8
-LONGEST = 20_000
-CPU_SECONDS = 60
-"""A simulation that takes longer has been hung up by its mutant."""
+CPU_SECONDS = 20
+"""Per mutant; a simulation that takes longer has been hung up by one."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +67,9 @@ def _cases(count: int, seed: int, longest: int) -> tuple[Case, ...]:
 
 def _run(case: Case, time: MemoryTiming, base: int = 0) -> RtlRun:
     launch = launch_of(case.program)
+    longest = 2 * simulate_cycles(case.program, time)["total"] + 600  # one that hangs does not cost much more
     return RtlRun(launch, case.image.tobytes(), time.read_latency, time.write_latency, time.stalls,
-                  max_cycles=LONGEST, base=base)  # fmt: skip
+                  max_cycles=longest, base=base)  # fmt: skip
 
 
 def _programs(name: str, cases: Sequence[Case], times: Sequence[MemoryTiming]) -> Bench:
@@ -148,7 +147,7 @@ def _registers() -> Bench:
                ("read", "RUNS"), *counters, ("write", "IRQ_ENABLE", 7), ("read", "IRQ_STATUS"),
                ("write", "IRQ_STATUS", 2), ("read", "IRQ_STATUS"), ("write", "IRQ_STATUS", 4),
                ("read", "IRQ_STATUS"), ("write", "CONTROL", START), ("finish",), ("read", "STATUS")]  # fmt: skip
-    run = replace(_run(case, MemoryTiming()), script=tuple(script))
+    run = replace(_run(case, MemoryTiming()), script=tuple(script), max_cycles=30_000)
 
     def check(results: list[RtlResult]) -> None:
         (result,) = results
@@ -167,8 +166,8 @@ def _faults() -> Bench:
     """Everything that ends a run early, each with a good run behind it."""
     case = _cases(8, 1, 500)[1]
     listed = faults(case)
-    good = replace(_run(case, MemoryTiming()))
-    runs = [item for _, run in listed for item in (replace(run, max_cycles=LONGEST), good)]
+    good = _run(case, MemoryTiming())
+    runs = [item for _, run in listed for item in (replace(run, max_cycles=good.max_cycles), good)]
 
     def check(results: list[RtlResult]) -> None:
         expected = simulate_cycles(case.program)
@@ -186,49 +185,69 @@ def benches() -> tuple[Bench, ...]:
     return _first(), _stalled(), _registers(), _far(), _faults(), _more()
 
 
-def build(netlist: Path, folder: Path) -> Build:
-    """The netlist of the mutants with the bench around it."""
+def build(core: Path, folder: Path) -> Build:
+    """A core with the bench around it."""
     beats = max(len(run.memory) // CONFIG.beat_bytes for bench in benches() for run in bench.runs)
-    return build_core(CONFIG, beats, simulator="icarus", build_dir=folder, core=netlist)
+    return build_core(CONFIG, beats, simulator="icarus", build_dir=folder, core=core)
 
 
-def simulate(build: Build, bench: Bench, mutant: int) -> list[dict] | str:
-    """Results of a bench's runs on a mutant, 0 for none; a text if the simulation does not end as it should."""
-    folder = Path(tempfile.mkdtemp(prefix="mutant-", dir=build.directory))
-    try:
+def digests(built: Build, bench: Bench) -> list[str]:
+    """What the bench sees of each run on the design as it was, which the models confirm."""
+    folder = Path(tempfile.mkdtemp(prefix="reference-", dir=built.directory))
+    write_job(CONFIG, bench.runs, folder)
+    run_tests(built, test_module="hwshift.sim.benches.bench_core", seed=1, plusargs=[f"+folder={folder}"])
+    results = json.loads((folder / "results.json").read_text())
+    bench.check([rtl_result(item, (folder / f"result_{index}.bin").read_bytes())
+                 for index, item in enumerate(results)])  # fmt: skip
+    _simulate(built, [], [], None, folder)
+    found = json.loads((folder / "digests.json").read_text())
+    shutil.rmtree(folder)
+    return found
+
+
+def killed(
+    built: Build, bench: Bench, expected: list[str], path: list[str], numbers: list[int]
+) -> dict[int, int]:
+    """For each mutant of a module the run that kills it, -1 for none.
+
+    Parameters
+    ----------
+    built : Build
+        Of the module's mutants.
+    expected : list of str
+        From `digests`.
+    path : list of str
+        Names of the instances from the core to the module.
+    """
+    out: dict[int, int] = {}
+    while left := [number for number in numbers if number not in out]:
+        folder = Path(tempfile.mkdtemp(prefix="mutants-", dir=built.directory))
+        write_job(CONFIG, bench.runs, folder)
         process = multiprocessing.get_context("fork").Process(
-            target=_simulate, args=(build, bench, mutant, folder)
+            target=_simulate, args=(built, path, left, expected, folder)
         )
         process.start()
         process.join()
-        path = folder / "answers.json"
-        return json.loads(path.read_text()) if path.is_file() else "the simulation ends early"
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        lines = (folder / "killed.txt").read_text().splitlines() if (folder / "killed.txt").is_file() else []
+        out |= {int(number): int(run) for number, run in (line.split() for line in lines)}
+        if len(lines) < len(left):
+            out[left[len(lines)]] = 0  # the simulation does not end, or ends early
+        shutil.rmtree(folder)
+    return out
 
 
-def _simulate(build: Build, bench: Bench, mutant: int, folder: Path) -> None:
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
-    write_job(CONFIG, bench.runs, folder)
-    path = folder / "answers.json"
+def _simulate(
+    built: Build, path: list[str], numbers: list[int], expected: list[str] | None, folder: Path
+) -> None:
+    if numbers:
+        limit = CPU_SECONDS * len(numbers)
+        resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
+    (folder / "mutants.json").write_text(json.dumps({"path": path, "numbers": numbers, "digests": expected}))
     try:
-        ran = run_tests(build, test_module="hwshift.sim.benches.bench_core", seed=1,
-                        plusargs=[f"+folder={folder}", f"+mutant={mutant}"])  # fmt: skip
-    except SimulationError as error:
-        path.write_text(json.dumps(str(error).splitlines()[0]))
-        return
-    shutil.rmtree(ran.directory)
-    answers = json.loads((folder / "results.json").read_text())
-    for index, answer in enumerate(answers):
-        answer["memory"] = (folder / f"result_{index}.bin").read_bytes().hex()
-    path.write_text(json.dumps(answers))
-
-
-def as_results(answers: list[dict]) -> list[RtlResult]:
-    """What the benches' checks take."""
-    return [rtl_result(answer, bytes.fromhex(answer["memory"])) for answer in answers]
-
-
-def opcodes() -> set[Opcode]:
-    """Operations that the benches' programs hold."""
-    return {item.opcode for case in _cases(24, 2, 1500) for item in case.program.instructions}
+        ran = run_tests(built, test_module="bench_mutants", seed=1, plusargs=[f"+folder={folder}"],
+                        python_path=[Path(__file__).parent])  # fmt: skip
+    except SimulationError:
+        if not numbers:
+            raise
+    else:
+        shutil.rmtree(ran.directory)

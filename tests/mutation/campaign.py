@@ -9,15 +9,15 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from hwshift.sim.runner import Build
-
-from .benches import as_results, benches, build, simulate
+from .benches import Bench, benches, build, digests, killed
 from .equivalence import equivalent
 from .netlist import CONFIG, Mutant, draw, netlists
 
 COUNT = 320
 SURVIVED = "survived"
 EQUIVALENT = "equivalent"
+PASSED = "passed "
+"""With the number of benches that have not killed it yet."""
 FLOOR = 0.98
 """Share of the mutants that are not proven equivalent which the benches have to kill."""
 
@@ -29,7 +29,8 @@ class Campaign:
     -------
     mutants : list of Mutant
     results : dict of str to str
-        A mutant's number to the bench that killed it, to "equivalent: " and the proof, or to "survived".
+        A mutant's number to the bench that killed it, to "equivalent: " and the proof, to "survived", or to
+        "passed " and how many benches it has met so far.
     """
 
     def __init__(self, folder: Path, count: int) -> None:
@@ -37,18 +38,31 @@ class Campaign:
         self.mutants = draw(folder, CONFIG, count)
         self._files = netlists(folder, self.mutants)
         self._path = folder / "results.json"
-        self._references: dict[tuple[Path, str], list[dict]] = {}
         stored = json.loads(self._path.read_text()) if self._path.is_file() else {}
         self.results: dict[str, str] = (
             stored if set(stored) <= {str(item.number) for item in self.mutants} else {}
         )
 
     def run(self, chosen: list[Mutant] | None = None) -> dict[str, str]:
-        """Meet the benches; those of one module one after the other."""
-        for mutant in sorted(chosen or self.mutants, key=lambda item: item.module):
-            if str(mutant.number) not in self.results:
-                self._store(mutant, self._meet(mutant))
+        """Meet the benches: all mutants the first, those that are left the next, and so on."""
+        plain = build(self.folder / "core.v", self.folder)
+        for number, bench in enumerate(benches()):
+            expected = digests(plain, bench)
+            last = number == len(benches()) - 1
+            for module in sorted({item.module for item in self.mutants}):
+                left = [
+                    item
+                    for item in chosen or self.mutants
+                    if item.module == module and self._waits(item, number)
+                ]
+                if left:
+                    self._meet(bench, expected, number, left, last)
         return self.results
+
+    def _waits(self, mutant: Mutant, number: int) -> bool:
+        """Whether it has passed the benches before this one, and not met it."""
+        result = self.results.get(str(mutant.number), f"{PASSED}0")
+        return result.startswith(PASSED) and int(result.removeprefix(PASSED)) == number
 
     def prove(self) -> None:
         """Try to prove the survivors equivalent."""
@@ -62,7 +76,7 @@ class Campaign:
 
     def killed(self) -> int:
         """How many of them a bench killed."""
-        return sum(not value.startswith((SURVIVED, EQUIVALENT)) for value in self.results.values())
+        return sum(not value.startswith((SURVIVED, EQUIVALENT, PASSED)) for value in self.results.values())
 
     @property
     def share(self) -> float:
@@ -77,24 +91,15 @@ class Campaign:
         lines += [f"killed {self.killed()}, {self.share:.2%} of those not proven equivalent; survivors:"]
         return "\n".join([*lines, *(f"  {item}" for item in self.survivors())])
 
-    def _meet(self, mutant: Mutant) -> str:
-        built = build(self._files[mutant.module], self.folder)
-        for bench in benches():
-            if simulate(built, bench, mutant.number) != self._reference(built, mutant.module, bench.name):
-                return bench.name
-        return SURVIVED
-
-    def _reference(self, built: Build, module: str, name: str) -> list[dict]:
-        """What the bench gives without a mutant, checked against the models."""
-        key = (built.directory, name)
-        if key not in self._references:
-            bench = next(item for item in benches() if item.name == name)
-            answers = simulate(built, bench, 0)
-            if isinstance(answers, str):
-                raise AssertionError(f"{module}: {answers}")
-            bench.check(as_results(answers))
-            self._references[key] = answers
-        return self._references[key]
+    def _meet(
+        self, bench: Bench, expected: list[str], number: int, mutants: list[Mutant], last: bool
+    ) -> None:
+        built = build(self._files[mutants[0].module], self.folder)
+        path = mutants[0].module.split(".")[1:]
+        runs = killed(built, bench, expected, path, [item.number for item in mutants])
+        for item in mutants:
+            survives = SURVIVED if last else f"{PASSED}{number + 1}"
+            self._store(item, bench.name if runs[item.number] >= 0 else survives)
 
     def _store(self, mutant: Mutant, result: str) -> None:
         self.results[str(mutant.number)] = result

@@ -119,8 +119,8 @@ def modules(verilog: str) -> dict[str, str]:
 def netlists(folder: Path, mutants: list[Mutant]) -> dict[str, Path]:
     """For every module that has mutants, Verilog of the accelerator with all of that module's.
 
-    The module is Yosys' netlist, the others are as they were, since a simulator runs these much faster. The plusarg
-    ``mutant`` of the simulator chooses one by its number.
+    The module is Yosys' netlist, the others are as they were, since a simulator runs these much faster. Its register
+    ``mutant`` chooses one by its number.
     """
     names = sorted({item.module for item in mutants})
     out = {name: folder / f"mutated_{index}.v" for index, name in enumerate(names)}
@@ -144,11 +144,10 @@ def netlists(folder: Path, mutants: list[Mutant]) -> dict[str, Path]:
 
 
 def _chosen(module: str) -> str:
-    """The module with the number of the mutant from a plusarg instead of a port."""
+    """The module with the number of the mutant in a register that a bench writes instead of a port."""
     head, body = module.split(";\n", 1)
     head = re.sub(r",? ?\bmutant\b", "", head)
     body = re.sub(
         rf"^  input \[{_NUMBER_BITS - 1}:0\] mutant;\n  wire [^\n]*\bmutant;\n", "", body, count=1, flags=re.M
     )
-    number = f"  reg [{_NUMBER_BITS - 1}:0] mutant = 0;\n  integer found_;\n"
-    return f'{head};\n{number}  initial found_ = $value$plusargs("mutant=%d", mutant);\n{body}'
+    return f"{head};\n  reg [{_NUMBER_BITS - 1}:0] mutant = 0;\n{body}"

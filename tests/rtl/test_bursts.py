@@ -7,6 +7,8 @@ from amaranth.sim import Simulator
 from hwshift.config import AcceleratorConfig
 from hwshift.rtl.bursts import Bursts
 
+from ..seeds import seed_of
+
 
 def cut(config, fields):
     """(address, beats, last) of every burst."""
@@ -22,7 +24,7 @@ def cut(config, fields):
 
 def run(config, fields, stall=0.0, limit=5000):
     dut, bursts = Bursts(config), []
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed_of("bursts", 0))
 
     async def bench(ctx):
         ctx.set(dut.start, 1)
@@ -51,7 +53,7 @@ def run(config, fields, stall=0.0, limit=5000):
 @pytest.mark.parametrize("bus", [32, 64, 128, 256, 512])
 def test_random_rows(bus):
     config = AcceleratorConfig(rows=16, bus_width=bus)
-    rng = np.random.default_rng(bus)
+    rng = np.random.default_rng(seed_of("bursts", bus))
     for _ in range(30):
         beats = int(rng.choice([1, 63, 64, 65, int(rng.integers(1, 400))]))
         fields = {

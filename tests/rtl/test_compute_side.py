@@ -13,6 +13,8 @@ from hwshift.sim.cycle.compute_side import commit, compute_cycle
 from hwshift.sim.cycle.compute_state import new_compute_state
 from hwshift.timing import timing
 
+from ..seeds import seed_of
+
 CYCLES = 1500
 
 
@@ -158,6 +160,7 @@ def _rtl(config: AcceleratorConfig, program: np.ndarray, script: list[dict]) -> 
 @pytest.mark.parametrize("seed", range(4))
 def test_rtl_and_model_agree_in_every_cycle(changes: dict, seed: int) -> None:
     config = PRESETS["4x4"].with_(**changes)
+    seed = seed_of("compute side", seed)
     program = _random_program(np.random.default_rng(seed), config)
     expected, script = _model(config, program, 100 + seed)
     actual = _rtl(config, program, script)

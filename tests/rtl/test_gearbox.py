@@ -8,6 +8,8 @@ from hwshift.config import AcceleratorConfig
 from hwshift.golden.formats import Pow2Format, QFormat
 from hwshift.rtl.gearbox import Gearbox
 
+from ..seeds import seed_of
+
 CONFIGS = [
     AcceleratorConfig(),  # 20 of 64
     AcceleratorConfig(weight_rows=4, bus_width=32),  # 80 of 32: one word per tile
@@ -23,7 +25,7 @@ CONFIGS = [
 
 def run(config, tiles, idle, stall, seed):
     """Words with their flags, and the cycles in which beats were taken and words came."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed_of("gearbox", seed))
     dut = Gearbox(config)
     beats = [int.from_bytes(rng.bytes(config.beat_bytes), "little") for _ in range(tiles * config.tile_beats)]
     words, taken, cycles = [], [], []

@@ -15,6 +15,8 @@ from hwshift.sim.benches.common import config_env
 from hwshift.sim.runner import run_cocotb
 from hwshift.tools import simulator_problem
 
+from ..seeds import seed_of
+
 NARROW = AcceleratorConfig(
     rows=8, columns=4, pixels=2, act=QFormat(5, 6), bus_width=32, weight_rows=2, weight_tiles=5
 )
@@ -79,8 +81,9 @@ def run(tmp_path, rtl_builds):
     def run(dut, bench, config):
         source = tmp_path / "dut.v"
         source.write_text(convert(dut, "dut"))
-        return run_cocotb(sources=[source], top="dut", test_module=f"hwshift.sim.benches.{bench}", seed=3,
-                          simulator="icarus", build_dir=rtl_builds, extra_env=config_env(config))  # fmt: skip
+        return run_cocotb(sources=[source], top="dut", test_module=f"hwshift.sim.benches.{bench}",
+                          seed=seed_of(bench, 3), simulator="icarus", build_dir=rtl_builds,
+                          extra_env=config_env(config))  # fmt: skip
 
     return run
 
@@ -95,7 +98,7 @@ def test_passes(run, block, bench, tests, config):
 
 
 def check_failure(run, dut, bench, config):
-    with pytest.raises(SimulationError, match=r"of \d+ cocotb tests failed \(seed 3\)") as caught:
+    with pytest.raises(SimulationError, match=r"of \d+ cocotb tests failed \(seed \d+\)") as caught:
         run(dut, bench, config)
     assert "AssertionError" in "".join(caught.value.__notes__)
 

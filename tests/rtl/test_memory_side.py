@@ -6,6 +6,7 @@ import pytest
 from hwshift.program.isa import Opcode
 from hwshift.sim.stalls import StallPattern
 
+from ..seeds import seed_of
 from .memory_bench import CONFIGS, EVENTS, MemoryBench, Scenario, Surroundings, expected
 
 CYCLES = 40000  # enough; a run ends with its work
@@ -21,7 +22,7 @@ STALLS = {
 @pytest.mark.parametrize(("stalls", "hold"), [("none", 0.0), ("half", 0.3), ("bursts", 0.5), ("most", 0.1)])
 def test_every_byte_arrives(name, stalls, hold):
     config = CONFIGS[name]
-    rng = np.random.default_rng([*name.encode(), *stalls.encode()])
+    rng = np.random.default_rng([*name.encode(), *stalls.encode(), seed_of("memory side", 0)])
     scenario = Scenario.draw(rng, config, 10)
     sink, memory = expected(scenario)
     bench = MemoryBench(scenario, Surroundings.draw(rng, CYCLES, hold), STALLS[stalls], (9, 5)).run(CYCLES)

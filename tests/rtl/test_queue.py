@@ -9,6 +9,8 @@ from amaranth.sim import Simulator
 
 from hwshift.rtl.queue import BlockQueue, Queue
 
+from ..seeds import seed_of
+
 PAIR = data.StructLayout({"a": signed(5), "b": 3})
 
 
@@ -50,7 +52,7 @@ class Prefetching:
 @pytest.mark.parametrize("depth", [2, 3, 8])
 @pytest.mark.parametrize(("idle", "stall"), [(0, 0), (0.5, 0.5), (0.1, 0.8), (0.8, 0.1)])
 def test_every_cycle(queue, rule, depth, idle, stall):
-    rng = np.random.default_rng(depth)
+    rng = np.random.default_rng(seed_of("queue", depth))
     dut, model = queue(PAIR, depth), rule(depth)
     assert (dut.depth, dut.latency) == (depth, 1 if queue is Queue else 2)
 

@@ -20,6 +20,8 @@ from hwshift.sim.models.shift_buffer import Cycle, contention_trace, reading_tra
 from hwshift.sim.runner import run_cocotb
 from hwshift.timing import timing
 
+from ..seeds import seed_of
+
 STREAMS = ("cmd", "write", "residual", "load", "store")
 
 
@@ -92,7 +94,7 @@ CONFIGS = [
 
 @pytest.mark.parametrize("config", CONFIGS, ids=name_of)
 def test_reads_any_displacement(config):
-    rng = np.random.default_rng(1)
+    rng = np.random.default_rng(seed_of("shift buffer", 1))
     trace = reading_trace(config, rng, (3, 4, 9 if config.pixels < 4 else 14))
     assert play(config, trace)["x"] == 200
 
@@ -115,7 +117,13 @@ def test_reads_buffers_of_any_shape(pixels, shape):
     size, options = SHAPES[shape]
     config = small(pixels, feature_depth=256 if 140 in size else 128)
     assert (
-        play(config, reading_trace(config, np.random.default_rng(2), size, steps=120, **options))["x"] == 120
+        play(
+            config,
+            reading_trace(
+                config, np.random.default_rng(seed_of("shift buffer", 2)), size, steps=120, **options
+            ),
+        )["x"]
+        == 120
     )
 
 
@@ -123,7 +131,7 @@ def test_reads_buffers_of_any_shape(pixels, shape):
 @pytest.mark.parametrize("seed", range(3))
 def test_port_b_is_shared_by_priority(config, seed):
     config = config.with_(feature_depth=16)
-    checked = play(config, contention_trace(config, np.random.default_rng(seed)))
+    checked = play(config, contention_trace(config, np.random.default_rng(seed_of("shift buffer", seed))))
     assert checked["store_data"] >= config.sub_banks * config.feature_depth
     assert min(checked.values(), key=lambda count: count or 1000) > 10
 
@@ -204,7 +212,8 @@ BENCHES = {
 def cocotb(config, simulator, folder, rtl_builds):
     return run_cocotb(
         sources=[convert(config, folder)], top="shift_buffer", build_dir=rtl_builds, simulator=simulator,
-        test_module="hwshift.sim.benches.bench_shift_buffer", extra_env=config_env(config), seed=5,
+        test_module="hwshift.sim.benches.bench_shift_buffer", extra_env=config_env(config),
+        seed=seed_of("bench_shift_buffer", 5),
     )  # fmt: skip
 
 

@@ -14,6 +14,8 @@ from hwshift.sim.benches.common import config_env
 from hwshift.sim.runner import run_cocotb
 from hwshift.tools import pin_yosys, simulator_problem
 
+from ..seeds import seed_of
+
 SHIFT_ADD = AcceleratorConfig(pixels=2, weight_rows=2, scale_digits=4, param_tiles=16, guard=3)
 MAC = AcceleratorConfig(pe="mac", act=QFormat(8, 8), weights=QFormat(4, 8), param_tiles=16, guard=5)
 
@@ -78,8 +80,9 @@ def run(tmp_path, rtl_builds):
     def run(dut, bench, config):
         source = tmp_path / "dut.v"
         source.write_text(verilog.convert(dut, name="dut", strip_internal_attrs=True))
-        return run_cocotb(sources=[source], top="dut", test_module=f"hwshift.sim.benches.{bench}", seed=5,
-                          simulator="icarus", build_dir=rtl_builds, extra_env=config_env(config))  # fmt: skip
+        return run_cocotb(sources=[source], top="dut", test_module=f"hwshift.sim.benches.{bench}",
+                          seed=seed_of(bench, 5), simulator="icarus", build_dir=rtl_builds,
+                          extra_env=config_env(config))  # fmt: skip
 
     return run
 
@@ -105,6 +108,6 @@ BROKEN = [
 
 @pytest.mark.parametrize("block, bench, config", BROKEN, ids=[block.__name__ for block, _, _ in BROKEN])
 def test_can_fail(run, block, bench, config):
-    with pytest.raises(SimulationError, match=r"^1 of 1 cocotb tests failed \(seed 5\)") as caught:
+    with pytest.raises(SimulationError, match=r"^1 of 1 cocotb tests failed \(seed \d+\)") as caught:
         run(block(config), bench, config)
     assert "AssertionError" in caught.value.__notes__[0]

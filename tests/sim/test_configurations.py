@@ -1,6 +1,7 @@
 """Every pair of configuration values that go together, on drawn programs: all bits and all counters are equal."""
 
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +15,16 @@ from hwshift.sim.stalls import StallPattern
 
 from ..seeds import seed_of
 from .cases import Case
-from .covering import FACTORS, SMALL_BUFFERS, configuration, covering_array, possible_pairs, refused, valid
+from .covering import (
+    FACTORS,
+    SMALL_BUFFERS,
+    configuration,
+    covering_array,
+    possible_pairs,
+    refused,
+    table,
+    valid,
+)
 from .drawn import REFUSALS, draw_for
 
 ROWS = covering_array()
@@ -29,6 +39,10 @@ def test_every_pair_stands_in_a_row() -> None:
     assert pairs and not pairs - covered
     # the values themselves, whatever the rules of combinations are
     assert all({row[name] for row in ROWS} == set(values) for name, values in FACTORS.items())
+
+
+def test_the_page_shows_the_rows() -> None:
+    assert table(ROWS) in (Path(__file__).parents[2] / "docs" / "verification.md").read_text()
 
 
 def test_what_does_not_go_together_is_refused_at_construction() -> None:

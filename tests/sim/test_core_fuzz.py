@@ -10,6 +10,7 @@ from hwshift.sim.cycle.model import MemoryTiming, simulate_cycles
 from hwshift.sim.rtl_run import RtlRun, run_rtl
 from hwshift.sim.stalls import StallPattern
 
+from ..seeds import seed_of
 from .cases import Case
 from .drawn import REFUSALS, draw
 
@@ -30,6 +31,7 @@ def test_many_drawn_cases(seed: int, rtl_builds) -> None:
 
 def _check(seed: int, longest: int, patterns: tuple[str, ...], build_dir) -> None:
     """Run one case under every pattern, each with latencies of its own, after a run that the host cuts off."""
+    seed = seed_of("drawn case", seed)
     rng = np.random.default_rng(seed)
     case = _draw_case(rng, longest)
     config = case.program.config

@@ -11,6 +11,7 @@ from hwshift.sim.cycle.model import MemoryTiming, simulate_cycles
 from hwshift.sim.rtl_run import RtlRun, run_rtl
 from hwshift.sim.stalls import CHANNELS, StallPattern
 
+from ..seeds import seed_of
 from .drawn import REFUSALS, draw_for
 
 KINDS, PIXELS, GUARDS, BUSES = ("shift_add", "mac"), (1, 2, 4), ("exact", "none"), (32, 64, 128)
@@ -82,7 +83,7 @@ def test_the_configurations_cover_every_value() -> None:
 def test_counters(index: int, rtl_builds) -> None:
     config = configuration(*CONFIGS[index], index)
     assert (config.guard == 0) == (CONFIGS[index][2] == "none")
-    rng = np.random.default_rng([77, index])
+    rng = np.random.default_rng([77, seed_of("counters", index)])
     program, chosen = program_for(config, rng), patterns(rng)
     times = [
         MemoryTiming(*LATENCIES[number % len(LATENCIES)], pattern)
