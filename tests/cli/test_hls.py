@@ -17,7 +17,18 @@ def test_generate_engine(hwshift, tiny):
 
 
 def test_generate_stream(hwshift, tiny):
-    arguments = ["generate", tiny, "--config", "4x4", "--hls", "stream", "--target-ii", "2000", "--out", "cpp"]
+    arguments = [
+        "generate",
+        tiny,
+        "--config",
+        "4x4",
+        "--hls",
+        "stream",
+        "--target-ii",
+        "2000",
+        "--out",
+        "cpp",
+    ]
     done = hwshift(*arguments)
     assert (done.returncode, done.stderr) == (0, "")
     assert "initiation interval (estimate)" in done.stdout

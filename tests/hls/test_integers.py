@@ -96,8 +96,14 @@ def test_scales(ask, kind):
     act = QFormat(16, 16)
     asked, expected = [], []
     for _ in range(3000):
-        acc = random.choice([random.randrange(-(1 << 63), 1 << 63), random.randrange(-(1 << 40), 1 << 40), -(1 << 63)])
-        m, places, b = random.randrange(-(1 << 17), 1 << 17), random.randrange(63), random.randrange(-(1 << 31), 1 << 31)
+        acc = random.choice(
+            [random.randrange(-(1 << 63), 1 << 63), random.randrange(-(1 << 40), 1 << 40), -(1 << 63)]
+        )
+        m, places, b = (
+            random.randrange(-(1 << 17), 1 << 17),
+            random.randrange(63),
+            random.randrange(-(1 << 31), 1 << 31),
+        )
         code = m
         if kind == "digits":
             m, _ = restrict_scale(m, 40, 4)
