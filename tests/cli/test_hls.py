@@ -59,7 +59,8 @@ def test_a_layer_without_a_form(hwshift):
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    (["verify", "csc-small", "--config", "4x4", "--target-ii", "9"], "--target-ii is of streaming designs: add --hls stream"),
+    (["verify", "csc-small", "--config", "4x4", "--target-ii", "9"],
+     "--target-ii is of streaming designs: add --hls stream"),
     (["generate", "csc-small", "--config", "4x4", "--out", "x", "--hls", "engine", "--target-ii", "9"],
      "--target-ii is of streaming designs: add --hls stream"),
     (["verify", "csc-small", "--config", "4x4", "--hls", "stream", "--program", "p"],

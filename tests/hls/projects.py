@@ -123,7 +123,7 @@ def _fused(build, name, source, rng):
     return _active(build, name, last, rng)
 
 
-def _branches(build, name, source, rng):
+def _branches(build, name, source, rng):  # noqa: ARG001
     """Two paths of different length whose sum has a scale of its own."""
     left = build.conv(
         f"{name}_left", build.relu(f"{name}_l", build.conv(f"{name}_first", source, 4, (3, 3))), 6, (3, 3)
@@ -146,7 +146,7 @@ def _pool(build, name, source, rng):
     return build.add(name, ops.AveragePool((3, 3), (2, 1), (1, 1, 1, 1)), source)
 
 
-def _shift(build, name, source, rng):
+def _shift(build, name, source, rng):  # noqa: ARG001
     """A shift that stays a layer: something else than a pointwise convolution reads it."""
     moved = build.add(f"{name}_shift", ops.SpatialShift(modulo_shifts(build.shapes[source][0]), 1), source)
     return build.conv(name, moved, 4, (3, 1))

@@ -20,6 +20,7 @@ using namespace hwshift;
 int main() {
     std::string what;
     long long a, b, c, d;
+    const long long low = -(1LL << 31), high = (1LL << 31) - 1;
     while (std::cin >> what >> a >> b >> c >> d) {
         if (what == "s7") std::cout << std::int64_t(sint<7>(a));
         if (what == "s64") std::cout << std::int64_t(sint<64>(a));
@@ -31,8 +32,8 @@ int main() {
             drop_bits(word, int(c));
             std::cout << get_bits<17>(word, int(d));
         }
-        if (what == "multiply") std::cout << clip(scale_multiplied(a, sint<18>(b), int(c)) + d, -(1LL << 31), (1LL << 31) - 1);
-        if (what == "digits") std::cout << clip(scale_by_digits<4>(a, sint<24>(b), int(c)) + d, -(1LL << 31), (1LL << 31) - 1);
+        if (what == "multiply") std::cout << clip(scale_multiplied(a, sint<18>(b), int(c)) + d, low, high);
+        if (what == "digits") std::cout << clip(scale_by_digits<4>(a, sint<24>(b), int(c)) + d, low, high);
         std::cout << "\n";
     }
 }

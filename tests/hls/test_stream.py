@@ -164,12 +164,14 @@ def one_layer(op, *inputs, channels=4):
 
 
 @pytest.mark.parametrize(("op", "message"), [
-    (ops.ChannelSlice(0, 2), "layer: Slice has no streaming form; there is one for Conv, Pool, Sum and Shift: use the engine"),
+    (ops.ChannelSlice(0, 2),
+     "layer: Slice has no streaming form; there is one for Conv, Pool, Sum and Shift: use the engine"),
     (ops.ChannelShuffle(np.array([1, 0, 3, 2])), "layer: Shuffle has no streaming form; .*"),
     (ops.UpsampleNearest((2, 2)), "layer: Upsample has no streaming form; .*"),
     (ops.AveragePool((2, 2), (2, 2), (1, 1, 1, 1), include_border=False),
      "layer: an average that leaves out the border divides by several numbers: use the engine"),
-    (ops.Conv2d(np.full((4, 2, 1, 1), 0.5), groups=2), "layer: a convolution of 2 groups has no streaming form: use the engine"),
+    (ops.Conv2d(np.full((4, 2, 1, 1), 0.5), groups=2),
+     "layer: a convolution of 2 groups has no streaming form: use the engine"),
     (ops.Sigmoid(), "layer: the activation sigmoid has no streaming form: use the engine"),
 ])  # fmt: skip
 def test_layers_without_a_form(op, message, tmp_path):
