@@ -107,6 +107,8 @@ def test_same_bytes_again_and_chosen_forms(vectors, tmp_path):
 def test_a_folder_that_holds_something(tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine").write_text("keep")
-    with pytest.raises(ProgramError, match="the folder is not empty: name another, or replace it with --force$"):
+    with pytest.raises(
+        ProgramError, match="the folder is not empty: name another, or replace it with --force$"
+    ):
         write_vectors(NETWORK, CONFIG, tmp_path / "out", IMAGES)
     assert [item.name for item in (tmp_path / "out").iterdir()] == ["mine"]

@@ -17,7 +17,18 @@ def test_generate_engine(hwshift, tiny):
 
 
 def test_generate_stream(hwshift, tiny):
-    arguments = ["generate", tiny, "--config", "4x4", "--hls", "stream", "--target-ii", "2000", "--out", "cpp"]
+    arguments = [
+        "generate",
+        tiny,
+        "--config",
+        "4x4",
+        "--hls",
+        "stream",
+        "--target-ii",
+        "2000",
+        "--out",
+        "cpp",
+    ]
     done = hwshift(*arguments)
     assert (done.returncode, done.stderr) == (0, "")
     assert "initiation interval (estimate)" in done.stdout
@@ -48,7 +59,8 @@ def test_a_layer_without_a_form(hwshift):
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    (["verify", "csc-small", "--config", "4x4", "--target-ii", "9"], "--target-ii is of streaming designs: add --hls stream"),
+    (["verify", "csc-small", "--config", "4x4", "--target-ii", "9"],
+     "--target-ii is of streaming designs: add --hls stream"),
     (["generate", "csc-small", "--config", "4x4", "--out", "x", "--hls", "engine", "--target-ii", "9"],
      "--target-ii is of streaming designs: add --hls stream"),
     (["verify", "csc-small", "--config", "4x4", "--hls", "stream", "--program", "p"],

@@ -85,7 +85,9 @@ def _pairs(drawn: dict[str, int]) -> set:
 
 def stream_network(rng: np.random.Generator) -> Network:
     """A few layers, all of which have a streaming form: forks, residuals and sums among them."""
-    build = NetworkBuilder(int(rng.integers(1 << 30)), int(rng.integers(1, 5)), *rng.integers(3, 9, 2).tolist())
+    build = NetworkBuilder(
+        int(rng.integers(1 << 30)), int(rng.integers(1, 5)), *rng.integers(3, 9, 2).tolist()
+    )
     last = "input"
     for index in range(int(rng.integers(2, 6))):
         kind = _LAYERS[rng.integers(len(_LAYERS))]
@@ -100,7 +102,9 @@ def stream_network(rng: np.random.Generator) -> Network:
 def _conv(build, name, source, rng):
     kernel, stride = tuple(rng.integers(1, 4, 2).tolist()), int(rng.integers(1, 3))
     dilation = (int(rng.integers(1, 3)),) * 2
-    last = build.conv(f"{name}_conv", source, int(rng.integers(1, 9)), kernel, stride=stride, dilation=dilation, bias=True)
+    last = build.conv(
+        f"{name}_conv", source, int(rng.integers(1, 9)), kernel, stride=stride, dilation=dilation, bias=True
+    )
     return _active(build, name, last, rng)
 
 
@@ -112,16 +116,23 @@ def _fused(build, name, source, rng):
     """1x1 -> shift -> 1x1 with a residual around."""
     channels = build.shapes[source][0]
     wide = build.relu(f"{name}_relu", build.conv(f"{name}_wide", source, 2 * channels))
-    moved = build.add(f"{name}_shift", ops.SpatialShift(modulo_shifts(2 * channels), int(rng.integers(1, 3))), wide)
+    moved = build.add(
+        f"{name}_shift", ops.SpatialShift(modulo_shifts(2 * channels), int(rng.integers(1, 3))), wide
+    )
     last = build.sum(f"{name}_sum", build.conv(f"{name}_back", moved, channels), source)
     return _active(build, name, last, rng)
 
 
-def _branches(build, name, source, rng):
+def _branches(build, name, source, rng):  # noqa: ARG001
     """Two paths of different length whose sum has a scale of its own."""
-    left = build.conv(f"{name}_left", build.relu(f"{name}_l", build.conv(f"{name}_first", source, 4, (3, 3))), 6, (3, 3))
+    left = build.conv(
+        f"{name}_left", build.relu(f"{name}_l", build.conv(f"{name}_first", source, 4, (3, 3))), 6, (3, 3)
+    )
     right = build.conv(f"{name}_right", source, 6)
-    return build.norm(f"{name}_norm", build.sum(f"{name}_sum", build.relu(f"{name}_lr", left), build.relu(f"{name}_rr", right)))
+    return build.norm(
+        f"{name}_norm",
+        build.sum(f"{name}_sum", build.relu(f"{name}_lr", left), build.relu(f"{name}_rr", right)),
+    )
 
 
 def _depthwise(build, name, source, rng):
@@ -135,7 +146,7 @@ def _pool(build, name, source, rng):
     return build.add(name, ops.AveragePool((3, 3), (2, 1), (1, 1, 1, 1)), source)
 
 
-def _shift(build, name, source, rng):
+def _shift(build, name, source, rng):  # noqa: ARG001
     """A shift that stays a layer: something else than a pointwise convolution reads it."""
     moved = build.add(f"{name}_shift", ops.SpatialShift(modulo_shifts(build.shapes[source][0]), 1), source)
     return build.conv(name, moved, 4, (3, 1))

@@ -76,7 +76,9 @@ def test_files_are_the_same_again_and_name_no_place(design, tmp_path):
 def test_make_test(copy, compiler):
     if compiler == "clang++" and shutil.which(compiler) is None:
         pytest.skip("clang++ is not installed")
-    done = subprocess.run(["make", "-C", copy, "test", f"CXX={compiler}", "CXXFLAGS=-O0"], capture_output=True, text=True)
+    done = subprocess.run(
+        ["make", "-C", copy, "test", f"CXX={compiler}", "CXXFLAGS=-O0"], capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"PASS: 2 images, {PROGRAM.size} bytes each, 0 differ" in done.stdout
 
@@ -86,8 +88,14 @@ def test_one_changed_bit_fails(copy, bench, what):
     record = PROGRAM.tensor("classifier" if what == "unused lane" else "m0")
     path = copy / "vectors" / ("input_1.bin" if what == "input" else "expected_1.bin")
     address, told = {
-        "value": (record.address + 4 * (4 + 2), "image 1: layer 'm0', pixel (y=0, x=1), slot 0, bank 2: byte "),
-        "unused lane": (record.address + 4 * 3, "image 1: layer 'classifier', pixel (y=0, x=0), slot 0, bank 3: byte "),
+        "value": (
+            record.address + 4 * (4 + 2),
+            "image 1: layer 'm0', pixel (y=0, x=1), slot 0, bank 2: byte ",
+        ),
+        "unused lane": (
+            record.address + 4 * 3,
+            "image 1: layer 'classifier', pixel (y=0, x=0), slot 0, bank 3: byte ",
+        ),
         "outside": (16, "image 1: address 0x10, in no map: byte 0x10: expected 0x01, got 0x00"),
         "input": (9, "image 1: layer 'input', pixel (y=0, x=0), slot 0, bank 2: byte "),
     }[what]
@@ -152,7 +160,8 @@ def test_an_unknown_field_is_refused(monkeypatch):
     check_program(PROGRAM)  # nothing sets it
     index, program = changed(relu_fetch=1)
     with pytest.raises(
-        CompileError, match=rf"^csc-1: instruction {index}: the HLS engine does not know the field relu_fetch = 1 of COMPUTE$"
+        CompileError,
+        match=rf"^csc-1: instruction {index}: the HLS engine does not know the field relu_fetch = 1 of COMPUTE$",
     ):
         check_program(program)
 
@@ -160,13 +169,16 @@ def test_an_unknown_field_is_refused(monkeypatch):
 def test_an_unknown_choice_is_refused():
     index, program = changed(act=3)
     with pytest.raises(
-        CompileError, match=rf"instruction {index}: the HLS engine does not know act = 3; known: NONE, RELU, CLAMP$"
+        CompileError,
+        match=rf"instruction {index}: the HLS engine does not know act = 3; known: NONE, RELU, CLAMP$",
     ):
         check_program(program)
 
 
 def test_an_unknown_operation_is_refused(monkeypatch):
-    monkeypatch.setattr(engine, "_SUPPORTED", {k: v for k, v in engine._SUPPORTED.items() if k != "ACTIVATION"})
+    monkeypatch.setattr(
+        engine, "_SUPPORTED", {k: v for k, v in engine._SUPPORTED.items() if k != "ACTIVATION"}
+    )
     network = prepare(mixed_network(0), CONFIG)
     with pytest.raises(CompileError, match="the HLS engine does not know the operation ACTIVATION$"):
         check_program(compile_network(network, CONFIG))
@@ -247,18 +259,12 @@ def test_all_pairs(index, rtl_builds):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(TRAINED))
+@pytest.mark.parametrize("name", TRAINED)
 def test_trained_networks(name, rtl_builds):
-    network = load_network(name)
-    if network.input.shape[1] * network.input.shape[2] > 28 * 28:
-        pytest.skip("a long run")
-    for config in (PRESETS["8x8-mac"], PRESETS["16x16x4"]):
-        try:
-            bound = prepare(network, config)
-        except REFUSALS:
-            continue
-        report = verify_hls(bound, config, codes(bound, 2), build_dir=rtl_builds)
-        assert report.ok, report.differences
+    config = PRESETS["16x16" if name.endswith("pow2") else "16x16x4-mac"]
+    network = prepare(load_network(name), config)
+    report = verify_hls(network, config, codes(network, 1), build_dir=rtl_builds)
+    assert report.ok, report.differences
 
 
 @pytest.mark.slow
@@ -280,5 +286,7 @@ def test_a_difference_names_its_place(rtl_builds, monkeypatch):
     report = verify_hls_program(PROGRAM, NETWORK, IMAGES.codes, build_dir=rtl_builds)
     assert not report.ok
     assert report.mismatches == 1
-    assert report.differences[0].startswith("C simulation, image 0: layer 'm0', channel 1, pixel (y=1, x=0): expected ")
+    assert report.differences[0].startswith(
+        "C simulation, image 0: layer 'm0', channel 1, pixel (y=1, x=0): expected "
+    )
     assert json.dumps(report.as_dict())

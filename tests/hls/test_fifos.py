@@ -37,7 +37,9 @@ def test_a_larger_start_is_kept():
 def test_what_no_fifo_cures():
     """Two processes that both read first."""
     one, other = np.array([(4, 1), (7, 0)], np.int64), np.array([(6, 1), (5, 0)], np.int64)
-    with pytest.raises(CompileError, match="^the processes of this design wait for each other without a FIFO between them$"):
+    with pytest.raises(
+        CompileError, match="^the processes of this design wait for each other without a FIFO between them$"
+    ):
         fifo_depths([one, other], [1, 1, 1, 1], [False, False], 1, [2] * 4)
 
 

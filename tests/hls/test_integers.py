@@ -20,6 +20,7 @@ using namespace hwshift;
 int main() {
     std::string what;
     long long a, b, c, d;
+    const long long low = -(1LL << 31), high = (1LL << 31) - 1;
     while (std::cin >> what >> a >> b >> c >> d) {
         if (what == "s7") std::cout << std::int64_t(sint<7>(a));
         if (what == "s64") std::cout << std::int64_t(sint<64>(a));
@@ -31,8 +32,8 @@ int main() {
             drop_bits(word, int(c));
             std::cout << get_bits<17>(word, int(d));
         }
-        if (what == "multiply") std::cout << clip(scale_multiplied(a, sint<18>(b), int(c)) + d, -(1LL << 31), (1LL << 31) - 1);
-        if (what == "digits") std::cout << clip(scale_by_digits<4>(a, sint<24>(b), int(c)) + d, -(1LL << 31), (1LL << 31) - 1);
+        if (what == "multiply") std::cout << clip(scale_multiplied(a, sint<18>(b), int(c)) + d, low, high);
+        if (what == "digits") std::cout << clip(scale_by_digits<4>(a, sint<24>(b), int(c)) + d, low, high);
         std::cout << "\n";
     }
 }
@@ -96,8 +97,14 @@ def test_scales(ask, kind):
     act = QFormat(16, 16)
     asked, expected = [], []
     for _ in range(3000):
-        acc = random.choice([random.randrange(-(1 << 63), 1 << 63), random.randrange(-(1 << 40), 1 << 40), -(1 << 63)])
-        m, places, b = random.randrange(-(1 << 17), 1 << 17), random.randrange(63), random.randrange(-(1 << 31), 1 << 31)
+        acc = random.choice(
+            [random.randrange(-(1 << 63), 1 << 63), random.randrange(-(1 << 40), 1 << 40), -(1 << 63)]
+        )
+        m, places, b = (
+            random.randrange(-(1 << 17), 1 << 17),
+            random.randrange(63),
+            random.randrange(-(1 << 31), 1 << 31),
+        )
         code = m
         if kind == "digits":
             m, _ = restrict_scale(m, 40, 4)
