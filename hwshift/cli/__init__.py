@@ -52,8 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 on success, 2 for wrong usage, the error's own code for a `HwshiftError` (told in one line),
-        130 when interrupted, 1 for a bug (told with its traceback).
+        0 on success, 2 for wrong usage, the own code of a `HwshiftError` and 12 for want of memory (told in one
+        line), 130 when interrupted, 1 for a bug (told with its traceback).
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
@@ -68,6 +68,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("hwshift: interrupted", err=True)
         return 130
+    except MemoryError as error:
+        text = " ".join(str(error).split())
+        click.echo(f"hwshift: error: not enough memory{': ' if text else ''}{text}", err=True)
+        return 12
     except BrokenPipeError:  # the reader of a pipe has left: `hwshift ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141

@@ -1,19 +1,15 @@
 """The network while it is read: its nodes so far, and what the graph's names stand for."""
 
-import math
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from hwshift.importers.views import View
 from hwshift.network import ops
-from hwshift.network.checks import Shape
+from hwshift.network.checks import Shape, check_map
 from hwshift.network.graph import Node
 
-__all__ = ["MAX_MAP", "MAX_MOVED", "MAX_WORK", "Builder"]
-
-MAX_MAP = 1 << 28
-"""Elements of the largest map."""
+__all__ = ["MAX_MOVED", "MAX_WORK", "Builder"]
 
 MAX_MOVED = 1 << 24
 """Elements of the largest map that is sliced, padded, transposed or joined."""
@@ -60,8 +56,7 @@ class Builder:
             unique = f"{name}_{count}"
         op.check()
         shape = op.shape(tuple(self.shapes[source] for source in inputs))
-        if math.prod(shape) > MAX_MAP:
-            raise ValueError(f"a map of the shape {shape} is too large: {MAX_MAP} elements are allowed")
+        check_map(shape)
         self.nodes.append(Node(unique, op, inputs))
         self.shapes[unique] = shape
         if _never_negative(op, all(source in self.non_negative for source in inputs)):

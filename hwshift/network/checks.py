@@ -1,13 +1,28 @@
 """Sizes of sliding windows, and checks of operator parameters."""
 
+import math
+
 import numpy as np
 
-__all__ = ["Padding", "Pair", "Shape", "check_array", "check_padding", "check_positive", "window_size"]
+__all__ = [
+    "MAX_MAP",
+    "Padding",
+    "Pair",
+    "Shape",
+    "check_array",
+    "check_map",
+    "check_padding",
+    "check_positive",
+    "window_size",
+]
 
 Shape = tuple[int, int, int]
 Pair = tuple[int, int]
 Padding = tuple[int, int, int, int]
 
+
+MAX_MAP = 1 << 28
+"""Elements of a map in a network that comes from a file."""
 
 _AXES = ("rows", "columns")
 
@@ -33,6 +48,12 @@ def window_size(size: Pair, kernel: Pair, stride: Pair, padding: Padding, dilati
             raise ValueError(f"a window of {extent} does not fit {room} padded {_AXES[axis]}")
         result.append((room - extent) // stride[axis] + 1)
     return result[0], result[1]
+
+
+def check_map(shape: Shape) -> None:
+    """Check that a map has at most `MAX_MAP` elements. Raises ValueError."""
+    if math.prod(shape) > MAX_MAP:
+        raise ValueError(f"a map of the shape {shape} is too large: {MAX_MAP} elements are allowed")
 
 
 def check_positive(pair: Pair, name: str) -> None:

@@ -23,6 +23,7 @@ from hwshift.errors import HwshiftError, NetworkError
 from hwshift.golden.formats import Pow2Format, QFormat
 from hwshift.network import fixed, ops
 from hwshift.network.archive import Archive
+from hwshift.network.checks import check_map
 from hwshift.network.graph import Network, Node
 from hwshift.network.verify_fixed import verify_fixed
 from hwshift.writing import replace_file
@@ -136,7 +137,19 @@ def _read(path: str | os.PathLike) -> Network | fixed.FixedNetwork:
         raise NetworkError(f"the file does not hold the {kind!r} network it names")
     if not isinstance(network.name, str) or not isinstance(network.meta, dict):
         raise NetworkError("the network needs a name and meta")
-    return _verify(network)
+    _verify(network)
+    _check_maps(network)
+    return network
+
+
+def _check_maps(network: Network | fixed.FixedNetwork) -> None:
+    """Refuse maps that no machine would hold: a few bytes of a file can ask for them."""
+    shapes = network.shapes() if isinstance(network, Network) else {x.name: x.shape for x in network.layers}
+    for name, shape in shapes.items():
+        try:
+            check_map(shape)
+        except ValueError as error:
+            raise NetworkError(str(error), where=name) from None
 
 
 _DAMAGE = (

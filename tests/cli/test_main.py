@@ -58,6 +58,13 @@ def test_known_error_is_one_line(failing, capsys):
     assert capsys.readouterr().err == "hwshift: error: layer 3: does not fit\n"
 
 
+@pytest.mark.parametrize(("text", "shown"), [("", ""), ("64 TiB\nfor an array", ": 64 TiB for an array")])
+def test_want_of_memory_is_one_line(text, shown, failing, capsys):
+    failing.append(MemoryError(text))
+    assert main(["fail"]) == 12
+    assert capsys.readouterr().err == f"hwshift: error: not enough memory{shown}\n"
+
+
 def test_bug_shows_its_traceback(failing, capsys):
     failing.append(KeyError("oops"))
     assert main(["fail"]) == 1

@@ -12,7 +12,7 @@ import pytest
 
 from hwshift.errors import NetworkError
 from hwshift.golden.formats import QFormat
-from hwshift.network import ops
+from hwshift.network import fixed, ops
 from hwshift.network.archive import MAX_DOCUMENT, most_bytes
 from hwshift.network.graph import Network, Node
 from hwshift.network.quantize import quantize
@@ -291,6 +291,23 @@ def test_a_long_document(path):
     with zipfile.ZipFile(path) as archive:
         size = archive.getinfo("network.json").file_size
     in_little_memory(path, f"network.json has {size} bytes, {MAX_DOCUMENT} are allowed")
+
+
+def test_maps_that_no_machine_holds(path):
+    """2**43 values in a file of a few hundred bytes, whatever makes them."""
+    vast = Node("input", ops.Input(8, 1 << 20, 1 << 20), ())
+    small = Node("input", ops.Input(1, 4, 4), ())
+    for first, op in ((vast, ops.ReLU()), (small, ops.UpsampleNearest((1 << 20, 1 << 20)))):
+        save(Network("net", (first, Node("a", op, ("input",))), "a"), path)
+        name, shape = ("input", (8, 1 << 20, 1 << 20)) if first is vast else ("a", (1, 1 << 22, 1 << 22))
+        in_little_memory(
+            path, f"{name}: a map of the shape {shape} is too large: {1 << 28} elements are allowed"
+        )
+    layer = fixed.FixedLayer("x", fixed.Input(), (), (1, 1 << 20, 1 << 20))
+    save(fixed.FixedNetwork("net", QFormat(), (layer,)), path)
+    in_little_memory(
+        path, f"x: a map of the shape (1, 1048576, 1048576) is too large: {1 << 28} elements are allowed"
+    )
 
 
 @pytest.mark.parametrize(
