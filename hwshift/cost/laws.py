@@ -12,6 +12,12 @@ __all__ = ["STATUS", "UNITS", "Figure", "Law", "Point", "figure", "law", "multip
 STATUS = ("printed", "transcribed", "recalled", "assumed")
 """How sure a value is: read in the source, read in a copy of its figures, from memory, or ours."""
 
+LARGEST = 1e12
+"""No number of a table is larger, and none smaller than its reciprocal."""
+
+STEEPEST = 8.0
+"""Largest exponent: costs of any width and memory stay finite."""
+
 UNITS = {"fj": 1e-3, "pj": 1.0, "nj": 1e3}
 """Units of energy that a line may be written in, in pJ."""
 
@@ -73,7 +79,7 @@ def law(value: object, action: str) -> Law:
     lines = tuple(_point(item, size, f"{action}.points[{index}]") for index, item in enumerate(points))
     if any(a.size >= b.size for a, b in zip(lines, lines[1:], strict=False)):
         raise DataError(f"{size} must ascend from line to line", where=f"{action}.points")
-    return Law(lines, _number(value.get("exponent"), f"{action}.exponent"))
+    return Law(lines, _number(value.get("exponent"), f"{action}.exponent", STEEPEST))
 
 
 def multiple(value: object) -> TypeGuard[dict]:
@@ -139,9 +145,11 @@ def _status(value: dict, where: str) -> str:
     return str(status)
 
 
-def _number(value: object, where: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+def _number(value: object, where: str, most: float = LARGEST) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
         raise DataError(f"it must be a positive number, not {value!r}", where=where)
+    if not 1 / LARGEST <= value <= most:
+        raise DataError(f"it must be {1 / LARGEST:g} to {most:g}, not {value!r}"[:200], where=where)
     return float(value)
 
 

@@ -26,6 +26,8 @@ ACTIONS: dict[str, str] = {
 TABLES = ("45nm", "shiftaddnas", "fpga", "shiftnas")
 """Names of the tables that come with hwshift."""
 
+_WIDEST = 1 << 16
+
 ASIC_WARNING = (
     "The unit costs were measured on an ASIC process and stand here for an FPGA: read the energies as a comparison "
     "of layers, parts and designs, not as what a board draws."
@@ -173,6 +175,6 @@ def _laws(values: dict[str, Any], base: CostTable | None) -> tuple[dict[str, Law
         if action not in laws:
             laws[action] = times(values[action], action, laws)
     bits = base.sram_bits if base and "sram" not in values else values["sram"].get("bits")
-    if type(bits) is not int or bits < 1:
-        raise DataError(f"it must be a positive integer, not {bits!r}", where="sram.bits")
+    if type(bits) is not int or not 1 <= bits <= _WIDEST:
+        raise DataError(f"it must be an integer of 1 to {_WIDEST}, not {bits!r}"[:200], where="sram.bits")
     return {action: laws[action] for action in ACTIONS}, bits
