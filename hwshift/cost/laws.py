@@ -95,7 +95,8 @@ def times(value: dict, action: str, laws: Mapping[str, Law]) -> Law:
         raise DataError(
             "a multiple has times, of, status and source, nothing else", where=f"{action}.{wrong[0]}"
         )
-    if value["of"] not in laws or action == "sram" or value["of"] == "sram":
+    others = [name for name in laws if name != "sram"]
+    if value["of"] not in others or action == "sram":
         raise DataError(
             f"it must be another action with lines of its own and not sram, not {value['of']!r}",
             where=f"{action}.of",
@@ -141,7 +142,9 @@ def _point(value: object, size: str, where: str) -> Point:
 def _status(value: dict, where: str) -> str:
     status = value["status"]
     if status not in STATUS:
-        raise DataError(f"it must be one of {', '.join(STATUS)}, not {status!r}", where=f"{where}.status")
+        raise DataError(
+            f"it must be one of {', '.join(STATUS)}, not {status!r}"[:200], where=f"{where}.status"
+        )
     return str(status)
 
 
