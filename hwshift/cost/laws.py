@@ -7,10 +7,28 @@ from typing import TypeGuard
 
 from hwshift.errors import DataError
 
-__all__ = ["STATUS", "UNITS", "Figure", "Law", "Point", "figure", "law", "multiple", "text_of", "times"]
+__all__ = [
+    "STATUS",
+    "UNITS",
+    "Figure",
+    "Law",
+    "Point",
+    "brief",
+    "figure",
+    "law",
+    "multiple",
+    "text_of",
+    "times",
+]
 
 STATUS = ("printed", "transcribed", "recalled", "assumed")
 """How sure a value is: read in the source, read in a copy of its figures, from memory, or ours."""
+
+LARGEST = 1e12
+"""No number of a table is larger, and none smaller than its reciprocal."""
+
+STEEPEST = 8.0
+"""Largest exponent: costs of any width and memory stay finite."""
 
 UNITS = {"fj": 1e-3, "pj": 1.0, "nj": 1e3}
 """Units of energy that a line may be written in, in pJ."""
@@ -56,6 +74,12 @@ class Figure:
     status: str
 
 
+def brief(value: object) -> str:
+    """A value as it is shown in a message."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
 def law(value: object, action: str) -> Law:
     """An action's law from its entry in a table. Raises `DataError`, which names the field."""
     if not isinstance(value, dict):
@@ -73,7 +97,7 @@ def law(value: object, action: str) -> Law:
     lines = tuple(_point(item, size, f"{action}.points[{index}]") for index, item in enumerate(points))
     if any(a.size >= b.size for a, b in zip(lines, lines[1:], strict=False)):
         raise DataError(f"{size} must ascend from line to line", where=f"{action}.points")
-    return Law(lines, _number(value.get("exponent"), f"{action}.exponent"))
+    return Law(lines, _number(value.get("exponent"), f"{action}.exponent", STEEPEST))
 
 
 def multiple(value: object) -> TypeGuard[dict]:
@@ -89,9 +113,10 @@ def times(value: dict, action: str, laws: Mapping[str, Law]) -> Law:
         raise DataError(
             "a multiple has times, of, status and source, nothing else", where=f"{action}.{wrong[0]}"
         )
-    if value["of"] not in laws or action == "sram" or value["of"] == "sram":
+    others = [name for name in laws if name != "sram"]
+    if value["of"] not in others or action == "sram":
         raise DataError(
-            f"it must be another action with lines of its own and not sram, not {value['of']!r}",
+            f"it must be another action with lines of its own and not sram, not {brief(value['of'])}",
             where=f"{action}.of",
         )
     factor, other = _number(value["times"], f"{action}.times"), laws[value["of"]]
@@ -135,18 +160,22 @@ def _point(value: object, size: str, where: str) -> Point:
 def _status(value: dict, where: str) -> str:
     status = value["status"]
     if status not in STATUS:
-        raise DataError(f"it must be one of {', '.join(STATUS)}, not {status!r}", where=f"{where}.status")
+        raise DataError(
+            f"it must be one of {', '.join(STATUS)}, not {brief(status)}", where=f"{where}.status"
+        )
     return str(status)
 
 
-def _number(value: object, where: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-        raise DataError(f"it must be a positive number, not {value!r}", where=where)
+def _number(value: object, where: str, most: float = LARGEST) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        raise DataError(f"it must be a positive number, not {brief(value)}", where=where)
+    if not 1 / LARGEST <= value <= most:
+        raise DataError(f"it must be {1 / LARGEST:g} to {most:g}, not {brief(value)}", where=where)
     return float(value)
 
 
 def text_of(value: object, where: str) -> str:
     """A value that has to be a text which is not blank. Raises `DataError`."""
     if not isinstance(value, str) or not value.strip():
-        raise DataError(f"it must be a text, not {value!r}", where=where)
+        raise DataError(f"it must be a text, not {brief(value)}", where=where)
     return value

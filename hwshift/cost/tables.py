@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-from hwshift.cost.laws import STATUS, Figure, Law, Point, figure, law, multiple, text_of, times
+from hwshift.cost.laws import STATUS, Figure, Law, Point, brief, figure, law, multiple, text_of, times
 from hwshift.errors import DataError
 
 __all__ = ["ACTIONS", "ASIC_WARNING", "STATUS", "TABLES", "CostTable", "load_table"]
@@ -25,6 +25,8 @@ ACTIONS: dict[str, str] = {
 
 TABLES = ("45nm", "shiftaddnas", "fpga", "shiftnas")
 """Names of the tables that come with hwshift."""
+
+_WIDEST = 1 << 16
 
 ASIC_WARNING = (
     "The unit costs were measured on an ASIC process and stand here for an FPGA: read the energies as a comparison "
@@ -107,7 +109,7 @@ def load_table(text: str | Path = "45nm") -> CostTable:
         raise DataError(f"no table of unit costs or file named {str(text)!r}; tables: {', '.join(TABLES)}")
     try:
         return _table(tomllib.loads(content))
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # of these ValueError is what tomllib raises
         raise DataError(f"it is not TOML: {error}", where=str(text)) from None
     except DataError as error:
         raise DataError(error.message, where=f"{text}: {error.where}") from None
@@ -128,7 +130,7 @@ def _table(values: dict[str, Any]) -> CostTable:
     for name in ("name", "title"):
         text_of(values.get(name), name)
     if values.get("kind") not in ("asic", "fpga"):
-        raise DataError(f"it must be 'asic' or 'fpga', not {values.get('kind')!r}", where="kind")
+        raise DataError(f"it must be 'asic' or 'fpga', not {brief(values.get('kind'))}", where="kind")
     base = _base(values.get("base"))
     notes = values.get("notes", [])
     if not isinstance(notes, list) or not all(isinstance(note, str) for note in notes):
@@ -158,7 +160,7 @@ def _base(value: object) -> CostTable | None:
     if value is None:
         return None
     if value not in TABLES:
-        raise DataError(f"it must be one of {', '.join(TABLES)}, not {value!r}", where="base")
+        raise DataError(f"it must be one of {', '.join(TABLES)}, not {brief(value)}", where="base")
     return load_table(str(value))
 
 
@@ -173,6 +175,6 @@ def _laws(values: dict[str, Any], base: CostTable | None) -> tuple[dict[str, Law
         if action not in laws:
             laws[action] = times(values[action], action, laws)
     bits = base.sram_bits if base and "sram" not in values else values["sram"].get("bits")
-    if type(bits) is not int or bits < 1:
-        raise DataError(f"it must be a positive integer, not {bits!r}", where="sram.bits")
+    if type(bits) is not int or not 1 <= bits <= _WIDEST:
+        raise DataError(f"it must be an integer of 1 to {_WIDEST}, not {brief(bits)}", where="sram.bits")
     return {action: laws[action] for action in ACTIONS}, bits

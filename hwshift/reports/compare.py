@@ -8,9 +8,11 @@ from jinja2 import Environment, StrictUndefined
 from hwshift import __version__
 from hwshift.cost.compare import Candidate, labels, layer_table, ratio, shown, table
 from hwshift.cost.energy import PARTS
-from hwshift.reports.plots import PART_COLOURS
 
 __all__ = ["render_comparison"]
+
+# Okabe and Ito's colours, told apart by colour-blind readers too.
+_COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#D55E00", "#CC79A7", "#0072B2")
 
 
 def render_comparison(candidates: Sequence[Candidate], command: str = "") -> str:
@@ -38,7 +40,7 @@ def render_comparison(candidates: Sequence[Candidate], command: str = "") -> str
         costs=candidates[0].analysis.energy.table,
         most=max(item.analysis.energy.total_pj for item in candidates),
         parts=PARTS,
-        colours=PART_COLOURS,
+        colours=dict(zip(PARTS, _COLOURS, strict=True)),
         command=command,
         version=__version__,
     )

@@ -1,11 +1,16 @@
+import copy
+import math
+import random
 import re
 import tomllib
 from importlib.resources import files
 
 import pytest
 
+from hwshift.config import PRESETS
+from hwshift.cost.energy import rates_of
 from hwshift.cost.laws import STATUS, Law, Point
-from hwshift.cost.tables import ACTIONS, ASIC_WARNING, TABLES, load_table
+from hwshift.cost.tables import ACTIONS, ASIC_WARNING, TABLES, _table, load_table
 from hwshift.errors import DataError
 
 TEXT = (files("hwshift.cost") / "data" / "45nm.toml").read_text(encoding="utf-8")
@@ -124,9 +129,14 @@ WRONG = [
     (('name = "45nm"', "name = 45"), "name: it must be a text, not 45"),
     (('notes = [', 'notes = [1,'), "notes: it must be a list of texts"),
     (("[dram]", "[notes_]"), f"notes_: unknown; {_ALLOWED}"),
-    (("bits = 64\n", "bits = 0\n"), "sram.bits: it must be a positive integer, not 0"),
+    (("bits = 64\n", "bits = 0\n"), "sram.bits: it must be an integer of 1 to 65536, not 0"),
     (("pj = 640.0", "pj = -1"), "dram.points[0].pj: it must be a positive number, not -1"),
-    (("pj = 640.0", "pj = inf"), "dram.points[0].pj: it must be a positive number, not inf"),
+    (("pj = 640.0", "pj = inf"), "dram.points[0].pj: it must be 1e-12 to 1e+12, not inf"),
+    (("pj = 640.0", "pj = nan"), "dram.points[0].pj: it must be a positive number, not nan"),
+    (("pj = 640.0", "pj = 1e-300"), "dram.points[0].pj: it must be 1e-12 to 1e+12, not 1e-300"),
+    (("pj = 640.0", "pj = 1" + "0" * 400),
+     "dram.points[0].pj: it must be 1e-12 to 1e+12, not 1" + "0" * 56 + "..."),
+    (("exponent = 1.22", "exponent = 1e9"), "shift.exponent: it must be 1e-12 to 8, not 1000000000.0"),
     (("pj = 640.0", "pj = true"), "dram.points[0].pj: it must be a positive number, not True"),
     (("exponent = 1.22", 'exponent = "1"'), "shift.exponent: it must be a positive number, not '1'"),
     (("exponent = 1.22", "power = 1"), "shift.power: unknown; allowed: exponent, points"),
@@ -185,6 +195,10 @@ def test_unreadable_files(tmp_path):
     path.write_text("a = = 1")
     with pytest.raises(DataError, match=f"^{re.escape(str(path))}: it is not TOML: "):
         load_table(path)
+    for text in ("a = 1" + "0" * 5000, "a = " + "[" * 100_000):
+        path.write_text(text)
+        with pytest.raises(DataError, match=f"^{re.escape(str(path))}: it is not TOML: "):
+            load_table(path)
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(DataError, match=f"^{re.escape(str(path))}: it cannot be read: "):
         load_table(path)
@@ -226,3 +240,54 @@ def test_wrong_multiples(tmp_path, text, message):
     path.write_text(f"{OWN}[int_mult]\n{text}\n")
     with pytest.raises(DataError, match=f"^{re.escape(f'{path}: {message}')}$"):
         load_table(path)
+
+
+def places(value, path=()):
+    """Paths of everything in nested tables and lists."""
+    if path:
+        yield path
+    children = (
+        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    )
+    for key, child in children:
+        yield from places(child, (*path, key))
+
+
+STRANGE = [
+    None, 0, -1, 1, 1e9, "x", "", [], {}, [1], {"a": 1}, True, float("nan"), float("inf"), 10**400, 1e-300, "45nm",
+    "shift", "sram", 3.5,
+]  # fmt: skip
+
+
+def test_damaged_tables_are_refused_in_one_line_or_give_finite_costs():
+    """Entries that are gone, added, or of another kind, in every table of hwshift."""
+    rng = random.Random(20)
+    sources = [
+        tomllib.loads((files("hwshift.cost") / "data" / f"{name}.toml").read_text(encoding="utf-8"))
+        for name in TABLES
+    ]
+    refused = 0
+    for _ in range(2000):
+        values = copy.deepcopy(rng.choice(sources))
+        path = rng.choice(list(places(values)))
+        place = values
+        for key in path[:-1]:
+            place = place[key]
+        kind = rng.random()
+        if kind < 0.25:
+            del place[path[-1]]
+        elif kind < 0.4 and isinstance(place, dict):
+            place[rng.choice(["times", "of", "bits", "uj", "nj", "pj", "zzz"])] = rng.choice(STRANGE)
+        else:
+            place[path[-1]] = rng.choice(STRANGE)
+        try:
+            table = _table(values)
+        except DataError as error:
+            assert error.where and "\n" not in str(error) and len(str(error)) < 300
+            refused += 1
+        else:
+            costs = [
+                rate.energy_pj for name in ("8x8", "32x32-mac") for rate in rates_of(PRESETS[name], table)
+            ]
+            assert all(0 < cost < math.inf for cost in costs)
+    assert 1500 < refused < 2000
