@@ -4,18 +4,21 @@ A trace has the tracks fetch, load, compute and store, and a counter per cause o
 (ui.perfetto.dev) shows a cycle as one microsecond.
 """
 
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from hwshift.errors import DataError
 from hwshift.program.counters import Cause
 from hwshift.program.hazards import total_steps
 from hwshift.program.image import Program
 from hwshift.program.isa import LoadKind, Opcode
 from hwshift.sim.cycle.timeline import Timeline
+from hwshift.writing import replace_file
 
-__all__ = ["TRACKS", "Slice", "layer_names", "perfetto", "slices", "write_picture", "write_trace"]
+__all__ = ["TRACKS", "Slice", "layer_names", "perfetto", "picture", "slices", "write_trace"]
 
 TRACKS = ("fetch", "load", "compute", "store")
 """Tracks in their order."""
@@ -111,14 +114,24 @@ def _counters(program: Program, timeline: Timeline) -> Iterator[dict[str, Any]]:
 
 
 def write_trace(path: Path, program: Program, timeline: Timeline) -> None:
-    """Write the trace, or the picture if the name ends in ``.svg`` or ``.png``."""
+    """Write the trace, or the picture if the name ends in ``.svg`` or ``.png``; a file there is replaced at once.
+
+    Raises
+    ------
+    DataError
+        When it cannot be written.
+    """
     if path.suffix in (".svg", ".png"):
-        write_picture(path, program, timeline)
+        content = picture(program, timeline, path.suffix[1:])
     else:
-        path.write_text(json.dumps(perfetto(program, timeline)), encoding="utf-8")
+        content = json.dumps(perfetto(program, timeline)).encode()
+    try:
+        replace_file(path, content)
+    except OSError as error:
+        raise DataError(f"cannot be written: {error.strerror or error}", where=str(path)) from None
 
 
-def write_picture(path: Path, program: Program, timeline: Timeline) -> None:
+def picture(program: Program, timeline: Timeline, kind: str = "svg") -> bytes:
     """The tracks as bars over cycles, the layers' names below."""
     from matplotlib.figure import Figure
 
@@ -144,4 +157,6 @@ def write_picture(path: Path, program: Program, timeline: Timeline) -> None:
     axes.set_ylim(-len(TRACKS) - 1, 0.6)
     axes.set_xlabel("cycle")
     axes.set_title(f"{program.name} on {program.config.name}", loc="left")
-    figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+    out = io.BytesIO()
+    figure.savefig(out, format=kind, metadata={"Date": None} if kind == "svg" else None)
+    return out.getvalue()

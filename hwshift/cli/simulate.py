@@ -9,6 +9,7 @@ from hwshift.cli import _common as common
 from hwshift.cli._options import DataOptions, data_options
 
 if TYPE_CHECKING:
+    from hwshift.cost.analysis import CostAnalysis
     from hwshift.simulation import SimulationReport
 
 __all__ = ["command"]
@@ -32,6 +33,18 @@ __all__ = ["command"]
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write when every instruction ran: for Perfetto (.json), or as a picture (.svg, .png).",
 )
+@click.option(
+    "--scale-sim",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write COMPUTE_REPORT.csv, BANDWIDTH_REPORT.csv, DETAILED_ACCESS_REPORT.csv and topology.csv as SCALE-Sim's.",
+)
+@click.option(
+    "--finn",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write estimate_layer_cycles.json and estimate_network_performance.json as FINN's.",
+)
 @common.json_option
 @common.quiet_option
 def command(
@@ -47,6 +60,8 @@ def command(
     clock: float,
     stall_trace: Path | None,
     trace: Path | None,
+    scale_sim: Path | None,
+    finn: Path | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -59,6 +74,7 @@ def command(
     over all.
     """
     from hwshift.compiler import compile as compile_network
+    from hwshift.cost.analysis import analysis_of
     from hwshift.sim.cycle.model import MemoryTiming
     from hwshift.sim.cycle.timeline import Timeline
     from hwshift.sim.stalls import StallPattern
@@ -80,10 +96,26 @@ def command(
         )
         if trace:
             write_trace(trace, program, timeline)
+        if scale_sim or finn:
+            say("counting")
+            _interchange(analysis_of(program, network, report, timeline), scale_sim, finn)
     if as_json:
         common.print_json(report.as_dict() | {"input": inputs.description, "stalls": stalls, "seed": seed})
     elif not quiet:
         _show(report, inputs.description)
+
+
+def _interchange(analysis: "CostAnalysis", scale_sim: Path | None, finn: Path | None) -> None:
+    """Write the files of other tools; nothing is written before all contents are there."""
+    from hwshift.cost.interchange import finn_files, scale_sim_files, write_files
+
+    contents = [
+        (folder, make(analysis))
+        for folder, make in ((scale_sim, scale_sim_files), (finn, finn_files))
+        if folder is not None
+    ]
+    for folder, files in contents:
+        write_files(folder, files)
 
 
 def _show(report: "SimulationReport", description: str) -> None:

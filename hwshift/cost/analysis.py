@@ -26,7 +26,7 @@ from hwshift.sim.cycle.model import MemoryTiming
 from hwshift.sim.cycle.timeline import Timeline
 from hwshift.simulation import SimulationReport, simulate_program
 
-__all__ = ["CostAnalysis", "LayerAnalysis", "analyse", "analyse_program"]
+__all__ = ["CostAnalysis", "LayerAnalysis", "analyse", "analyse_program", "analysis_of"]
 
 
 @dataclass(frozen=True)
@@ -233,6 +233,26 @@ def analyse_program(
         program, network, memory=memory, clock_mhz=clock_mhz, progress=progress, timeline=timeline
     )
     progress("counting")
+    return analysis_of(program, network, simulation, timeline, table=table, shifts=shifts)
+
+
+def analysis_of(
+    program: Program,
+    network: FixedNetwork,
+    simulation: SimulationReport,
+    timeline: Timeline,
+    *,
+    table: CostTable | None = None,
+    shifts: dict[str, ShiftElements] | None = None,
+) -> CostAnalysis:
+    """Count a program that has been simulated; parameters as `analyse_program`.
+
+    Parameters
+    ----------
+    simulation : SimulationReport
+    timeline : Timeline
+        Both of that program.
+    """
     counts = count_program(program)
     steps, simulated = counts.total.array.steps, simulation.counters["steps"]
     if steps != simulated:

@@ -1,0 +1,190 @@
+"""Networks and configurations side by side: one set of figures for each, and the same layers next to each other."""
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from hwshift.cost.analysis import CostAnalysis
+from hwshift.cost.energy import PARTS
+
+__all__ = [
+    "METRICS",
+    "Candidate",
+    "Metric",
+    "as_csv",
+    "as_dict",
+    "labels",
+    "layer_table",
+    "ratio",
+    "shown",
+    "table",
+]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One of those that are compared.
+
+    Members
+    -------
+    network, config : str
+        As they were named.
+    note : str
+        What else makes the difference.
+    analysis : CostAnalysis
+    """
+
+    network: str
+    config: str
+    note: str
+    analysis: CostAnalysis
+
+    @property
+    def name(self) -> str:
+        """All of it."""
+        place = f"{self.network} on {self.config}"
+        return f"{place}, {self.note}" if self.note else place
+
+
+def labels(candidates: Sequence[Candidate]) -> list[str]:
+    """The shortest names that tell the candidates apart: what all have in common is left out."""
+    makers: tuple[Callable[[Candidate], str], ...] = (
+        lambda item: item.note,
+        lambda item: item.network,
+        lambda item: item.config,
+        lambda item: f"{item.network}, {item.note}",
+        lambda item: f"{item.config}, {item.note}",
+        lambda item: f"{item.network} on {item.config}",
+    )
+    for make in makers if len(candidates) > 1 else ():
+        names = [make(item) for item in candidates]
+        if all(names) and len(set(names)) == len(names):
+            return names
+    return [item.name for item in candidates]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure of a whole image.
+
+    Members
+    -------
+    key : str
+        With its unit, for JSON and CSV.
+    title : str
+        For people.
+    value : function
+        Of a `CostAnalysis`.
+    whole : bool
+        Whether it is an integer.
+    """
+
+    key: str
+    title: str
+    value: Callable[[CostAnalysis], float]
+    whole: bool = True
+
+
+METRICS: tuple[Metric, ...] = (
+    Metric("macs", "useful MACs", lambda item: item.simulation.macs),
+    Metric("cycles", "cycles", lambda item: item.simulation.counters["total"]),
+    Metric("idle_cycles", "idle cycles", lambda item: sum(layer.idle for layer in item.cycles)),
+    Metric("latency_us", "latency, µs", lambda item: item.latency_us, False),
+    Metric("images_per_second", "images per second", lambda item: item.simulation.images_per_second, False),
+    Metric("utilisation_percent", "array use, %", lambda item: 100 * item.simulation.utilisation["total"], False),
+    Metric("multiplies", "multiplications", lambda item: item.operations.multiplies),
+    Metric("shifts", "shifts", lambda item: item.operations.shifts),
+    Metric("adds", "additions", lambda item: item.operations.adds),
+    Metric("shifted_elements", "shifted elements", lambda item: item.shift_total.shifted),
+    Metric("moved_elements", "of them moved", lambda item: item.counts.total.moves.shifted_elements),
+    Metric("on_chip_bytes", "on-chip accesses, bytes", lambda item: _on_chip_bits(item) // 8),
+    Metric("memory_bytes", "external memory, bytes", lambda item: item.counts.total.memory.total_bits // 8),
+    Metric("weight_bytes", "of it weights", lambda item: item.counts.total.memory.weight_bits // 8),
+    Metric("intensity_macs_per_byte", "MACs per byte of the bus", lambda item: item.roofline.intensity, False),
+    Metric("energy_uj", "energy, µJ", lambda item: item.energy.total_pj / 1e6, False),
+    *(
+        Metric(f"energy_{part}_uj", f"of it {title}", lambda item, part=part: item.energy.by_part_pj[part] / 1e6, False)  # type: ignore[misc]
+        for part, title in PARTS.items()
+    ),
+)  # fmt: skip
+"""What is compared, in order."""
+
+
+def shown(metric: Metric, value: float) -> str:
+    """A value as people read it: four digits at least, separators between thousands."""
+    return f"{value:,.0f}" if metric.whole or abs(value) >= 1000 else f"{value:.4g}"
+
+
+def _on_chip_bits(analysis: CostAnalysis) -> int:
+    return sum(item.bits for item in analysis.accesses if item.memory != "external memory")
+
+
+def table(candidates: Sequence[Candidate]) -> list[tuple[Metric, tuple[float, ...]]]:
+    """Every metric with a value for each candidate."""
+    return [(metric, tuple(metric.value(item.analysis) for item in candidates)) for metric in METRICS]
+
+
+def ratio(value: float, first: float) -> str:
+    """How a value stands to the first candidate's, such as ``0.52x``; empty where there is nothing to divide by."""
+    return f"{value / first:.2f}x" if first else ""
+
+
+def layer_table(candidates: Sequence[Candidate]) -> list[tuple[str, tuple[tuple[int, float] | None, ...]]]:
+    """Cycles and energy in µJ of each layer, for each candidate; None where it has no layer of that name.
+
+    In the order of the first candidate that has the layer.
+    """
+    found = [{layer.name: layer for layer in item.analysis.layers} for item in candidates]
+    names = dict.fromkeys(name for layers in found for name in layers)
+    return [
+        (
+            name,
+            tuple(
+                (layers[name].cycles.total, layers[name].total_pj / 1e6) if name in layers else None
+                for layers in found
+            ),
+        )
+        for name in names
+    ]
+
+
+def as_dict(candidates: Sequence[Candidate]) -> list[dict[str, object]]:
+    """Plain values for JSON."""
+    return [
+        {
+            "name": item.name,
+            "network": item.network,
+            "config": item.config,
+            "note": item.note,
+            "clock_mhz": item.analysis.simulation.clock_mhz,
+            "costs": item.analysis.energy.table.name,
+            "costs_kind": item.analysis.energy.table.kind,
+            "figures": {metric.key: metric.value(item.analysis) for metric in METRICS},
+            "counters": item.analysis.simulation.counters,
+            "layers": [
+                {
+                    "name": layer.name,
+                    "op": layer.op,
+                    "macs": layer.macs,
+                    "cycles": layer.cycles.causes,
+                    "memory_bytes": layer.counts.memory.total_bits // 8,
+                    "energy_pj": layer.energy_pj,
+                }
+                for layer in item.analysis.layers
+            ],
+        }
+        for item in candidates
+    ]
+
+
+def as_csv(candidates: Sequence[Candidate]) -> str:
+    """A line for each candidate, units in the titles."""
+    out = io.StringIO()
+    lines = csv.writer(out, lineterminator="\n")
+    lines.writerow(["network", "config", "note", "costs", *(metric.key for metric in METRICS)])
+    for item in candidates:
+        values = [metric.value(item.analysis) for metric in METRICS]
+        costs = item.analysis.energy.table.name
+        lines.writerow([item.network, item.config, item.note, costs, *values])
+    return out.getvalue()
