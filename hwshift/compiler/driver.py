@@ -79,7 +79,6 @@ def compile(  # noqa: A001
         except CompileError:
             pass
     return _compile(network, config, keep, frozenset(), preference, progress)
->>>>>>> w-sched
 
 
 def _compile(

@@ -309,6 +309,10 @@ class FixedNetwork:
         """The last layer."""
         return self.layers[-1]
 
+    def __repr__(self) -> str:
+        """Short: weights have no place in it."""
+        return f"<FixedNetwork {self.name}: {len(self.layers)} layers, maps in {self.act}>"
+
     def _repr_html_(self) -> str:
         """In notebooks: a line per layer."""
         rows = [

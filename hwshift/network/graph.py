@@ -134,6 +134,10 @@ class Network:
             for node in self.nodes
         ]
 
+    def __repr__(self) -> str:
+        """Short: weights have no place in it."""
+        return f"<Network {self.name}: {len(self.nodes)} nodes>"
+
     def _repr_html_(self) -> str:
         """In notebooks: a line per node."""
         rows = [

@@ -110,6 +110,10 @@ class Program:
     output: str
     layers: tuple[dict, ...] = ()
 
+    def __repr__(self) -> str:
+        """Short: its memory has no place in it."""
+        return f"<Program {self.name} on {self.config.name}: {len(self.instructions)} instructions>"
+
     def _repr_html_(self) -> str:
         """In notebooks: a line per layer."""
         columns = ("name", "op", "tiles", "ktiles", "strips", "instructions", "steps", "where")

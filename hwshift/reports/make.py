@@ -13,7 +13,7 @@ from hwshift.network.fixed import FixedNetwork
 from hwshift.network.graph import Network
 from hwshift.progress import Progress, Stage, silent
 from hwshift.reports.report import Report, build_report
-from hwshift.reports.styles import Style, other_styles
+from hwshift.reports.variants import Variant, other_variants
 from hwshift.resolve import WeightKind, prepare
 from hwshift.sim.cycle.model import MemoryTiming
 
@@ -70,9 +70,9 @@ def make_report(
     if images is not None:
         progress("loading images")
         accuracy, saturation = _evaluated(network, config, images(network), progress)
-    compared: tuple[Style, ...] = ()
+    compared: tuple[Variant, ...] = ()
     if styles:
-        compared = other_styles(
+        compared = other_variants(
             source, analysis, weights=weights, shift=shift, keep=keep, memory=memory, progress=progress
         )
     return build_report(analysis, styles=compared, accuracy=accuracy, saturation=saturation, command=command)

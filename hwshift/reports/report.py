@@ -16,7 +16,7 @@ from hwshift.display import frame
 from hwshift.evaluation.layers import LayerScore
 from hwshift.network.fixed import Input
 from hwshift.program.counters import Cause
-from hwshift.reports.styles import Style
+from hwshift.reports.variants import Variant
 from hwshift.simulation import SimulationReport
 
 __all__ = ["LayerRow", "Report", "build_report"]
@@ -77,7 +77,7 @@ class Report:
         Counts, cycles and energy.
     rows : tuple of LayerRow
         Every layer of the network but the input, also those that take nothing; the program's own row last.
-    styles : tuple of Style
+    styles : tuple of Variant
         The same network on other accelerators, this one first; empty where it was not asked for.
     accuracy : mapping of str to value, or None
         For people, such as ``{"images": 1000, "top-1": "90.30%"}``.
@@ -92,7 +92,7 @@ class Report:
 
     analysis: CostAnalysis
     rows: tuple[LayerRow, ...]
-    styles: tuple[Style, ...] = ()
+    styles: tuple[Variant, ...] = ()
     accuracy: Mapping[str, object] | None = None
     saturation: tuple[LayerScore, ...] = ()
     area: Mapping[str, object] | None = None
@@ -176,7 +176,7 @@ class Report:
 def build_report(
     analysis: CostAnalysis,
     *,
-    styles: tuple[Style, ...] = (),
+    styles: tuple[Variant, ...] = (),
     accuracy: Mapping[str, object] | None = None,
     saturation: tuple[LayerScore, ...] = (),
     area: Mapping[str, object] | None = None,

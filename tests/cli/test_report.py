@@ -65,7 +65,12 @@ def test_other_hardware(capsys):
 
     assert main(["report", "csc-small", "--config", "4x4-mac", "--json"]) == 0
     styles = {style["title"]: style for style in json.loads(capsys.readouterr().out)["styles"]}
-    assert list(styles) == ["this design", "shift-add", "shifts moved", "twice the side", "4 pixels per step"]
+    assert list(styles) == [
+        "this design", "shift-add", "shifts moved", "convolutions, multipliers", "depthwise-separable, multipliers",
+        "twice the side", "4 pixels per step",
+    ]  # fmt: skip
+    # 3x3 convolutions in the place of shifts and 1x1 convolutions take nine times their steps
+    assert styles["convolutions, multipliers"]["cycles"] > 1.5 * styles["this design"]["cycles"]
     config = PRESETS["4x4-mac"].with_(rows=8, columns=8)
     network = prepare(load_network("csc-small"), config)
     assert styles["twice the side"]["cycles"] == simulate(network, config).counters["total"]

@@ -5,7 +5,7 @@ from functools import cache
 from hwshift.cost.analysis import analyse_program
 from hwshift.evaluation import LayerScore
 from hwshift.reports.report import build_report
-from hwshift.reports.styles import Style, style_of
+from hwshift.reports.variants import Variant, variant_of
 
 from ..cost.examples import example
 
@@ -28,9 +28,9 @@ def with_everything(network="csc", config="8x8"):
     """A report with everything that can be asked for."""
     report = report_of(network, config)
     styles = (
-        style_of("this design", report.analysis),
-        Style("half <as> large", "4 × 4, mac", 2 * report.simulation.counters["total"], 12345, 1e6, 0.5),
-        Style("shift-add", "8 × 8, shift-add", refused="conv: a weight of 3 & more"),
+        variant_of("this design", report.analysis),
+        Variant("half <as> large", "4 × 4, mac", 2 * report.simulation.counters["total"], 12345, 1e6, 0.5),
+        Variant("shift-add", "8 × 8, shift-add", refused="conv: a weight of 3 & more"),
     )
     return build_report(
         report.analysis,

@@ -1,4 +1,4 @@
-"""The same network on other styles of hardware: other elements, other shifts, other sizes."""
+"""The same network in other styles: other elements, other ways to mix neighbouring pixels, other sizes of the array."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from typing import Literal
 from hwshift.compiler.shift_mode import ShiftMode, with_shifts
 from hwshift.config import AcceleratorConfig
 from hwshift.cost.analysis import CostAnalysis, analyse
+from hwshift.cost.styles import restyle
 from hwshift.errors import HwshiftError
 from hwshift.network.fixed import Conv, FixedNetwork, Shift
 from hwshift.network.graph import Network
@@ -14,14 +15,19 @@ from hwshift.progress import Progress, Stage, silent
 from hwshift.resolve import WeightKind, prepare
 from hwshift.sim.cycle.model import MemoryTiming
 
-__all__ = ["Style", "other_styles", "style_of"]
+__all__ = ["Variant", "other_variants", "variant_of"]
 
 _LARGEST = 32
 _SMALLEST = 4
+_MIXINGS: dict[str, Literal["conv", "depthwise", "shift"]] = {
+    "convolutions": "conv",
+    "depthwise-separable": "depthwise",
+    "shifts": "shift",
+}
 
 
 @dataclass(frozen=True)
-class Style:
+class Variant:
     """What one image takes on one style.
 
     Members
@@ -47,10 +53,10 @@ class Style:
     refused: str = ""
 
 
-def style_of(title: str, analysis: CostAnalysis) -> Style:
+def variant_of(title: str, analysis: CostAnalysis) -> Variant:
     """The figures of an analysis."""
     simulation = analysis.simulation
-    return Style(
+    return Variant(
         title,
         _array(analysis.config),
         simulation.counters["total"],
@@ -60,7 +66,7 @@ def style_of(title: str, analysis: CostAnalysis) -> Style:
     )
 
 
-def other_styles(
+def other_variants(
     source: Network | FixedNetwork,
     analysis: CostAnalysis,
     *,
@@ -69,7 +75,7 @@ def other_styles(
     keep: Literal["all", "outputs"] = "outputs",
     memory: MemoryTiming | None = None,
     progress: Progress = silent,
-) -> tuple[Style, ...]:
+) -> tuple[Variant, ...]:
     """Analyse a network on the styles beside the one it was analysed on.
 
     Parameters
@@ -85,43 +91,57 @@ def other_styles(
 
     Returns
     -------
-    tuple of Style
+    tuple of Variant
         The first is ``analysis`` itself. A style that the network does not fit says why.
     """
-    out = [style_of("this design", analysis)]
-    wanted = list(_wanted(analysis))
-    for done, (title, config, moved) in enumerate(wanted):
+    out = [variant_of("this design", analysis)]
+    wanted = list(_wanted(source, analysis))
+    for done, (title, network, config, moved) in enumerate(wanted):
         progress(Stage(f"other styles: {title}", done, len(wanted)))
         kind = weights if config.pe == analysis.config.pe else None
         try:
-            network = prepare(source, config, kind)
-            found = analyse(with_shifts(network, moved or shift), config, keep=keep, table=analysis.energy.table,
-                            memory=memory, clock_mhz=analysis.simulation.clock_mhz)  # fmt: skip
+            bound = with_shifts(prepare(network, config, kind), moved or shift)
+            found = analyse(bound, config, keep=keep, table=analysis.energy.table, memory=memory,
+                            clock_mhz=analysis.simulation.clock_mhz)  # fmt: skip
         except HwshiftError as error:
-            out.append(Style(title, _array(config), refused=str(error)))
+            out.append(Variant(title, _array(config), refused=str(error)))
         else:
-            out.append(style_of(title, found))
+            out.append(variant_of(title, found))
     return tuple(out)
 
 
-def _wanted(analysis: CostAnalysis) -> Iterator[tuple[str, AcceleratorConfig, ShiftMode | None]]:
-    """Title, configuration, and what is done with shifts if it is something else."""
+_Wanted = tuple[str, Network | FixedNetwork, AcceleratorConfig, ShiftMode | None]
+"""Title, network, configuration, and what is done with shifts if it is something else."""
+
+
+def _wanted(source: Network | FixedNetwork, analysis: CostAnalysis) -> Iterator[_Wanted]:
     config, layers = analysis.config, analysis.network.layers
-    if config.pe == "mac":
-        yield "shift-add", config.with_(pe="shift_add", scale_digits=4), None
-    else:
-        yield "multipliers", config.with_(pe="mac", scale_digits=None), None
+    mac = config if config.pe == "mac" else config.with_(pe="mac", scale_digits=None)
+    other = config.with_(pe="shift_add", scale_digits=4) if config.pe == "mac" else mac
+    yield "shift-add" if config.pe == "mac" else "multipliers", source, other, None
     if any(isinstance(layer.op, Conv) and layer.op.shift is not None for layer in layers):
-        yield "shifts moved", config, "moved"
+        yield "shifts moved", source, config, "moved"
     elif any(isinstance(layer.op, Shift) for layer in layers):
-        yield "shifts fused", config, "fused"
+        yield "shifts fused", source, config, "fused"
+    if isinstance(source, Network):
+        for title, mixing in _MIXINGS.items():
+            network = restyle(source, mixing)
+            if [node.op for node in network.nodes] != [node.op for node in source.nodes]:
+                yield f"{title}, multipliers", network, mac, None
     if config.rows < _LARGEST:
-        yield "twice the side", config.with_(rows=2 * config.rows, columns=2 * config.columns), None
+        yield "twice the side", source, _sized(config, 2 * config.rows, 2 * config.columns), None
     if config.columns > _SMALLEST:
-        yield "half the side", config.with_(rows=config.rows // 2, columns=config.columns // 2), None
+        yield "half the side", source, _sized(config, config.rows // 2, config.columns // 2), None
     if config.pixels < 4:
         depth = max(16, config.feature_depth * config.pixels // 4)
-        yield "4 pixels per step", config.with_(pixels=4, feature_depth=depth), None
+        yield "4 pixels per step", source, config.with_(pixels=4, feature_depth=depth), None
+
+
+def _sized(config: AcceleratorConfig, rows: int, columns: int) -> AcceleratorConfig:
+    """Another array with the same buffers, as far as the bus allows."""
+    return config.with_(
+        rows=rows, columns=columns, bus_width=min(config.bus_width, rows * config.act.storage_bits)
+    )
 
 
 def _array(config: AcceleratorConfig) -> str:
