@@ -9,6 +9,7 @@ from hwshift.errors import ConfigError
 from hwshift.golden.formats import Pow2Format, QFormat
 
 SIZES = "4, 8, 16, 32"
+GATES = "gates are multiplied with, which an epilogue with scale_digits cannot: leave one of them out"
 
 
 @pytest.mark.parametrize(("text", "message"), [
@@ -23,8 +24,7 @@ SIZES = "4, 8, 16, 32"
     ("weights = [1]", "pow2 weights are written [p_min, p_max], not [1]"),
     ('max_pool = "yes"', "max_pool must be true or false, not 'yes'"),
     ("sigmoid = 1", "sigmoid must be true or false, not 1"),
-    ('preset = "4x4-mac"\nscale_digits = 4', "gates are multiplied with, which an epilogue with scale_digits cannot: "
-     "leave one of them out"),
+    ('preset = "4x4-mac"\nscale_digits = 4', GATES),
     ("residual = 1", "residual must be true or false, not 1"),
     ("name = 5", "name must be one line of text, not 5"),
     ('name = "a\\nb"', "name must be one line of text, not 'a\\nb'"),
