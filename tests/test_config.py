@@ -9,6 +9,7 @@ from hwshift.errors import ConfigError
 from hwshift.golden.formats import Pow2Format, QFormat
 
 SIZES = "4, 8, 16, 32"
+GATES = "gates are multiplied with, which an epilogue with scale_digits cannot: leave one of them out"
 
 
 @pytest.mark.parametrize(("text", "message"), [
@@ -22,6 +23,8 @@ SIZES = "4, 8, 16, 32"
     ("weights = 5", "a shift_add array needs weights in a Pow2Format, not 5"),
     ("weights = [1]", "pow2 weights are written [p_min, p_max], not [1]"),
     ('max_pool = "yes"', "max_pool must be true or false, not 'yes'"),
+    ("sigmoid = 1", "sigmoid must be true or false, not 1"),
+    ('preset = "4x4-mac"\nscale_digits = 4', GATES),
     ("residual = 1", "residual must be true or false, not 1"),
     ("name = 5", "name must be one line of text, not 5"),
     ('name = "a\\nb"', "name must be one line of text, not 'a\\nb'"),
@@ -46,3 +49,12 @@ def test_a_file_on_top_of_a_preset(tmp_path):
     expected = PRESETS["8x8"].with_(name="own", act=QFormat(8, 8), weights=Pow2Format(-7, 0))
     assert load_config(path) == expected
     assert AcceleratorConfig.from_dict(expected.to_dict()) == expected
+
+
+def test_options_that_are_off_leave_the_hash():
+    """Programs and hardware made before there were options still go together."""
+    plain = PRESETS["4x4-mac"].with_(sigmoid=False, gates=False)
+    assert plain.hash == 0x36AD2A10
+    hashes = {plain.with_(sigmoid=a, gates=b).hash for a in (False, True) for b in (False, True)}
+    assert len(hashes) == 4
+    assert AcceleratorConfig.from_dict(plain.with_(gates=True).to_dict()).gates

@@ -38,7 +38,7 @@ NOT_INCLUDED: tuple[str, ...] = (
     "clock tree, leakage and idle cycles",
     "pipeline registers between adders and in the epilogue",
     "address generators, instruction queues, sequencer and bus logic",
-    "saturation and activation functions",
+    "saturation and activation functions, the table of the sigmoid among them",
 )
 """What no unit cost covers."""
 

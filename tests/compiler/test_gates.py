@@ -9,7 +9,7 @@ import pytest
 from hwshift.compiler import compile as compile_network
 from hwshift.compiler.shift_mode import with_shifts
 from hwshift.config import PRESETS, AcceleratorConfig
-from hwshift.errors import CompileError, ConfigError
+from hwshift.errors import CompileError, ConfigError, SimulationError
 from hwshift.golden.formats import QFormat
 from hwshift.golden.model import trace
 from hwshift.network import ops
@@ -170,6 +170,31 @@ def test_the_gates_load_waits_for_their_store():
     found = problems(cut)
     line = f"it reads memory entries that instruction {store} writes, and no token orders them"
     assert f"instruction {load} (LOAD): {line}" in found
+
+
+def faulty(program, index, x, **fields):
+    """What the functional simulator says of a program with one instruction changed."""
+    with pytest.raises(SimulationError) as caught:
+        run_program(changed(program, index, **fields), x)
+    return str(caught.value)
+
+
+def test_faults_of_programs():
+    network = bound(excited(), MAC)
+    program = compile_network(network, MAC)
+    large = np.full(network.input.shape, 9000 << 16)
+    store = next(
+        i for i, item in enumerate(program.instructions) if item.opcode == Opcode.STORE and item["gates"]
+    )
+    stem = program.instructions[find(program, Opcode.COMPUTE)]
+    place = {"base": stem["out_base"], "length": stem["out_length"], "offset": stem["out_offset"]}
+    assert faulty(program, store, large, **place) == (
+        f"instruction {store}: a gate is not smaller than 2 in magnitude"
+    )
+    added = find(program, Opcode.COMPUTE, residual=1)
+    message = "a sigmoid cannot come before a residual"
+    assert faulty(program, added, large, act=Act.SIGMOID) == f"instruction {added}: {message}"
+    assert f"instruction {added} (COMPUTE): {message}" in problems(changed(program, added, act=Act.SIGMOID))
 
 
 def refusal(network, config):

@@ -1,5 +1,7 @@
 """Drawn configurations, networks, and programs that go with both."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
 from hwshift.compiler import compile as compile_network
@@ -25,11 +27,23 @@ def draw(rng: np.random.Generator, scale: int = 1) -> tuple[Program, FixedNetwor
     return draw_for(_config(rng), rng, scale)
 
 
+def draw_gated(rng: np.random.Generator, scale: int = 1) -> tuple[Program, FixedNetwork]:
+    """As `draw`, with squeeze-and-excite where scales are multiplied with, sigmoids and upsampling."""
+    config = _config(rng)
+    digits = config.scale_digits if rng.random() < 0.4 else None
+    config = config.with_(sigmoid=True, gates=digits is None, scale_digits=digits)
+    layers = (*_GATED, *_GATED[:-1]) if config.gates else _GATED[1:]
+    return draw_for(config, rng, scale, (*layers, _pointwise, _residual, _shifted, _joined))
+
+
 def draw_for(
-    config: AcceleratorConfig, rng: np.random.Generator, scale: int = 1
+    config: AcceleratorConfig,
+    rng: np.random.Generator,
+    scale: int = 1,
+    layers: Sequence[Callable] | None = None,
 ) -> tuple[Program, FixedNetwork]:
-    """As `draw`, for a configuration."""
-    network = _network(rng, scale)
+    """As `draw`, for a configuration, and layers of some kinds."""
+    network = _network(rng, scale, _LAYERS if layers is None else layers)
     kind = "fixed" if config.pe == "mac" else "pow2"
     fixed = quantize(network, act=config.act, weights=kind, weight_format=config.weights)
     fixed = with_shifts(fixed, [None, "fused", "moved"][rng.integers(3)])
@@ -80,7 +94,7 @@ def _config(rng: np.random.Generator) -> AcceleratorConfig:
     return config.with_(weights=config.weights, guard=any_of(*guards, *[config.guard] * len(guards)))
 
 
-def _network(rng: np.random.Generator, scale: int) -> Network:
+def _network(rng: np.random.Generator, scale: int, kinds: Sequence[Callable]) -> Network:
     """A few layers on maps of a few pixels; a layer that does not fit its input is left out."""
     seed = int(rng.integers(1 << 30))
     size = (int(rng.integers(1, 6)), int(rng.integers(1, 9 * scale)), int(rng.integers(1, 13 * scale)))
@@ -88,7 +102,7 @@ def _network(rng: np.random.Generator, scale: int) -> Network:
     maps = ["input"]
     for index in range(int(rng.integers(3, 8))):
         source = maps[-1] if rng.random() < 0.7 else maps[rng.integers(len(maps))]
-        kind = _LAYERS[rng.integers(len(_LAYERS))]
+        kind = kinds[rng.integers(len(kinds))]
         try:
             maps.append(kind(build, f"l{index}", source, rng))
         except ValueError:
@@ -149,4 +163,31 @@ def _linear(build: NetworkBuilder, name: str, source: str, rng: np.random.Genera
     return build.linear(name, source, int(rng.integers(1, 9)))
 
 
+def _excited(build: NetworkBuilder, name: str, source: str, rng: np.random.Generator) -> str:
+    channels = build.shapes[source][0]
+    pool = build.add(f"{name}_pool", ops.GlobalAveragePool(), source)
+    end = ops.Sigmoid() if rng.random() < 0.7 else ops.Clamp(-1.0, 1.5)
+    gate = build.add(f"{name}_gate", end, build.linear(f"{name}_fc", pool, channels))
+    return build.add(name, ops.ChannelScale(), source, gate)
+
+
+def _upsampled(build: NetworkBuilder, name: str, source: str, rng: np.random.Generator) -> str:
+    if np.prod(build.shapes[source]) > 150:
+        raise ValueError("large enough")
+    factor = [(2, 2), (1, 2), (2, 1), (1, 3), (3, 2), (1, 4), (2, 5)][rng.integers(7)]
+    return build.add(name, ops.UpsampleNearest(factor), source)
+
+
+def _squashed(build: NetworkBuilder, name: str, source: str, rng: np.random.Generator) -> str:
+    """A sigmoid alone, in front of a residual, behind one, or both."""
+    last = build.conv(f"{name}_conv", source, build.shapes[source][0], bias=True)
+    where = rng.integers(4)
+    if where != 2:
+        last = build.add(f"{name}_first", ops.Sigmoid(), last)
+    if where:
+        last = build.sum(f"{name}_sum", last, source)
+    return build.add(f"{name}_second", ops.Sigmoid(), last) if where >= 2 else last
+
+
+_GATED = (_excited, _upsampled, _squashed)
 _LAYERS = (_conv, _conv, _pointwise, _depthwise, _shifted, _residual, _residual, _pool, _joined, _linear)

@@ -7,12 +7,13 @@ from hwshift.golden.model import trace
 from hwshift.program.expected import launch_of
 from hwshift.program.isa import LoadKind, Opcode
 from hwshift.sim.cycle.model import MemoryTiming, simulate_cycles
+from hwshift.sim.functional import FunctionalSimulator
 from hwshift.sim.rtl_run import RtlRun, run_rtl
 from hwshift.sim.stalls import StallPattern
 
 from ..seeds import seed_of
 from .cases import Case
-from .drawn import REFUSALS, draw
+from .drawn import REFUSALS, draw, draw_gated
 
 CANDIDATES = 8
 """Programs drawn per seed; the one with the most of what is rare is run."""
@@ -29,11 +30,34 @@ def test_many_drawn_cases(seed: int, rtl_builds) -> None:
     _check(seed, 1500, ("none", "half", "bursts", "one channel", "dense"), rtl_builds)
 
 
-def _check(seed: int, longest: int, patterns: tuple[str, ...], build_dir) -> None:
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(200, 210))
+def test_drawn_cases_with_gates(seed: int, rtl_builds) -> None:
+    _check(seed, 2500, ("none", "half", "bursts", "one channel"), rtl_builds, draw_gated)
+
+
+@pytest.mark.slow
+def test_drawn_gates_in_the_functional_simulator() -> None:
+    done = gates = 0
+    rng = np.random.default_rng(5)
+    while done < 30:
+        try:
+            case = _case(rng, draw_gated)
+        except REFUSALS:
+            continue
+        simulator = FunctionalSimulator(case.program.config, case.image.copy())
+        simulator.run(case.program.program_base)
+        assert case.check_memory(simulator.memory.tobytes()) > 0
+        done += 1
+        gates += any(item.opcode == Opcode.STORE and item["gates"] for item in case.program.instructions)
+    assert gates > 5
+
+
+def _check(seed: int, longest: int, patterns: tuple[str, ...], build_dir, drawing=draw) -> None:
     """Run one case under every pattern, each with latencies of its own, after a run that the host cuts off."""
     seed = seed_of("drawn case", seed)
     rng = np.random.default_rng(seed)
-    case = _draw_case(rng, longest)
+    case = _draw_case(rng, longest, drawing)
     config = case.program.config
     print(f"seed {seed}: {config.to_dict()}, {len(case.program.instructions)} instructions")
     drawn = _stalls(rng)
@@ -53,11 +77,11 @@ def _check(seed: int, longest: int, patterns: tuple[str, ...], build_dir) -> Non
         assert result.irq_cycle == expected["total"], name
 
 
-def _draw_case(rng: np.random.Generator, longest: int) -> Case:
+def _draw_case(rng: np.random.Generator, longest: int, drawing) -> Case:
     found: list[Case] = []
     while len(found) < CANDIDATES:
         try:
-            case = _case(rng)
+            case = _case(rng, drawing)
         except REFUSALS:
             continue  # what was drawn does not go together
         if simulate_cycles(case.program)["total"] <= longest:
@@ -65,8 +89,8 @@ def _draw_case(rng: np.random.Generator, longest: int) -> Case:
     return max(found, key=_rarities)
 
 
-def _case(rng: np.random.Generator) -> Case:
-    program, network = draw(rng)
+def _case(rng: np.random.Generator, drawing) -> Case:
+    program, network = drawing(rng)
     arithmetic, act = program.config.arithmetic, program.config.act
     x = rng.integers(-3 << act.n, 3 << act.n, network.input.shape).clip(act.min, act.max)
     maps = {name: values[0] for name, values in trace(network, arithmetic, x[None]).items()}
@@ -92,6 +116,8 @@ def _rarities(case: Case) -> int:
         any(item["weight_offset"] for item in computes),
         any(item["residual"] for item in computes),
         any(item["maximum"] for item in computes),
+        any(item["out_step"] > config.pixels for item in computes),
+        2 * any(item.opcode == Opcode.STORE and item["gates"] for item in case.program.instructions),
     ]
     return sum(each)
 

@@ -115,6 +115,7 @@ def find(program, opcode, **fields):
     (Opcode.LOAD, {"kind": LoadKind.INPUT}, {"x0": 9999}, "a word outside its buffer or the memory is accessed"),
     (Opcode.COMPUTE, {"drain": 1}, {"drain": 0}, "a word is read whose write is not visible yet: a drain is missing"),
     (Opcode.COMPUTE, {}, {"act": 3}, "the configuration leaves out sigmoid"),
+    (Opcode.STORE, {}, {"gates": 1}, "the configuration leaves out gates"),
     (Opcode.COMPUTE, {}, {"chunk_rows": 600}, "a chunk of 600 x .* steps exceeds 512"),
     (Opcode.COMPUTE, {}, {"hold_weights": 0, "ktile_count": 4000}, "4000 weight tiles are needed, .* are loaded"),
     (Opcode.COMPUTE, {}, {"out_base": 60000}, "a word outside its buffer or the memory is accessed"),
