@@ -45,8 +45,8 @@ def draw_curve(curve: Sequence[dict], path: Path | str) -> None:
             values = [row[key] for row in rows]
             axes.plot(sizes, values, color=colour, marker=marker, label=label)
             for size, value in zip(sizes, values, strict=True):
-                place = {"xytext": (0, above), "textcoords": "offset points", "ha": "center"}
-                axes.annotate(f"{value:.2f}", (size, value), color=colour, **place)
+                axes.annotate(f"{value:.2f}", (size, value), (0, above), textcoords="offset points", ha="center",
+                              color=colour)  # fmt: skip
         axes.set(xscale="log", yscale="log", ylim=(0.8, None), xlabel="feature buffer in KiB")
         axes.set_xticks(sizes, [str(size) for size in sizes])
         axes.set_yticks([1, 2, 4, 8], ["1", "2", "4", "8"])
