@@ -27,12 +27,15 @@ _CYCLE_NETWORKS = ("ShiftResNet20-1", "ShiftNet-A")
 @click.option(
     "--verilator", is_flag=True, help="cycle: build the core with a C++ main and run it too (minutes)."
 )
+@click.option(
+    "--picture", metavar="FILE", help="bars: draw the curve over feature buffers into an .svg or .png."
+)
 @click.option("--threads", metavar="N", type=click.IntRange(min=1), help="Default: one for each core.")
 @common.json_option
 @common.quiet_option
 def command(
-    topics: tuple[str, ...], repeats: int, everything: bool, verilator: bool, threads: int | None, as_json: bool,
-    quiet: bool,
+    topics: tuple[str, ...], repeats: int, everything: bool, verilator: bool, picture: str | None,
+    threads: int | None, as_json: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Measure on this machine, in one run; medians and ratios.
 
@@ -53,6 +56,7 @@ def command(
     from hwshift.benchmarks.layers import study_results
     from hwshift.benchmarks.models import model_rows
     from hwshift.benchmarks.networks import network_rows
+    from hwshift.benchmarks.picture import draw_curve
     from hwshift.benchmarks.products import peak_share, product_rows
     from hwshift.golden.crew import cores
 
@@ -74,6 +78,8 @@ def command(
                 figures[f"peak MiB after a batch of {images}"] = round(mebibytes)
         bars = list(bar_results(say, everything)) if "bars" in topics else []
         curve = list(buffer_curve(say)) if "bars" in topics else []
+        if picture and curve:
+            draw_curve(curve, picture)
         layers = list(study_results(say)) if "layers" in topics else []
         native = _CYCLE_NETWORKS[-1] if verilator else None
         cycle = (

@@ -1,0 +1,63 @@
+"""The curve over feature buffers as a picture."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from hwshift.errors import DataError
+from hwshift.writing import replace_file
+
+__all__ = ["draw_curve"]
+
+_BLUE, _RED = "#0072B2", "#D55E00"
+
+
+def draw_curve(curve: Sequence[dict], path: Path | str) -> None:
+    """Draw DRAM bytes over compulsory ones, and cycles over the bound, by the size of the feature buffer.
+
+    Parameters
+    ----------
+    curve : sequence of dict
+        Of `hwshift.benchmarks.bars.buffer_curve`; sizes that are refused are left out.
+    path : Path or str
+        An SVG or PNG file, by its suffix.
+
+    Raises
+    ------
+    DataError
+        For another suffix, or when the file cannot be written.
+    """
+    path = Path(path)
+    if path.suffix not in (".svg", ".png"):
+        raise DataError(f"a picture ends in .svg or .png, not {path.suffix!r}", where=str(path))
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    rows = [row for row in curve if row["refused"] is None]
+    sizes = [row["feature_kib"] for row in rows]
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "hwshift", "font.size": 9}):
+        figure = Figure(figsize=(6.4, 3.2), layout="constrained")
+        axes = figure.add_subplot()
+        for key, label, colour, marker, above in (
+            ("dram_over_compulsory", "DRAM bytes over compulsory", _BLUE, "o", 5),
+            ("cycles_over_bound", "cycles over bound", _RED, "s", -12),
+        ):
+            values = [row[key] for row in rows]
+            axes.plot(sizes, values, color=colour, marker=marker, label=label)
+            for size, value in zip(sizes, values, strict=True):
+                axes.annotate(f"{value:.2f}", (size, value), (0, above), textcoords="offset points", ha="center",
+                              color=colour)  # fmt: skip
+        axes.set(xscale="log", yscale="log", ylim=(0.8, None), xlabel="feature buffer in KiB")
+        axes.set_xticks(sizes, [str(size) for size in sizes])
+        axes.set_yticks([1, 2, 4, 8], ["1", "2", "4", "8"])
+        axes.minorticks_off()
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False)
+        axes.set_title(curve[0]["network"] if curve else "", loc="left")
+        data = io.BytesIO()
+        metadata = {"Date": None} if path.suffix == ".svg" else None
+        figure.savefig(data, format=path.suffix[1:], metadata=metadata)
+    try:
+        replace_file(path, data.getvalue())
+    except OSError as error:
+        raise DataError(f"cannot be written: {error.strerror}", where=str(path)) from None

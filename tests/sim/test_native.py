@@ -1,0 +1,55 @@
+"""The core under Verilator with a C++ main: the same memory and counters as everywhere else, whole trained networks."""
+
+import numpy as np
+import pytest
+
+from hwshift.compiler import compile as compile_network
+from hwshift.config import PRESETS
+from hwshift.golden.model import trace
+from hwshift.network.random import csc_network
+from hwshift.program.expected import launch_of
+from hwshift.resolve import prepare
+from hwshift.sim.cycle.model import MemoryTiming, simulate_cycles
+from hwshift.sim.native import run_native
+from hwshift.sim.rtl_run import RtlRun
+from hwshift.zoo.trained import trained_network
+
+from .cases import Case, make_case
+
+CHANNELS = dict(soft_reset=5, error_range=(0, 16))
+
+
+@pytest.mark.parametrize("name", CHANNELS)
+def test_what_it_does_not_know(name, tmp_path):
+    run = RtlRun(None, b"", **{name: CHANNELS[name]})
+    with pytest.raises(ValueError, match=f"^{name} must be None, not "):
+        run_native(PRESETS["4x4"], run, build_dir=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_small_network(rtl_builds):
+    """Two runs of one build; the interrupt comes in the cycle that the model tells."""
+    case = make_case(csc_network(4, 6, 5, 2, stride2=(1,), classes=5, seed=1), PRESETS["4x4"], seed=5)
+    for latencies in ((16, 8), (3, 40)):
+        _check(case, latencies, rtl_builds)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("preset", ["8x8", "16x16"])
+def test_trained_networks_whole(preset, rtl_builds):
+    """ShiftResNet20-1 as trained on CIFAR-10, every layer in memory."""
+    config = PRESETS[preset]
+    network = prepare(trained_network("cifar10-shiftresnet20-1-pow2"), config)
+    program = compile_network(network, config, keep="all")
+    x = np.random.default_rng(8).integers(-2 << 16, 2 << 16, network.input.shape)
+    maps = {name: values[0] for name, values in trace(network, config.arithmetic, x[None]).items()}
+    _check(Case(program, program.memory_image(x), maps), (40, 40), rtl_builds)
+
+
+def _check(case: Case, latencies: tuple[int, int], build_dir) -> None:
+    run = RtlRun(launch_of(case.program), case.image.tobytes(), *latencies)
+    result, seconds = run_native(case.program.config, run, build_dir=build_dir)
+    expected = simulate_cycles(case.program, MemoryTiming(*latencies))
+    assert result.check().counters == expected and result.irq_cycle == expected["total"]
+    assert case.check_memory(result.memory) > 0 and seconds > 0
