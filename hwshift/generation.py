@@ -14,6 +14,7 @@ from hwshift.config import AcceleratorConfig
 from hwshift.data import Images
 from hwshift.errors import MismatchError
 from hwshift.golden.model import trace
+from hwshift.handover import handover_files
 from hwshift.network.fixed import FixedNetwork
 from hwshift.program.assembler import disassemble
 from hwshift.program.expected import expected_memory, launch_of, tensor_table
@@ -104,6 +105,7 @@ def generate(
     files = {
         "rtl/hwshift_core.v": core_file(config, build_dir or cache_dir()).read_bytes(),
         "filelist.f": b"rtl/hwshift_core.v\n",
+        **handover_files(config),
         **_program_files(program),
         "constants.json": (json.dumps(constants(program), indent=1) + "\n").encode(),
         "registers.md": ("# Registers\n\n" + render_markdown()).encode(),

@@ -34,6 +34,7 @@ NETWORK = prepare(csc_network(4, 4, 4, 1, classes=3, seed=1), CONFIG)
 IMAGES = noise(NETWORK, 2, 5)
 FILES = {
     "README.md", "config.toml", "constants.json", "filelist.f", "registers.h", "registers.md", "rtl/hwshift_core.v",
+    "hwshift_core.core", "constraints/hwshift_core.lpf", "constraints/hwshift_core.xdc",
     "program/memory.bin", "program/memory.hex", "program/program.hwprog", "program/program.txt",
     "tb/Makefile", "tb/axi_checker.v", "tb/axi_lite_checker.v", "tb/axi_memory.v",
     "tb/bench_core.py", "tb/memory_difference.py", "tb/tb_top.v",

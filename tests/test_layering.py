@@ -36,6 +36,7 @@ LAYERS = [
     ["hwshift.rtl", "hwshift.sim", "hwshift.testing", "hwshift.hls", "hwshift.synthesis"],
     [
         "hwshift.generation",
+        "hwshift.handover",
         "hwshift.simulation",
         "hwshift.testbench",
         "hwshift.trace",

@@ -1,0 +1,205 @@
+"""AXI rules of the masters: offers stay, bursts are legal, nothing is outstanding that was not asked for."""
+
+import pytest
+from amaranth import Module, Signal
+from amaranth.hdl import Assert, Assume
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hwshift.config import AcceleratorConfig
+from hwshift.rtl.axi import axi_read, axi_write, burst_layout
+from hwshift.rtl.bursts import Bursts, transfer_layout
+from hwshift.rtl.read_master import ReadMaster
+from hwshift.rtl.write_master import WriteMaster
+from hwshift.timing import timing
+from tests.formal.prover import Opened, Refuted, offered, prove, stays
+
+CONFIG = AcceleratorConfig(bus_width=32)
+BEAT = CONFIG.beat_bytes
+PAGE = 4096
+
+
+def legal(burst):
+    """One to 64 whole beats that do not cross a multiple of 4096."""
+    return (
+        (burst.beats != 0) & (burst.beats <= 64) & (burst.address[:2] == 0)
+        & (burst.address[:12] + burst.beats * BEAT <= PAGE)
+    )  # fmt: skip
+
+
+class CutRows(wiring.Component):
+    """Any transfer of one row or more, of one beat or more, gives legal bursts only."""
+
+    def __init__(self, bursts):
+        self._bursts = bursts
+        super().__init__({"start": In(1), "transfer": In(transfer_layout()), "ready": In(1)})
+
+    def elaborate(self, _platform):
+        m = Module()
+        m.submodules.bursts = Opened(self._bursts)
+        bursts = self._bursts
+        m.d.comb += [
+            bursts.start.eq(self.start & ~bursts.active), bursts.transfer.eq(self.transfer),
+            bursts.o.ready.eq(self.ready), Assume(self.transfer.rows != 0), Assume(self.transfer.row_beats != 0),
+            Assert(~bursts.o.valid | legal(bursts.o.payload)),
+            Assert(~bursts.active | ((bursts._left != 0) & (bursts._rows != 0) & (bursts._row_beats != 0))),
+        ]  # fmt: skip
+        m.d.comb += [
+            Assert(getattr(bursts, name)[:2] == 0) for name in ("_address", "_row_address", "_stride")
+        ]
+        stays(m, bursts.o.valid, bursts.o.ready, bursts.o.payload, "o")
+        return m
+
+
+class Uncut(Bursts):
+    """Bursts of 64 beats, wherever they begin."""
+
+    def elaborate(self, platform):
+        m = super().elaborate(platform)
+        whole = Signal.like(self.o.payload.beats)
+        m.d.comb += [whole.eq(64), self.o.payload.beats.eq(whole)]
+        return m
+
+
+def test_bursts_are_legal(tmp_path):
+    prove(CutRows(Bursts(CONFIG)), tmp_path, cycles=4, induction=2)
+
+
+def test_bursts_over_a_page_are_refuted(tmp_path):
+    with pytest.raises(Refuted):
+        prove(CutRows(Uncut(CONFIG)), tmp_path, cycles=3)
+
+
+class Reads(wiring.Component):
+    """The read master before an AXI slave that answers what it was asked, in order."""
+
+    def __init__(self, master):
+        self._master = master
+        burst = stream.Signature(burst_layout(CONFIG))
+        super().__init__({
+            "fetch": In(burst), "load": In(burst), "bus": Out(axi_read(CONFIG)), "halt": In(1),
+            "program_base": In(40), "program_limit": In(40), "read_base": In(40), "read_limit": In(40),
+        })  # fmt: skip
+
+    def elaborate(self, _platform):
+        m, master = Module(), self._master
+        m.submodules.master = master
+        wiring.connect(m, wiring.flipped(self.fetch), master.fetch)
+        wiring.connect(m, wiring.flipped(self.load), master.load)
+        wiring.connect(m, master.bus, wiring.flipped(self.bus))
+        bus, limit = self.bus, timing(CONFIG).read_bursts
+        regions = ("program_base", "program_limit", "read_base", "read_limit")
+        for name in regions:
+            held = Signal(40, name=f"{name}_before")
+            begun = Signal(name=f"{name}_begun")
+            m.d.sync += [held.eq(getattr(self, name)), begun.eq(1)]
+            m.d.comb += [getattr(master, name).eq(getattr(self, name)),
+                         Assume(~begun | (held == getattr(self, name)))]  # fmt: skip
+        m.d.comb += master.halt.eq(self.halt)
+        for name in ("fetch", "load"):
+            port = getattr(self, name)
+            offered(m, port.valid, port.ready, port.payload, name)
+            m.d.comb += Assume(legal(port.payload))
+        # bursts asked for and not yet answered to the end
+        asked = Signal(8)
+        ends = bus.rvalid & bus.rlast
+        m.d.sync += asked.eq(asked + (bus.arvalid & bus.arready) - ends)
+        last = bus.araddr + (bus.arlen + 1) * BEAT - 1
+        within = [(bus.araddr >= getattr(self, f"{name}_base")) & (last <= getattr(self, f"{name}_limit"))
+                  for name in ("program", "read")]  # fmt: skip
+        m.d.comb += [
+            Assume(~bus.rvalid | (asked != 0)),
+            Assert(asked <= limit),
+            Assert(~bus.arvalid | ((bus.araddr[:12] + (bus.arlen + 1) * BEAT <= PAGE) & (bus.arlen < 64))),
+            Assert(~bus.arvalid | within[0] | within[1]),
+            Assert(bus.rready),
+            Assert(~master.drained | (asked == 0)),
+            Assert(~(master.fetch_beats.valid & master.load_beats.valid)),
+            Assert(~bus.rvalid | master.fetch_beats.valid | master.load_beats.valid),
+        ]
+        address = bus.araddr, bus.arlen, bus.arsize, bus.arburst
+        waited, before = Signal(), Signal(sum(map(len, address)))
+        now = Signal(len(before))
+        at = 0
+        for part in address:
+            m.d.comb += now[at : at + len(part)].eq(part)
+            at += len(part)
+        m.d.sync += [waited.eq(bus.arvalid & ~bus.arready), before.eq(now)]
+        m.d.comb += Assert(~waited | (bus.arvalid & (now == before)))
+        return m
+
+
+@pytest.mark.slow
+def test_the_read_master_obeys_axi(tmp_path):
+    prove(Reads(ReadMaster(CONFIG)), tmp_path, cycles=7)
+
+
+class Writes(wiring.Component):
+    """The write master before an AXI slave that answers each burst once."""
+
+    def __init__(self, master):
+        self._master = master
+        super().__init__({
+            "burst": In(stream.Signature(burst_layout(CONFIG))), "beats": In(stream.Signature(CONFIG.bus_width)),
+            "bus": Out(axi_write(CONFIG)), "halt": In(1), "write_base": In(40), "write_limit": In(40),
+        })  # fmt: skip
+
+    def elaborate(self, _platform):
+        m, master = Module(), self._master
+        m.submodules.master = master
+        for name in ("burst", "beats"):
+            port = getattr(self, name)
+            wiring.connect(m, wiring.flipped(port), getattr(master, name))
+            offered(m, port.valid, port.ready, port.payload, name)
+        wiring.connect(m, master.bus, wiring.flipped(self.bus))
+        bus = self.bus
+        m.d.comb += [
+            master.halt.eq(self.halt), master.write_base.eq(self.write_base),
+            master.write_limit.eq(self.write_limit), Assume(legal(self.burst.payload)),
+        ]  # fmt: skip
+        # beats that the bursts on the address channel have promised, less those that have gone
+        owed, asked, done = Signal(12), Signal(8), Signal(8)
+        beat, address = bus.wvalid & bus.wready, bus.awvalid & bus.awready
+        m.d.sync += [
+            owed.eq(owed + _if(address, bus.awlen + 1) - beat),
+            asked.eq(asked + address - bus.bvalid), done.eq(done + (beat & bus.wlast) - bus.bvalid),
+        ]  # fmt: skip
+        m.d.comb += [
+            Assume(~bus.bvalid | (done != 0)),
+            Assert(asked <= timing(CONFIG).write_bursts),
+            Assert(~bus.wvalid | (owed != 0)),  # no beat before its address
+            Assert(~bus.wvalid | (owed != 1) | bus.wlast),
+            Assert(bus.wstrb.all()),
+            Assert(bus.bready),
+            Assert(~master.drained | (asked == 0)),
+            Assert(~bus.awvalid | (bus.awaddr[:12] + (bus.awlen + 1) * BEAT <= PAGE)),
+        ]
+        stays(m, bus.awvalid, bus.awready, bus.awaddr, "aw")
+        stays(m, bus.awvalid, bus.awready, bus.awlen, "awlen")
+        stays(m, bus.wvalid, bus.wready, bus.wdata, "w")
+        stays(m, bus.wvalid, bus.wready, bus.wlast, "wlast")
+        return m
+
+
+def _if(condition, value):
+    """The value, or 0."""
+    return (value & condition.replicate(len(value))).as_unsigned()
+
+
+class Eager(WriteMaster):
+    """Sends beats without waiting for their address."""
+
+    def _send(self, m, register):
+        super()._send(m, register)
+        early = Signal(init=1)
+        m.d.comb += [self.bus.wvalid.eq(self.beats.valid & early)]
+
+
+@pytest.mark.slow
+def test_the_write_master_obeys_axi(tmp_path):
+    prove(Writes(WriteMaster(CONFIG)), tmp_path, cycles=8)
+
+
+def test_beats_before_their_address_are_refuted(tmp_path):
+    with pytest.raises(Refuted):
+        prove(Writes(Eager(CONFIG)), tmp_path, cycles=4)

@@ -1,0 +1,90 @@
+"""Port B of the shift buffer: who goes first, and that nothing is lost or written twice."""
+
+import pytest
+from amaranth import Module, Mux, Signal
+from amaranth.hdl import Assert, Assume
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In
+
+from hwshift.config import AcceleratorConfig
+from hwshift.golden.formats import QFormat
+from hwshift.rtl.interfaces import load_request, residual_request, store_request, write_request
+from hwshift.rtl.shift_buffer import PortB, strobe
+from tests.formal.prover import Refuted, prove
+
+CONFIG = AcceleratorConfig(act=QFormat(4, 4), bus_width=32, pixels=2, feature_depth=64)
+
+
+class Shared(wiring.Component):
+    """Epilogue write, residual read, loader write, storer read: in this order for each half, in every cycle."""
+
+    def __init__(self, port):
+        self._port = port
+        super().__init__({
+            "write": In(strobe(write_request(CONFIG))), "residual": In(strobe(residual_request(CONFIG))),
+            "load": In(stream.Signature(load_request(CONFIG))), "store": In(stream.Signature(store_request(CONFIG))),
+        })  # fmt: skip
+
+    def elaborate(self, _platform):
+        m, port = Module(), self._port
+        m.submodules.port = port
+        for name in ("write", "residual", "load", "store"):
+            wiring.connect(m, wiring.flipped(getattr(self, name)), getattr(port, name))
+        write, residual, load, store = self.write, self.residual, self.load, self.store
+        # the sequencer never issues a residual that meets a write on its half
+        clash = write.valid & residual.valid & (write.payload.half == residual.payload.half)
+        m.d.comb += Assume(~clash)
+        for half in range(2):
+            writes = write.valid & (write.payload.half == half)
+            reads = residual.valid & (residual.payload.half == half)
+            loads = load.valid & (load.payload.sub[-1] == half)
+            stores = store.valid & (store.payload.sub[-1] == half)
+            free = ~writes & ~reads
+            m.d.comb += [
+                Assert(~loads | (load.ready == free)),
+                Assert(~stores | (store.ready == (free & ~loads))),
+            ]
+            word = Mux(writes, write.payload.word, Mux(reads, residual.payload.word, load.payload.word))
+            word = Mux(free & ~loads, store.payload.word, word)
+            for index, bank in enumerate(port.banks):
+                depth_bits = len(bank.word[half])
+                used = writes | reads | loads | stores
+                m.d.comb += Assert(~used | (bank.word[half] == word[:depth_bits]))
+                for place in range(CONFIG.pixels):
+                    sub = half * CONFIG.pixels + place
+                    mine = loads & free & (load.payload.sub == sub) & load.payload.banks[index]
+                    pixel = (place - write.payload.lane0)[:1]
+                    column, group = index % CONFIG.columns, index // CONFIG.columns
+                    written = (
+                        writes & (write.payload.lane0 <= place) & write.payload.pixels.bit_select(pixel, 1)
+                        & write.payload.columns[column] & (write.payload.group == group)
+                    )  # fmt: skip
+                    value = Signal(CONFIG.act.bits, name=f"value_{sub}_{index}")
+                    m.d.comb += [
+                        value.eq(Mux(mine, load.payload.data[index],
+                                     Mux(pixel, write.payload.data[1][column], write.payload.data[0][column]))),
+                        Assert(bank.write[sub] == (mine | written)),
+                        Assert(~bank.write[sub] | (bank.data[sub].as_unsigned() == value)),
+                        Assert(~bank.read[sub] | reads | (stores & free & ~loads & (store.payload.sub == sub))),
+                        Assert(~(stores & free & ~loads & (store.payload.sub == sub)) | bank.read[sub]),
+                        Assert(~reads | bank.read[sub]),
+                    ]  # fmt: skip
+        return m
+
+
+class StoreFirst(PortB):
+    """Lets the storer go before the loader."""
+
+    def elaborate(self, platform):
+        m = super().elaborate(platform)
+        m.d.comb += self.store.ready.eq(self.store.valid)
+        return m
+
+
+def test_priority(tmp_path):
+    prove(Shared(PortB(CONFIG)), tmp_path, cycles=1)
+
+
+def test_another_order_is_refuted(tmp_path):
+    with pytest.raises(Refuted):
+        prove(Shared(StoreFirst(CONFIG)), tmp_path, cycles=1)
