@@ -142,7 +142,7 @@ def _window(process: Process) -> dict:
     window = work.window
     sizes = {
         "HEIGHT": work.in_height, "WIDTH": work.in_width, "CHANNELS": process.channels, "LANES": process.lanes,
-        "OUT_HEIGHT": work.height, "OUTLINE": work.width, "TAPS": window.taps, "STRIDE_Y": window.stride[0],
+        "OUT_HEIGHT": work.height, "OUT_WIDTH": work.width, "TAPS": window.taps, "STRIDE_Y": window.stride[0],
         "STRIDE_X": window.stride[1], "LAST_DY": window.rows[1], "KEPT_ROWS": work.kept_rows,
     }  # fmt: skip
     offsets = []
