@@ -9,12 +9,14 @@ from hwshift.config import AcceleratorConfig
 from hwshift.data import Images
 from hwshift.errors import CompileError
 from hwshift.golden.formats import Pow2Format, QFormat
-from hwshift.hls.render import render, sources
+from hwshift.golden.sigmoid import sigmoid_table
+from hwshift.hls.render import render, sources, wrapped
 from hwshift.program import isa
 from hwshift.program.assembler import disassemble
 from hwshift.program.expected import launch_of
 from hwshift.program.file import program_archive
 from hwshift.program.image import Program
+from hwshift.program.instruction import Instruction
 from hwshift.program.isa import Act, LoadKind, Opcode
 from hwshift.program.registers import ERRORS
 from hwshift.writing import toml_text
@@ -41,12 +43,12 @@ _SUPPORTED: dict[str, tuple[str, ...]] = {
         "drain", "relu_fetch", "pad_min", "maximum", "hold_weights", "residual", "ktile_advance", "act",
         "residual_act", "group0", "ktile_base", "ktile_count", "tiles", "rows", "steps", "chunk_rows", "chunks",
         "chunk_y", "height", "width", "y0", "x0", "stride_y", "x_step", "stride_x", "out_step", "last_pixels",
-        "param_base", "out_x0", *_SIDES, "last_columns",
+        "param_base", "out_x0", *_SIDES, "last_columns", "weight_offset", "keep_weights",
     ),
-    "STORE": (*_TRANSFER, *_REGION, "last_lanes"),
+    "STORE": (*_TRANSFER, *_REGION, "last_lanes", "gates"),
 }  # fmt: skip
 _KINDS = ("MAP", "INPUT", "WEIGHTS", "PARAMS", "KTILES", "LANES")
-_ACTS = ("NONE", "RELU", "CLAMP")
+_ACTS = ("NONE", "RELU", "CLAMP", "SIGMOID")
 
 
 class Vector:
@@ -64,7 +66,7 @@ def check_program(program: Program) -> None:
     CompileError
         Names the instruction, the field and its value.
     """
-    jobs: deque[int] = deque()
+    waiting = _Waiting(program.config.weight_tiles)
     for index, item in enumerate(program.instructions):
         where = f"{program.name}: instruction {index}"
         name = item.opcode.name
@@ -78,13 +80,10 @@ def check_program(program: Program) -> None:
         _check_choice(item.fields, "kind", LoadKind, _KINDS, where)
         for field in ("act", "residual_act"):
             _check_choice(item.fields, field, Act, _ACTS, where)
-        if item.opcode == Opcode.LOAD and item["kind"] == LoadKind.WEIGHTS:
-            jobs.append(item["count"])
-        if item.opcode == Opcode.COMPUTE:
-            _take(jobs, 1 if item["hold_weights"] else item["tiles"] * item["ktile_count"])
-        if len(jobs) > WEIGHT_JOBS:
+        waiting.follow(item)
+        if len(waiting.jobs) > WEIGHT_JOBS:
             raise CompileError(
-                f"{len(jobs)} loads of weights wait for the array, the HLS engine holds {WEIGHT_JOBS}",
+                f"{len(waiting.jobs)} loads of weights wait for the array, the HLS engine holds {WEIGHT_JOBS}",
                 where=where,
             )
 
@@ -102,14 +101,37 @@ def _check_choice(fields: object, field: str, kind: type, known: tuple[str, ...]
         )
 
 
-def _take(jobs: deque[int], tiles: int) -> None:
-    """What a COMPUTE takes from the loads that wait."""
-    while tiles and jobs:
-        taken = min(tiles, jobs[0])
-        tiles -= taken
-        jobs[0] -= taken
-        if not jobs[0]:
-            jobs.popleft()
+class _Waiting:
+    """Loads of weights that wait, as tiles of each, and how many tiles the ring holds."""
+
+    def __init__(self, capacity: int) -> None:
+        self.jobs: deque[int] = deque()
+        self._capacity, self._held = capacity, 0
+
+    def follow(self, item: Instruction) -> None:
+        """What an instruction brings or takes."""
+        if item.opcode == Opcode.LOAD and item["kind"] == LoadKind.WEIGHTS:
+            self.jobs.append(item["count"])
+        if item.opcode != Opcode.COMPUTE:
+            return
+        tiles = 1 if item["hold_weights"] else item["tiles"] * item["ktile_count"]
+        if item.fields.get("keep_weights"):
+            if self._held < tiles + item["weight_offset"]:
+                self._refill()
+            return
+        while tiles and (self._held or self.jobs):
+            if not self._held:
+                self._refill()
+            taken = min(tiles, self._held)
+            tiles, self._held = tiles - taken, self._held - taken
+
+    def _refill(self) -> None:
+        while self._held < self._capacity and self.jobs:
+            taken = min(self._capacity - self._held, self.jobs[0])
+            self._held += taken
+            self.jobs[0] -= taken
+            if not self.jobs[0]:
+                self.jobs.popleft()
 
 
 def engine_sources(config: AcceleratorConfig) -> dict[str, bytes]:
@@ -125,10 +147,16 @@ def engine_sources(config: AcceleratorConfig) -> dict[str, bytes]:
     layouts = [
         layout for name, layout in zip(isa.Opcode, isa.FORMATS.values(), strict=True) if name.name != "END"
     ]
+    values = config.to_dict()
+    options = {name: bool(values.get(name)) for name in ("sigmoid", "gates")}
+    table = sigmoid_table(config.act).tolist() if options["sigmoid"] else [0]
     return {
         **sources("common", "engine"),
         "src/hwshift_config.h": render(
-            "hwshift_config.h.j2", config=config, numbers=numbers, weight_jobs=WEIGHT_JOBS
+            "hwshift_config.h.j2", config=config, numbers=numbers, weight_jobs=WEIGHT_JOBS, options=options
+        ),
+        "src/hwshift_sigmoid.h": render(
+            "hwshift_sigmoid.h.j2", config=config, count=len(table), table=wrapped(table, 4)
         ),
         "src/hwshift_isa.h": render(
             "hwshift_isa.h.j2",
@@ -136,8 +164,18 @@ def engine_sources(config: AcceleratorConfig) -> dict[str, bytes]:
             errors=ERRORS,
             layouts=layouts,
             tables=[isa.KTILE_ENTRY, isa.LANE_ENTRY, isa.PARAM_ENTRY],
+            later=_later(),
         ),
     }
+
+
+def _later() -> dict:
+    """What the C++ interprets and this version of the instruction set lacks; such fields read as 0."""
+    fields = {
+        name: [field for field in known if field not in isa.FORMATS[Opcode[name]].by_name]
+        for name, known in _SUPPORTED.items()
+    }
+    return {"fields": fields, "acts": [name for name in _ACTS if name not in Act.__members__]}
 
 
 def job_text(program: Program, images: int) -> bytes:

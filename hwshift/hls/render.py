@@ -1,12 +1,16 @@
 """The C++ sources and templates of this package."""
 
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from hwshift import __version__
 
-__all__ = ["render", "sources"]
+__all__ = ["LINE", "render", "sources", "wrapped"]
+
+LINE = 112
+"""Characters that a line of a table has at most, beside its indent."""
 
 _HERE = Path(__file__).parent
 
@@ -29,3 +33,15 @@ def _environment() -> Any:
 def render(template: str, **values: object) -> bytes:
     """A file of ``hwshift/hls/templates`` with its values."""
     return _environment().get_template(template).render(version=__version__, **values).encode()
+
+
+def wrapped(values: Iterable[object], indent: int = 12) -> str:
+    """Values with commas between them, in lines."""
+    lines, line = [], " " * indent
+    for value in values:
+        text = f"{value}, "
+        if len(line) + len(text) > LINE + indent and line.strip():
+            lines.append(line.rstrip())
+            line = " " * indent
+        line += text
+    return "\n".join([*lines, line.rstrip()])

@@ -1,7 +1,7 @@
 """Streaming designs as C++: the project's files."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -10,15 +10,13 @@ from hwshift.golden.formats import Pow2Format, QFormat
 from hwshift.hls.estimates import estimate_plan
 from hwshift.hls.plan import Plan
 from hwshift.hls.process import Process
-from hwshift.hls.render import render, sources
+from hwshift.hls.render import LINE, render, sources, wrapped
 from hwshift.network.fixed import FixedLayer
 from hwshift.program.isa import PARAM_ENTRY
 from hwshift.program.params import encode_param
 from hwshift.writing import toml_text
 
 __all__ = ["expected_values", "input_values", "stream_files", "stream_sources"]
-
-_WIDTH = 112
 
 
 def stream_files(plan: Plan, images: Images, maps: Sequence[Mapping[str, np.ndarray]]) -> dict[str, bytes]:
@@ -150,7 +148,7 @@ def _window(process: Process) -> dict:
     offsets = []
     for axis, name in enumerate(("dy", "dx")):
         taps = ", ".join(map(str, window.offsets[:, axis].tolist()))
-        shift = None if window.shift is None else _wrapped(window.shift[:, axis].tolist())
+        shift = None if window.shift is None else wrapped(window.shift[:, axis].tolist())
         offsets.append((name, taps, shift))
     outside = "ACT_MIN" if window.outside == "minimum" else "0"
     return {"sizes": sizes, "outside": outside, "offsets": offsets}
@@ -179,8 +177,8 @@ def _row(values: list[int]) -> str:
     text = ", ".join(map(str, values))
     return (
         f"            {{{text}}},"
-        if len(text) < _WIDTH
-        else f"            {{\n{_wrapped(values, 16)}\n            }},"
+        if len(text) < LINE
+        else f"            {{\n{wrapped(values, 16)}\n            }},"
     )
 
 
@@ -192,16 +190,4 @@ def _params(process: Process, plan: Plan) -> str:
         fields = PARAM_ENTRY.unpack(encode_param(plan.config, m, s, b))
         scale = fields["scale"] - ((fields["scale"] & (1 << 23)) << 1)
         entries.append(f"{{{scale}, {fields['shift']}, {fields['bias']}}}")
-    return _wrapped(entries)
-
-
-def _wrapped(values: Iterable[object], indent: int = 12) -> str:
-    """Values with commas between them, in lines."""
-    lines, line = [], " " * indent
-    for value in values:
-        text = f"{value}, "
-        if len(line) + len(text) > _WIDTH + indent and line.strip():
-            lines.append(line.rstrip())
-            line = " " * indent
-        line += text
-    return "\n".join([*lines, line.rstrip()])
+    return wrapped(entries)

@@ -16,7 +16,8 @@ namespace hwshift {
 
 // -- weights, in the order of the passes -------------------------------------------------------------------------
 
-// Which tile of the ring a pass uses: position head + k, and once the last chunk has used it, it leaves the ring.
+// Which tile of the ring a pass uses: position head + k, and once the last chunk has used it, it leaves the ring. With
+// keep_weights all tiles stay where they are, and the instruction's own begin at weight_offset.
 struct weight_walk_t {
     int k, chunk, tile; // of the next pass
     bool done;
@@ -36,8 +37,9 @@ inline void next_pass(const compute_t &op, weight_walk_t &walk) {
 // Place in the ring of the next pass's tile, which is fetched if it is not there; false if no load brings it.
 inline bool next_tile(const compute_t &op, weight_walk_t &walk, const beat_t *memory, ring_t ring,
                       weight_state_t &state, int &slot) {
-    const bool leaves = op.hold_weights || walk.chunk == int(op.chunks) - 1;
-    const int position = leaves ? 0 : walk.k;
+    const bool leaves = !op.keep_weights && (op.hold_weights || walk.chunk == int(op.chunks) - 1);
+    const int kept = int(op.weight_offset) + walk.tile * int(op.ktile_count) + walk.k;
+    const int position = op.keep_weights ? kept : leaves ? 0 : walk.k;
     if (position >= state.count)
         refill(memory, ring, state);
     if (position >= state.count)
@@ -88,7 +90,14 @@ struct pass_t {
     int group;
     std::uint32_t columns;       // mask
     window_t act, residual_act;
+    bool sigmoid;                // after the last of both
 };
+
+// Pixel lanes that a step uses.
+inline int used_lanes(const compute_t &op) {
+#pragma HLS INLINE
+    return int(op.out_step) < PIXELS ? int(op.out_step) : PIXELS;
+}
 
 // Where the step at (row, step) of a pass writes or reads a residual.
 inline place_t place_of(const compute_t &op, const pass_t &pass, int step, offset_t base, offset_t length, offset_t row,
@@ -98,7 +107,7 @@ inline place_t place_of(const compute_t &op, const pass_t &pass, int step, offse
     place_t out;
     out.word = word_of(base, length, std::uint32_t(row) + std::uint32_t(slot) + std::uint32_t(x >> SUB_BITS));
     out.sub = sub_bank(x);
-    out.pixels = step == int(op.steps) - 1 ? op.last_pixels : op.out_step;
+    out.pixels = step == int(op.steps) - 1 ? int(op.last_pixels) : used_lanes(op);
     out.group = pass.group;
     out.columns = pass.columns;
     return out;
@@ -165,7 +174,7 @@ pass_steps:
                         added[p][column] = residuals[p][i][column];
                     }
                 }
-                finish_step(sums, params, to, pass.act, op.residual, added, pass.residual_act, values);
+                finish_step(sums, params, to, pass.act, op.residual, added, pass.residual_act, pass.sigmoid, values);
                 write_step(buffer, to, values);
             }
             if (++step == int(op.steps)) {
@@ -190,6 +199,7 @@ struct registers_t {
 inline bool window_of(int code, const act_t &low, const act_t &high, window_t &out) {
     switch (code) {
     case ACT_NONE:
+    case ACT_SIGMOID: // looked up after the last saturation
         out.low = ACT_MIN;
         out.high = ACT_MAX;
         return true;
@@ -266,7 +276,7 @@ inline pass_t pass_of(const compute_t &op, const registers_t &registers, const w
     pass.source.width = op.width;
     pass.source.height = op.height;
     pass.source.stride_x = op.stride_x;
-    pass.source.pixel_lanes = op.out_step;
+    pass.source.pixel_lanes = used_lanes(op);
     pass.source.pad_min = op.pad_min;
     pass.source.relu = op.relu_fetch;
     pass.row_step = from.row_step;
@@ -298,6 +308,9 @@ inline status_t compute(const compute_t &op, const registers_t &registers, const
         return BAD_OPCODE;
     if (int(op.chunk_rows) * int(op.steps) > ACC_DEPTH)
         return BAD_OPCODE;
+    const bool sigmoid = int(op.residual ? op.residual_act : op.act) == ACT_SIGMOID;
+    if ((sigmoid && !HAS_SIGMOID) || (op.residual && int(op.act) == ACT_SIGMOID))
+        return BAD_OPCODE;
     weight_walk_t weight_walk = {0, 0, 0, false};
     int slot = -1;
     if (!next_tile(op, weight_walk, memory, ring, weights, slot))
@@ -324,6 +337,7 @@ tiles:
                 pass_t pass = pass_of(op, registers, walk, ktiles[walk.ktile + k], tile, k, rows);
                 pass.act = act;
                 pass.residual_act = residual_act;
+                pass.sigmoid = sigmoid;
                 slot = -1;
                 if (!weight_walk.done && !next_tile(op, weight_walk, memory, ring, weights, slot))
                     return READ_REGION;

@@ -134,7 +134,12 @@ instructions:
             const store_t op = decode_store(words);
             if (!transfer_within(op, write_base, write_limit))
                 return WRITE_REGION;
-            store_map(op, buffer, memory);
+            if (!op.gates)
+                store_map(op, buffer, memory);
+            else if (HAS_GATES)
+                store_gates(op, buffer, memory);
+            else
+                return BAD_OPCODE;
             break;
         }
         case OP_END:

@@ -144,7 +144,6 @@ lane_rows:
 
 // One entry of 64 bits per column; a tile of entries is padded to whole beats.
 inline bool load_params(const load_t &op, const beat_t *memory, params_t params) {
-    constexpr int PARAM_BEATS = COLUMNS * 64 > BUS_WIDTH ? COLUMNS * 64 / BUS_WIDTH : 1;
     if (int(op.dest) + int(op.count) > PARAM_TILES)
         return false;
 param_tiles:

@@ -26,6 +26,7 @@ constexpr int GROUPS = ROWS / COLUMNS;
 constexpr int TILE_WORDS = ROWS / WEIGHT_ROWS;
 constexpr int WORD_BITS = WEIGHT_ROWS * COLUMNS * CODE_BITS;
 constexpr int TILE_BEATS = (ROWS * COLUMNS * CODE_BITS + BUS_WIDTH - 1) / BUS_WIDTH;
+constexpr int PARAM_BEATS = COLUMNS * 64 > BUS_WIDTH ? COLUMNS * 64 / BUS_WIDTH : 1; // of one tile of parameters
 constexpr int INSTRUCTION_BEATS = INSTRUCTION_BITS / BUS_WIDTH;
 
 // -- values ----------------------------------------------------------------------------------------------------
