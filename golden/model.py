@@ -112,7 +112,8 @@ def _as_batch(runner: Runner, x: np.ndarray) -> np.ndarray:
             f"for shape {x.shape}"
         )
     act = runner.recipe.formats[source.name].output
-    if x.min() < act.min or x.max() > act.max:
+    held = np.iinfo(x.dtype)
+    if (held.min < act.min or held.max > act.max) and (x.min() < act.min or x.max() > act.max):
         raise QuantizeError(
             f"input codes must fit {act} ({act.min}..{act.max}), not {x.min()}..{x.max()}",
             where=source.name,

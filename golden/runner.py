@@ -77,27 +77,42 @@ class _Context:
                 )
 
     def _together(self, begin: int, end: int, x: np.ndarray, out: np.ndarray, peaks: np.ndarray) -> None:
-        plan, recipe = self.plan, self.plan.recipe
-        tables = plan.ints, plan.reals, recipe.weights, recipe.terms, recipe.tiles
-        shared = np.zeros(2 * len(plan.steps), np.int64)
+        shared = np.zeros(2 * len(self.plan.steps), np.int64)
+        arguments = x, out, peaks, shared
+        if self.plan.threads == 1:
+            self._execute(begin, end, *arguments, 0)
+            return
         failed: list[BaseException] = []
 
         def work(thread: int) -> None:
             try:
-                execute(
-                    plan.steps, begin, end, tables, x, out, self.memory, self.floats[thread], self.wide[thread],
-                    self.scales, peaks, self.saturated, shared, thread,
-                )  # fmt: skip
+                self._execute(begin, end, *arguments, thread)
             except BaseException as error:
                 failed.append(error)
                 shared[:] = _OVER  # nobody waits for parts that will never be done
 
-        helps = offer(work, plan.threads - 1)
+        helps = offer(work, self.plan.threads - 1)
         work(0)
         for each in helps:
             each.withdraw()
         if failed:
             raise failed[0]
+
+    def _execute(
+        self,
+        begin: int,
+        end: int,
+        x: np.ndarray,
+        out: np.ndarray,
+        peaks: np.ndarray,
+        shared: np.ndarray,
+        thread: int,
+    ) -> None:
+        plan, recipe = self.plan, self.plan.recipe
+        execute(
+            plan.steps, begin, end, (plan.ints, plan.reals, recipe.weights, recipe.terms, recipe.tiles), x, out,
+            self.memory, self.floats[thread], self.wide[thread], self.scales, peaks, self.saturated, shared, thread,
+        )  # fmt: skip
 
     def _normalise(self, name: str) -> None:
         """Scales and biases of an instance normalisation, from its input."""

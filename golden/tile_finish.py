@@ -13,6 +13,7 @@ from hwshift.golden.llvm import FLOATS, I32, I64, LANES, Loop, address, call, lo
 from hwshift.golden.steps import PARAMETERS
 from hwshift.golden.tiles import SUMS
 from hwshift.golden.x86 import (
+    AHEAD,
     CODES,
     HALF,
     I8,
@@ -21,6 +22,7 @@ from hwshift.golden.x86 import (
     cases,
     halves,
     joined,
+    prefetch,
     read_codes,
     read_halves,
     scratch,
@@ -150,7 +152,10 @@ class _Tile:
                 builder.add(y, builder.ashr(builder.shl(extra, up), down)), last_floor, last_ceiling
             )
         y = builder.select(inside, y, none)
-        self.write(y, self.plane("targets", loop.index, linear), runs, written)
+        target = self.plane("targets", loop.index, linear)
+        if linear:
+            prefetch(builder, target, AHEAD, write=True)
+        self.write(y, target, runs, written)
         size = builder.select(builder.icmp_signed("<", y, none), builder.sub(none, y), y)
         loop.close([builder.select(builder.icmp_signed(">", size, loop.values[0]), size, loop.values[0])])
         self.keep(loop.values[0])

@@ -25,12 +25,14 @@ from numba.extending import intrinsic
 from hwshift.golden.limbs import LIMBS, ROW, TILE
 from hwshift.golden.llvm import FLOATS, I32, I64, LANES, VECTORS, Loop, address, call, load, spread, store
 from hwshift.golden.x86 import (
+    AHEAD,
     CODES,
     COMPILED,
     I8,
     PIXELS,
     byte,
     cases,
+    prefetch,
     read_codes,
     read_every_second,
     scratch,
@@ -148,6 +150,9 @@ def pack_tile(context, room, tile, memory, place, taps, t_at, chunk, chunks, lim
                 builder.gep(memory, [builder.load(builder.gep(taps, [builder.add(first, I64(i))]))])
                 for i in range(4)
             ]
+            if stride:
+                for plane in planes:
+                    prefetch(builder, plane, AHEAD * stride)
             if stride == 2:
                 codes = [read_every_second(builder, plane) for plane in planes]
             else:

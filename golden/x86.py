@@ -10,6 +10,7 @@ from numba.core import cgutils
 from hwshift.golden.llvm import I32, I64, LANES, address, load
 
 __all__ = [
+    "AHEAD",
     "CODES",
     "COMPILED",
     "HALF",
@@ -20,6 +21,7 @@ __all__ = [
     "cases",
     "halves",
     "joined",
+    "prefetch",
     "read_codes",
     "read_every_second",
     "read_halves",
@@ -37,6 +39,9 @@ COMPILED = VECTORS_512 and all(_FEATURES.get(f"amx-{name}") for name in ("tile",
 PIXELS = 16
 """Codes of 32 bits in a vector."""
 
+AHEAD = 8 * PIXELS
+"""Codes from what is read or written to what is asked for: more planes at once than the processor foresees."""
+
 I8 = ir.IntType(8)
 CODES = ir.VectorType(I32, PIXELS)
 HALF = ir.VectorType(I32, LANES)
@@ -53,6 +58,14 @@ def x86(builder: ir.IRBuilder, name: str, result: ir.Type, *values: ir.Value) ->
 def byte(builder: ir.IRBuilder, base: ir.Value, at: ir.Value | int = 0) -> ir.Value:
     """Pointer to byte ``at`` behind a pointer."""
     return builder.gep(builder.bitcast(base, _BYTES), [I64(at) if isinstance(at, int) else at])
+
+
+def prefetch(builder: ir.IRBuilder, plane: ir.Value, codes: int, write: bool = False) -> None:
+    """Ask for the cache line so many codes behind a pointer, to read or to write."""
+    pointer = byte(builder, builder.gep(plane, [I64(codes)]))
+    kind = ir.FunctionType(ir.VoidType(), [pointer.type, I32, I32, I32])
+    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+    builder.call(function, [pointer, I32(int(write)), I32(3), I32(1)])
 
 
 def scratch(context: Any, builder: ir.IRBuilder, signature: Any, args: Any, i: int) -> ir.Value:
