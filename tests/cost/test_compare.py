@@ -4,6 +4,8 @@ import xml.dom.minidom
 
 import pytest
 
+from hwshift.compiler.shift_mode import with_shifts
+from hwshift.cost.analysis import analyse
 from hwshift.cost.compare import METRICS, Candidate, as_csv, as_dict, labels, layer_table, ratio, shown, table
 from hwshift.cost.energy import PARTS
 from hwshift.reports.compare import render_comparison
