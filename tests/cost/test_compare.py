@@ -48,6 +48,11 @@ def test_layers_stand_next_to_each_other(pair):
     assert any(cells[0] is None for cells in both.values()) and any(
         cells[1] is None for cells in both.values()
     )
+    moved = with_shifts(pair[0].analysis.network, "moved")
+    shifts = Candidate("csc", "8x8", "moved", analyse(moved, pair[0].analysis.config))
+    order = [name for name, _ in layer_table([pair[0], shifts])]
+    own = [layer.name for layer in shifts.analysis.layers]
+    assert [name for name in order if name in own] == own
 
 
 def test_names_tell_only_what_differs(pair):
