@@ -133,10 +133,16 @@ def ratio(value: float, first: float) -> str:
 def layer_table(candidates: Sequence[Candidate]) -> list[tuple[str, tuple[tuple[int, float] | None, ...]]]:
     """Cycles and energy in µJ of each layer, for each candidate; None where it has no layer of that name.
 
-    In the order of the first candidate that has the layer.
+    In the order of the first candidate; a layer that it has not stands behind the one before it in its own network.
     """
     found = [{layer.name: layer for layer in item.analysis.layers} for item in candidates]
-    names = dict.fromkeys(name for layers in found for name in layers)
+    names: list[str] = []
+    for layers in found:
+        place = 0
+        for name in layers:
+            if name not in names:
+                names.insert(place, name)
+            place = names.index(name) + 1
     return [
         (
             name,

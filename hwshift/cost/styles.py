@@ -15,7 +15,7 @@ from hwshift.cost.analysis import CostAnalysis, analyse
 from hwshift.cost.tables import CostTable
 from hwshift.errors import HwshiftError
 from hwshift.network.graph import Network, Node
-from hwshift.network.ops import Conv2d, SpatialShift
+from hwshift.network.ops import BatchNorm, Clamp, Conv2d, ReLU, SpatialShift
 from hwshift.network.shifts import modulo_shifts
 from hwshift.progress import Progress, silent
 from hwshift.resolve import WeightKind, prepare
@@ -79,8 +79,10 @@ def restyle(network: Network, mixing: Mixing) -> Network:
 
     ``conv``: a shift and the 1x1 convolutions after it become ordinary convolutions that reach as far. ``depthwise``:
     a shift, or the spatial part of an ordinary convolution, becomes a depthwise convolution in front of a 1x1
-    convolution. ``shift``: the same as a spatial shift by the modulo generator. A first convolution of at most four
-    channels stays as it is, and so does a shift that other layers than 1x1 convolutions read.
+    convolution. ``shift``: the same as a spatial shift by the modulo generator. A depthwise convolution counts with the
+    1x1 convolution behind it; BatchNorm and activation between them go with it. What stays as it is: a first
+    convolution of at most four channels, grouped convolutions, and a shift or depthwise convolution that anything but
+    1x1 convolutions reads.
 
     Parameters
     ----------
@@ -92,6 +94,8 @@ def restyle(network: Network, mixing: Mixing) -> Network:
     NetworkError
         When the network is malformed.
     """
+    if mixing != "depthwise":
+        network = _without_depthwise(network, mixing)
     shapes, readers = network.shapes(), network.consumers()
     gone: dict[str, tuple[str, SpatialShift]] = {}
     nodes: list[Node] = []
@@ -116,14 +120,66 @@ def restyle(network: Network, mixing: Mixing) -> Network:
     return network.with_nodes(nodes).verify()
 
 
+def _without_depthwise(network: Network, mixing: Mixing) -> Network:
+    """Depthwise convolutions and the 1x1 convolution behind each as a shift before it, or as one convolution."""
+    readers = network.consumers()
+    behind: dict[str, Node] = {}
+    gone: set[str] = set()
+    for node in network.nodes:
+        op = node.op
+        if isinstance(op, Conv2d) and op.groups == op.weight.shape[0] > 1 and _same(op) and op.kernel[0] > 1:
+            between, last = _chain(node, readers, network.output)
+            if last is not None:
+                gone |= {node.name, *between}
+                behind[last.name] = node
+    nodes: list[Node] = []
+    for node in network.nodes:
+        if node.name in behind:
+            before, op = behind[node.name], node.op
+            spatial = before.op
+            assert isinstance(op, Conv2d) and isinstance(spatial, Conv2d)
+            source, reach = before.inputs, spatial.kernel[0] // 2
+            op = replace(op, stride=spatial.stride)
+            if mixing == "shift":
+                offsets = modulo_shifts(op.weight.shape[1], spatial.kernel[0])
+                shift = Node(f"{node.name}.spatial", SpatialShift(offsets, spatial.dilation[0]), source)
+                nodes.append(shift)
+                node = replace(node, op=op, inputs=(shift.name,))
+            else:
+                wide = replace(
+                    _widened(op, reach, len(nodes)), padding=spatial.padding, dilation=spatial.dilation
+                )
+                node = replace(node, op=wide, inputs=source)
+        if node.name not in gone:
+            nodes.append(node)
+    return network.with_nodes(nodes)
+
+
+def _chain(node: Node, readers: dict[str, list[Node]], output: str) -> tuple[list[str], Node | None]:
+    """BatchNorm and activations after a node, and the 1x1 convolution that alone reads their end; None: another."""
+    between: list[str] = []
+    while len(found := readers[node.name]) == 1 and node.name != output:
+        node = found[0]
+        if isinstance(node.op, Conv2d):
+            unit = node.op.pointwise and node.op.groups == 1 and node.op.stride == (1, 1)
+            return between, node if unit else None
+        if not isinstance(node.op, BatchNorm | ReLU | Clamp):
+            break
+        between.append(node.name)
+    return between, None
+
+
+def _same(op: Conv2d) -> bool:
+    """Whether a square kernel keeps the size of the map, but for its stride."""
+    sides = zip(op.padding, (*op.kernel, *op.kernel), (*op.dilation, *op.dilation), strict=True)
+    return op.kernel[0] == op.kernel[1] and all(2 * pad == gap * (size - 1) for pad, size, gap in sides)
+
+
 def _ordinary(node: Node, shapes: dict[str, tuple[int, int, int]]) -> bool:
     """Whether a convolution mixes pixels and channels, and is not the first one."""
     op = node.op
     assert isinstance(op, Conv2d)
-    rows, columns = op.kernel
-    same = all(2 * pad == dilation * (size - 1) for pad, size, dilation in zip(op.padding, (*op.kernel, *op.kernel),
-               (*op.dilation, *op.dilation), strict=True))  # fmt: skip
-    return op.groups == 1 and rows == columns > 1 and same and shapes[node.inputs[0]][0] > _FEW
+    return op.groups == 1 and op.kernel[0] > 1 and _same(op) and shapes[node.inputs[0]][0] > _FEW
 
 
 def _split(node: Node, mixing: Mixing, seed: int) -> Iterator[Node]:

@@ -4,6 +4,8 @@ import xml.dom.minidom
 
 import pytest
 
+from hwshift.compiler.shift_mode import with_shifts
+from hwshift.cost.analysis import analyse
 from hwshift.cost.compare import METRICS, Candidate, as_csv, as_dict, labels, layer_table, ratio, shown, table
 from hwshift.cost.energy import PARTS
 from hwshift.reports.compare import render_comparison
@@ -46,6 +48,11 @@ def test_layers_stand_next_to_each_other(pair):
     assert any(cells[0] is None for cells in both.values()) and any(
         cells[1] is None for cells in both.values()
     )
+    moved = with_shifts(pair[0].analysis.network, "moved")
+    shifts = Candidate("csc", "8x8", "moved", analyse(moved, pair[0].analysis.config))
+    order = [name for name, _ in layer_table([pair[0], shifts])]
+    own = [layer.name for layer in shifts.analysis.layers]
+    assert [name for name in order if name in own] == own
 
 
 def test_names_tell_only_what_differs(pair):

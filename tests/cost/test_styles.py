@@ -52,6 +52,46 @@ def test_an_ordinary_network_in_every_style(stride, first, second):
     assert isinstance(shift.node("mix.spatial").op, ops.SpatialShift)
 
 
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_depthwise_network_in_every_style(stride):
+    """Its BatchNorm and activation go with the depthwise convolution."""
+    rng = np.random.default_rng(3)
+    draw = lambda *shape: rng.uniform(0.1, 0.4, shape).astype(np.float32)  # noqa: E731
+    norm = ops.BatchNorm(*(np.ones(8, np.float32) for _ in range(4)))
+    nodes = (
+        Node("input", ops.Input(3, 8, 8)),
+        Node("stem", ops.Conv2d(draw(8, 3, 3, 3), padding=(1,) * 4), ("input",)),
+        Node("dw", ops.Conv2d(draw(8, 1, 5, 5), None, (stride, stride), (2,) * 4, groups=8), ("stem",)),
+        Node("dw.bn", norm, ("dw",)),
+        Node("dw.relu", ops.ReLU(), ("dw.bn",)),
+        Node("mix", ops.Conv2d(draw(6, 8, 1, 1)), ("dw.relu",)),
+    )
+    source = Network("net", nodes, "mix")
+    stem, pixels = 64 * 8 * 27, 64 // stride**2
+    assert restyle(source, "depthwise").summary() == source.summary()
+    assert macs(source) == {"stem": stem, "dw": pixels * 8 * 25, "mix": pixels * 6 * 8}
+    shift, conv = restyle(source, "shift"), restyle(source, "conv")
+    assert [node.name for node in shift.nodes] == ["input", "stem", "mix.spatial", "mix"]
+    assert macs(shift) == {"stem": stem, "mix": pixels * 6 * 8}
+    assert [node.name for node in conv.nodes] == ["input", "stem", "mix"]
+    assert macs(conv) == {"stem": stem, "mix": pixels * 6 * 8 * 25}
+    assert shift.shapes()["mix"] == conv.shapes()["mix"] == source.shapes()["mix"]
+    # read by two layers, it stays
+    more = (
+        *nodes,
+        Node("other", ops.Conv2d(draw(6, 8, 1, 1)), ("dw.relu",)),
+        Node("sum", ops.Add(), ("mix", "other")),
+    )
+    both = Network("net", more, "sum")
+    assert restyle(both, "shift").summary() == both.summary()
+
+
+def test_mobilenet_as_a_shift_network():
+    found = restyle(build("MobileNetV2", size=64), "shift")
+    assert not [node.name for node in found.nodes if isinstance(node.op, ops.Conv2d) and node.op.groups > 1]
+    assert sum(isinstance(node.op, ops.SpatialShift) for node in found.nodes) == 17
+
+
 def test_resnet20_as_a_shift_network():
     """18 convolutions of 3 x 3 become 1 x 1; the stem, two shortcuts and the classifier stay."""
     source = build("ResNet20")

@@ -9,7 +9,7 @@ from hwshift.cost.tables import TABLES, load_table
 __all__ = ["microjoules", "storage_claims", "style_claims"]
 
 _WU = "Wu et al., Shift (CVPR 2018)"
-_NAS = "Lou et al., ShiftNAS"
+_NAS = "ShiftNAS"
 FIXED, POW2 = "shift, fixed", "shift, pow2"
 CONV, DEPTHWISE = "convolution, fixed", "depthwise-separable, fixed"
 

@@ -6,7 +6,7 @@ from hwshift.cost.tables import load_table
 
 __all__ = ["access_claims", "ratio_claims"]
 
-_NAS = "Lou et al., ShiftNAS"
+_NAS = "ShiftNAS"
 
 
 def access_claims(bench: Bench) -> list[Claim]:
