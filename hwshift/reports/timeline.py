@@ -12,7 +12,7 @@ from hwshift.reports.report import Report
 from hwshift.reports.text import short
 from hwshift.trace import slices
 
-__all__ = ["TRACKS", "Span", "merged", "render", "spans", "stall_spans"]
+__all__ = ["TRACKS", "Span", "merged", "render", "spans", "stall_spans", "titles"]
 
 TRACKS = {"load": 0, "compute": 1, "stalls": 2, "store": 3}
 """Tracks from top to bottom."""
@@ -128,6 +128,22 @@ def _joined(items: Sequence[Span], gap: int) -> list[Span]:
     return out
 
 
+def titles(found: Sequence[Span]) -> dict[str, str]:
+    """What each colour of some spans stands for."""
+    stalls = {key: f"stalls: {title}" for key, (title, _) in CAUSE_GROUPS.items()}
+    words = {
+        "weights": "loads of weights",
+        "maps": "of maps and input",
+        "control": "of tables",
+        "busy0": "array, layers",
+        "busy1": "in turns",
+        **stalls,
+        "write": "stores",
+    }
+    seen = {span.key for span in found}
+    return {key: title for key, title in words.items() if key in seen}
+
+
 def render(report: Report) -> str:
     """HTML with an SVG that scales along the cycles alone, the layers' names above it."""
     total = report.simulation.counters["total"]
@@ -153,22 +169,9 @@ def render(report: Report) -> str:
         f'<i style="left:{100 * tick / total:.3f}%"><b>{short(tick)}</b></i>' for tick in ticks(total, 8)
     )
     names = "".join(f"<span>{name}</span>" for name in ("", *TRACKS))
-    titles = {
-        "weights": "loads of weights",
-        "maps": "of maps and input",
-        "control": "of tables",
-        "busy0": "array, layers",
-        "busy1": "in turns",
-        **{
-            key: f"stalls: {title}"
-            for key, (title, _) in CAUSE_GROUPS.items()
-            if any(item.key == key for item in found)
-        },
-        "write": "stores",
-    }
     zoom = "".join(f'<button type="button" data-zoom="{factor}">{factor}×</button>' for factor in (1, 4, 16))
     return (
-        f'{legend(titles)}<div class="zoom screen" data-for="cycles">zoom {zoom}</div>'
+        f'{legend(titles(found))}<div class="zoom screen" data-for="cycles">zoom {zoom}</div>'
         f'<div class="timeline"><div class="tracks">{names}</div><div class="scroll"><div class="wide" id="cycles">'
         f'<div class="names">{_names(report, total)}</div>{svg}<div class="track axis">{marks}</div></div></div></div>'
         '<p class="unit">cycles since start</p>'
