@@ -16,12 +16,13 @@ from hwshift.reports.writers import write_text
 __all__ = ["render_html", "write_html"]
 
 _ON_DARK = {
-    "#0072B2": "#4FA8DD",
+    "#0072B2": "#2F8FD0",
+    "#56B4E9": "#A3DAF8",
     "#009E73": "#2BBF95",
     "#D55E00": "#F08A3C",
     "#8A8A8A": "#A8A8A8",
 }
-"""Colours that are too dark on a dark page, and what stands for them there."""
+"""What stands for some colours on a dark page, where they would be too dark, or too near to each other."""
 
 
 def render_html(report: Report) -> str:
