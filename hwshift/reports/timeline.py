@@ -120,12 +120,19 @@ def _joined(items: Sequence[Span], gap: int) -> list[Span]:
     for span in sorted(items, key=lambda span: span.begin):
         kind = (span.key, span.label if gap == 0 or span.track == "compute" else "")
         at = last.get(kind)
-        if at is not None and span.begin <= out[at].end + gap and span.height == out[at].height:
-            out[at] = replace(out[at], end=max(out[at].end, span.end))
+        if at is not None and span.begin <= out[at].end + gap and (gap or span.height == out[at].height):
+            out[at] = _join(out[at], span)
         else:
             last[kind] = len(out)
             out.append(span)
     return out
+
+
+def _join(first: Span, second: Span) -> Span:
+    """One span over both, as high as they are on average."""
+    lengths = first.end - first.begin, second.end - second.begin
+    height = (first.height * lengths[0] + second.height * lengths[1]) / sum(lengths)
+    return replace(first, end=max(first.end, second.end), height=height)
 
 
 def titles(found: Sequence[Span]) -> dict[str, str]:
