@@ -86,3 +86,9 @@ def test_what_is_not_run_says_why():
     for page in PAGES:
         for found in BLOCK.finditer((ROOT / page).read_text(encoding="utf-8")):
             assert found[1] is None or re.fullmatch(r"<!-- not run: \w.{5,} -->\n", found[1])
+
+
+def test_every_page_is_in_the_navigation():
+    listed = re.findall(r"^ +- (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(set(listed)) == len(listed)
+    assert {path.name for path in (ROOT / "docs").glob("*.md")} <= set(listed)

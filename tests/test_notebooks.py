@@ -1,6 +1,7 @@
 """The notebooks of examples/ run, and show what they say they show."""
 
 import importlib.util
+import re
 from pathlib import Path
 
 import pytest
@@ -19,14 +20,20 @@ def runner():
 
 
 def shown(notebook):
-    """By cell, what was printed and what values looked like; pictures and addresses left out."""
+    """By cell, what was printed and what tables say, numbers left out: they may improve; pictures by their kind."""
+
+    def words(text):
+        return None if text is None else re.sub(r"\d[\d,.]*", "#", text)
+
     out = []
     for cell in notebook.cells:
         if cell.cell_type == "code":
             assert cell.execution_count, cell.source
             data = [output.get("data", {}) for output in cell.outputs]
-            texts = [output.get("text", "") for output in cell.outputs]
-            out.append((texts, [item.get("text/html") for item in data], [sorted(item) for item in data]))
+            texts = [words(output.get("text")) for output in cell.outputs]
+            out.append(
+                (texts, [words(item.get("text/html")) for item in data], [sorted(item) for item in data])
+            )
     return out
 
 

@@ -8,7 +8,7 @@ from hwshift.progress import Stage, silent
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import Progress, Task
 
 __all__ = ["progress"]
 
@@ -37,42 +37,52 @@ class _Teller:
 
     def __init__(self, bar: "Progress") -> None:
         self._bar = bar
-        self._task = bar.add_task("starting", total=None, seconds=0.0)
+        self._task = bar.add_task("starting", total=None, seconds=0.0, told=0.0)
         self._name = ""
 
     def __call__(self, text: str) -> None:
         stage = text if isinstance(text, Stage) else Stage(text)
         total, done, name = stage.total or None, stage.done, stage.partition(":")[0]
-        if name != self._name or total is None:
-            self._bar.reset(self._task, description=text, total=total, completed=done, seconds=stage.seconds)
-            self._name = name
-        else:
-            self._bar.update(self._task, description=text, total=total, completed=done)
+        told = 0.0 if name != self._name or total is None else self._bar.tasks[0].elapsed or 0.0
+        if not told:
+            self._bar.reset(self._task)
+        self._name = name
+        self._bar.update(self._task, description=stage, completed=done, seconds=stage.seconds, told=told)
+        self._bar.tasks[0].total = total  # `update` takes None for no change
+
+
+def _expected(task: "Task") -> float | None:
+    """Seconds that a stage takes in all; None where nothing tells."""
+    if task.total is None:
+        return task.fields["seconds"] or None
+    return task.fields["told"] * task.total / task.completed if task.completed else None
+
+
+def _clock(seconds: float) -> str:
+    """At least a second, as people read it."""
+    whole = max(1, round(seconds))
+    return f"{whole} s" if whole < 100 else f"{whole // 60}:{whole % 60:02d} min"
 
 
 def _bar(console: "Console") -> "Progress":
     from rich.progress import (
         BarColumn,
         Progress,
+        ProgressColumn,
         SpinnerColumn,
-        Task,
         TaskProgressColumn,
         TextColumn,
         TimeElapsedColumn,
-        TimeRemainingColumn,
     )
     from rich.text import Text
 
-    class Late(TimeRemainingColumn):
+    class Left(ProgressColumn):
         """Nothing at first, and nothing where it is not known."""
 
         def render(self, task: "Task") -> Text:
-            spent, seconds = task.elapsed or 0.0, task.fields["seconds"]
-            if spent < _PATIENCE or (task.total is None and not seconds):
-                return Text("")
-            if task.total is None:
-                return Text(f"about {max(1, round(seconds - spent))} s left")
-            return Text.assemble(super().render(task), " left")
+            seconds = _expected(task)
+            spent = task.elapsed or 0.0
+            return Text("" if spent < _PATIENCE or seconds is None else f"{_clock(seconds - spent)} left")
 
     columns = (
         SpinnerColumn(),
@@ -80,6 +90,6 @@ def _bar(console: "Console") -> "Progress":
         BarColumn(20),
         TaskProgressColumn(),
         TimeElapsedColumn(),
-        Late(),
+        Left(),
     )
     return Progress(*columns, console=console, transient=True)

@@ -108,9 +108,9 @@ def _compile(
             memory.reserve_gates(tensors[low.gates])
     scheduler = Scheduler(config, tensors, plan, memory)
     for number, group in enumerate(plan.groups):
-        progress(Stage("compiling", number, 2 * len(plan.groups)))
+        progress(Stage("compiling", number, 3 * len(plan.groups)))  # checks take about twice as long
         scheduler.group(group)
-    progress(Stage("compiling", 1, 2))  # checks take about as long
+    progress(Stage("compiling", 1, 3))
     layers = {layer["name"]: layer for layer in scheduler.layers}
     why = passes_because(network, config, renamed)
     shown = [
@@ -135,7 +135,7 @@ def _compile(
         output,
         tuple(shown),
     )
-    return _drained(program)
+    return _drained(program, progress)
 
 
 def _renamed(layer: FixedLayer) -> dict:
@@ -143,11 +143,12 @@ def _renamed(layer: FixedLayer) -> dict:
     return {"name": layer.name, "op": type(layer.op).__name__, "shape": list(layer.shape), "where": "renamed"}
 
 
-def _drained(program: Program) -> Program:
+def _drained(program: Program, progress: Progress) -> Program:
     """The program with ``drain`` where an instruction reads what is not visible yet; verified."""
     instructions = list(program.instructions)
     for index in hazards(program):
         instructions[index] = instructions[index].with_(drain=1)
+    progress(Stage("compiling", 1, 2))
     return verify(replace(program, instructions=tuple(instructions)))
 
 

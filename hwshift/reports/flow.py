@@ -8,7 +8,19 @@ from hwshift.reports.markup import legend
 from hwshift.reports.report import Report
 from hwshift.reports.text import size
 
-__all__ = ["BAR", "HEIGHT", "NODES", "WIDTH", "Box", "Link", "bits_of", "geometry", "links", "render"]
+__all__ = [
+    "BAR",
+    "HEIGHT",
+    "NODES",
+    "TITLES",
+    "WIDTH",
+    "Box",
+    "Link",
+    "bits_of",
+    "geometry",
+    "links",
+    "render",
+]
 
 NODES: dict[str, tuple[int, str]] = {
     "external": (0, "external memory"),
@@ -24,7 +36,8 @@ NODES: dict[str, tuple[int, str]] = {
 }
 """Column and title of each place, in the order of data flow; what is read and written stands at both ends."""
 
-_TITLES = {"weights": "weights", "maps": "maps", "sums": "sums", "control": "instructions, tables"}
+TITLES = {"weights": "weights", "maps": "maps", "sums": "sums", "control": "instructions, tables"}
+"""What flows, by the key of its colour."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +169,7 @@ def render(report: Report) -> str:
         for box in boxes.values()
     ]
     parts += [_text(name, box, into[name], out[name]) for name, box in boxes.items()]
-    shown = {key: title for key, title in _TITLES.items() if any(link.key == key for link in found)}
+    shown = {key: title for key, title in TITLES.items() if any(link.key == key for link in found)}
     return (
         f'{legend(shown)}<div class="scroll"><svg viewBox="0 0 {WIDTH:.0f} {HEIGHT:.0f}" role="img" class="flow" '
         f'aria-label="Flow of data">{"".join(parts)}</svg></div>'

@@ -1,6 +1,7 @@
 """The report as one HTML page that loads nothing."""
 
 import os
+from collections.abc import Callable, Iterator
 from importlib.resources import files
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
@@ -9,6 +10,7 @@ from hwshift.cost.energy import NOT_CHARGED, NOT_INCLUDED, PARTS
 from hwshift.program.counters import COUNTERS
 from hwshift.reports import figures, flow, graph, markup, timeline
 from hwshift.reports.figures import COLOURS
+from hwshift.reports.flow import TITLES
 from hwshift.reports.report import Report
 from hwshift.reports.text import scaled, size
 from hwshift.reports.writers import write_text
@@ -16,12 +18,27 @@ from hwshift.reports.writers import write_text
 __all__ = ["render_html", "write_html"]
 
 _ON_DARK = {
-    "#0072B2": "#4FA8DD",
+    "#0072B2": "#2F8FD0",
+    "#56B4E9": "#A3DAF8",
     "#009E73": "#2BBF95",
     "#D55E00": "#F08A3C",
     "#8A8A8A": "#A8A8A8",
 }
-"""Colours that are too dark on a dark page, and what stands for them there."""
+"""What stands for some colours on a dark page, where they would be too dark, or too near to each other."""
+
+
+_PAGE = {
+    "ink": ("#1b1f24", "#e3e7eb"),
+    "soft": ("#57606a", "#9aa4ae"),
+    "line": ("#d0d7de", "#3a424b"),
+    "thin": ("#e7ebef", "#2a3138"),
+    "pale": ("#f6f8fa", "#1d2329"),
+    "page": ("#ffffff", "#14181c"),
+    "blue": ("#0072b2", "#4fa8dd"),
+    "mark": ("#8c959f", "#6a737d"),
+    "warn": ("#fff4e0", "#33280f"),
+}
+"""The page's own colours, light and dark."""
 
 
 def render_html(report: Report) -> str:
@@ -77,16 +94,21 @@ def _drawn(report: Report) -> dict[str, str]:
 
 
 def _colours() -> str:
-    """Classes that fill (``c-``) and stroke (``s-``) with each colour, on light and on dark pages."""
-    shades = COLOURS | {"busy0": COLOURS["busy"], "busy1": "#66C2A8"}
-    lines = []
-    for key, colour in shades.items():
-        value = f"light-dark({colour}, {_ON_DARK.get(colour, colour)})"
-        lines.append(f".c-{key} {{ background: {value}; fill: {value}; }}")
-    for key in ("weights", "maps", "control", "sums"):
-        value = f"light-dark({COLOURS[key]}, {_ON_DARK.get(COLOURS[key], COLOURS[key])})"
-        lines.append(f".s-{key} {{ stroke: {value}; }}")
-    return "\n".join(lines) + "\n"
+    """Rules for every colour, for light pages, and for both where the browser can choose."""
+    light = "\n".join(_rules(lambda light, dark: light))  # noqa: ARG005
+    both = "\n".join(_rules(lambda light, dark: f"light-dark({light}, {dark})"))
+    return f"{light}\n@supports (color: light-dark(#fff, #000)) {{\n{both}\n}}\n"
+
+
+def _rules(choose: Callable[[str, str], str]) -> Iterator[str]:
+    """Variables of the page, and classes that fill (``c-``) and stroke (``s-``)."""
+    page = "; ".join(f"--{name}: {choose(*pair)}" for name, pair in _PAGE.items())
+    yield f":root {{ {page}; }}"
+    for key, colour in (COLOURS | {"busy0": COLOURS["busy"], "busy1": "#66C2A8"}).items():
+        value = choose(colour, _ON_DARK.get(colour, colour))
+        yield f".c-{key} {{ background: {value}; fill: {value}; }}"
+        if key in TITLES:
+            yield f".s-{key} {{ stroke: {value}; }}"
 
 
 def _file(name: str) -> str:

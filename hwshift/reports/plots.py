@@ -77,6 +77,8 @@ def _bars(figure: Bars) -> Drawing:
         axes.legend(loc="lower right", frameon=False, handlelength=1)
         axes.set_xlabel(figure.unit)
         axes.xaxis.set_major_locator(MaxNLocator(5))
+        if max(figure.values, default=0) >= 1000:
+            axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
 
     return into, _HALF, 1.0 + 0.27 * max(len(figure.labels), 6)
 
@@ -99,7 +101,7 @@ def _roofline(figure: Roofline) -> Drawing:
         axes.plot(
             [ends[0], ridge, ends[1]], [ends[0] * figure.slope, figure.peak, figure.peak], color="#8A8A8A"
         )
-        axes.annotate(f"array: {figure.peak:,.0f} MACs per cycle", (ends[1], figure.peak), (0, 3), ha="right",
+        axes.annotate(f"array: {figure.peak:,.0f} MACs per cycle", (ridge, figure.peak), (-4, 3), ha="right",
                       textcoords="offset points", color="#555555")  # fmt: skip
         for key, mark in (("array_limit", "o"), ("bus_limit", "s")):
             own = [point for point in figure.points if point.key == key]
@@ -134,6 +136,10 @@ def _timeline(report: Report) -> Drawing:
         axes.set_xlim(0, total)
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         axes.set_xlabel("cycles since start")
+        for key, title in timeline.titles(found).items():
+            axes.barh([0], [0], color=shades[key], label=title)
+        axes.legend(ncols=9, loc="lower left", bbox_to_anchor=(0, 1), frameon=False, borderpad=0, handlelength=1,
+                    columnspacing=1.2)  # fmt: skip
 
     return into, _FULL, 2.6
 

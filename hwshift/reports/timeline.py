@@ -12,7 +12,7 @@ from hwshift.reports.report import Report
 from hwshift.reports.text import short
 from hwshift.trace import slices
 
-__all__ = ["TRACKS", "Span", "merged", "render", "spans", "stall_spans"]
+__all__ = ["TRACKS", "Span", "merged", "render", "spans", "stall_spans", "titles"]
 
 TRACKS = {"load": 0, "compute": 1, "stalls": 2, "store": 3}
 """Tracks from top to bottom."""
@@ -120,12 +120,35 @@ def _joined(items: Sequence[Span], gap: int) -> list[Span]:
     for span in sorted(items, key=lambda span: span.begin):
         kind = (span.key, span.label if gap == 0 or span.track == "compute" else "")
         at = last.get(kind)
-        if at is not None and span.begin <= out[at].end + gap and span.height == out[at].height:
-            out[at] = replace(out[at], end=max(out[at].end, span.end))
+        if at is not None and span.begin <= out[at].end + gap and (gap or span.height == out[at].height):
+            out[at] = _join(out[at], span)
         else:
             last[kind] = len(out)
             out.append(span)
     return out
+
+
+def _join(first: Span, second: Span) -> Span:
+    """One span over both, as high as they are on average."""
+    lengths = first.end - first.begin, second.end - second.begin
+    height = (first.height * lengths[0] + second.height * lengths[1]) / sum(lengths)
+    return replace(first, end=max(first.end, second.end), height=height)
+
+
+def titles(found: Sequence[Span]) -> dict[str, str]:
+    """What each colour of some spans stands for."""
+    stalls = {key: f"stalls: {title}" for key, (title, _) in CAUSE_GROUPS.items()}
+    words = {
+        "weights": "loads of weights",
+        "maps": "of maps and input",
+        "control": "of tables",
+        "busy0": "array, layers",
+        "busy1": "in turns",
+        **stalls,
+        "write": "stores",
+    }
+    seen = {span.key for span in found}
+    return {key: title for key, title in words.items() if key in seen}
 
 
 def render(report: Report) -> str:
@@ -153,22 +176,9 @@ def render(report: Report) -> str:
         f'<i style="left:{100 * tick / total:.3f}%"><b>{short(tick)}</b></i>' for tick in ticks(total, 8)
     )
     names = "".join(f"<span>{name}</span>" for name in ("", *TRACKS))
-    titles = {
-        "weights": "loads of weights",
-        "maps": "of maps and input",
-        "control": "of tables",
-        "busy0": "array, layers",
-        "busy1": "in turns",
-        **{
-            key: f"stalls: {title}"
-            for key, (title, _) in CAUSE_GROUPS.items()
-            if any(item.key == key for item in found)
-        },
-        "write": "stores",
-    }
     zoom = "".join(f'<button type="button" data-zoom="{factor}">{factor}×</button>' for factor in (1, 4, 16))
     return (
-        f'{legend(titles)}<div class="zoom screen" data-for="cycles">zoom {zoom}</div>'
+        f'{legend(titles(found))}<div class="zoom screen" data-for="cycles">zoom {zoom}</div>'
         f'<div class="timeline"><div class="tracks">{names}</div><div class="scroll"><div class="wide" id="cycles">'
         f'<div class="names">{_names(report, total)}</div>{svg}<div class="track axis">{marks}</div></div></div></div>'
         '<p class="unit">cycles since start</p>'

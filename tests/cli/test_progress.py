@@ -48,17 +48,29 @@ def test_time_left_follows_from_what_is_done(shown):
     for done in (1, 2, 3, 4, 5):
         wait(3)
         teller(Stage("compiling", done, 10))
-    assert "50%" in line() and line().endswith("0:00:15 left")
+    assert "50%" in line() and line().endswith("0:00:15 15 s left")
 
 
 def test_time_left_of_what_says_nothing_meanwhile(shown):
     teller, line, wait = shown
     teller(Stage("RTL in icarus", seconds=20))
     wait(5)
-    assert line().endswith("about 15 s left")
+    assert line().endswith(" 15 s left")
     teller("writing files")
     wait(5)
     assert "writing files" in line() and "left" not in line()
+
+
+def test_time_left_goes_on_between_what_is_told(shown):
+    teller, line, wait = shown
+    teller(Stage("compiling", 0, 4))
+    wait(100)
+    teller(Stage("compiling", 1, 4))
+    assert line().endswith("5:00 min left")
+    wait(50)
+    assert line().endswith("4:10 min left")
+    wait(400)
+    assert line().endswith(" 1 s left")
 
 
 def test_a_stage_is_a_text():

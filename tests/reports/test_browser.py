@@ -52,7 +52,7 @@ def chromium(browser, tmp_path):
             f"--user-data-dir={tmp_path / 'profile'}", "--host-resolver-rules=MAP * ~NOTFOUND",
             "--allow-file-access-from-files", "--enable-logging=stderr", *options, path.as_uri(),
         ]  # fmt: skip
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr
         assert "CONSOLE" not in done.stderr, done.stderr
         return done.stdout

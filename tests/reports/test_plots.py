@@ -134,3 +134,9 @@ def test_many_spans_are_merged():
     few = timeline.merged(spans, 50_000, 100)
     assert len(few) <= 100 and few[0].begin == 0 and few[-1].end == 49_994
     assert timeline.merged(spans[:50], 50_000, 100) == spans[:50]
+    stalls = [
+        timeline.Span("stalls", "fetch", f"{i}", 10 * i, 10 * i + 10, (i % 10) / 9) for i in range(5000)
+    ]
+    few = timeline.merged(stalls, 50_000, 100)
+    assert len(few) <= 100
+    assert sum(span.height * (span.end - span.begin) for span in few) == pytest.approx(25_000, rel=0.02)
