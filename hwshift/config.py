@@ -290,10 +290,22 @@ class AcceleratorConfig:
             changes = {"weights": None, "guard": None, "acc_width": None} | changes
         return replace(self, **changes)
 
+    def with_array(self, pe: PeKind, **changes: Any) -> "AcceleratorConfig":
+        """A copy with the other kind of PE and the epilogue that presets have beside it."""
+        return self.with_(pe=pe, **(_EPILOGUES[pe] | changes))
+
+
+_EPILOGUES: dict[PeKind, dict[str, Any]] = {
+    "shift_add": {"scale_digits": 4, "sigmoid": False, "gates": False},
+    "mac": {"scale_digits": None, "sigmoid": True, "gates": True},
+}
+"""An array without multipliers has an epilogue without them."""
+
 
 def _preset(name: str, size: int, pixels: int, pe: PeKind, **fields: Any) -> AcceleratorConfig:
-    options: dict[str, Any] = {"scale_digits": 4} if pe == "shift_add" else {"sigmoid": True, "gates": True}
-    return AcceleratorConfig(name=name, rows=size, columns=size, pixels=pixels, pe=pe, **options, **fields)
+    return AcceleratorConfig(
+        name=name, rows=size, columns=size, pixels=pixels, pe=pe, **_EPILOGUES[pe], **fields
+    )
 
 
 def _presets() -> dict[str, AcceleratorConfig]:

@@ -20,10 +20,10 @@ __all__ = ["command"]
 @common.json_option
 @common.quiet_option
 def command(config: str, target: str, no_dsp: bool, as_json: bool, quiet: bool) -> None:
-    """Map the accelerator CFG to a device with Yosys and count LUTs, flip-flops, DSP blocks and block RAMs.
+    """Count LUTs, DSP blocks and block RAMs with Yosys.
 
-    CFG is a preset such as 4x4 or 16x16-mac, or a TOML file. Alike modules are mapped once, so that large arrays
-    take minutes.
+    The accelerator CFG, a preset such as 4x4 or 16x16-mac or a TOML file, is mapped to a device; flip-flops and
+    carries are counted too. Alike modules are mapped once, so that large arrays take minutes.
     """
     from hwshift.config import load_config
     from hwshift.synthesis import synthesize

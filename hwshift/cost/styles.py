@@ -293,4 +293,4 @@ def _array(config: AcceleratorConfig, weights: WeightKind) -> AcceleratorConfig:
     name = f"{base}-mac" if pe == "mac" else base
     if name in PRESETS and config == PRESETS.get(config.name):
         return PRESETS[name]
-    return config.with_(name=name, pe=pe, scale_digits=4 if pe == "shift_add" else None)
+    return config.with_array(pe, name=name)

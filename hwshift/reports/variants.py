@@ -116,8 +116,8 @@ _Wanted = tuple[str, Network | FixedNetwork, AcceleratorConfig, ShiftMode | None
 
 def _wanted(source: Network | FixedNetwork, analysis: CostAnalysis) -> Iterator[_Wanted]:
     config, layers = analysis.config, analysis.network.layers
-    mac = config if config.pe == "mac" else config.with_(pe="mac", scale_digits=None)
-    other = config.with_(pe="shift_add", scale_digits=4) if config.pe == "mac" else mac
+    mac = config if config.pe == "mac" else config.with_array("mac")
+    other = config.with_array("shift_add") if config.pe == "mac" else mac
     yield "shift-add" if config.pe == "mac" else "multipliers", source, other, None
     if any(isinstance(layer.op, Conv) and layer.op.shift is not None for layer in layers):
         yield "shifts moved", source, config, "moved"
