@@ -1,6 +1,6 @@
 """How the manual is built: the navigation's pages that exist, the package in one folder, the docstrings' own sections.
 
-MkDocs calls `on_config`; Griffe, which reads the docstrings, loads `Members`.
+MkDocs calls `on_startup` and `on_config`; Griffe, which reads the docstrings, loads `Members`.
 """
 
 import shutil
@@ -9,17 +9,20 @@ from typing import Any
 
 from griffe import Extension, Object
 
-__all__ = ["Members", "on_config"]
+__all__ = ["Members", "on_config", "on_startup"]
 
 _SECTION = "Members\n-------"
 _SKIPPED = shutil.ignore_patterns("__pycache__", "data", "*.npz", "*.hwnet")
 
 
+def on_startup(**_: Any) -> None:
+    """Put the package together; before mkdocstrings looks where it is."""
+    _package(Path(__file__).parent.parent)
+
+
 def on_config(config: Any) -> Any:
-    """Leave pages out of the navigation that this tree does not hold, and put the package together."""
-    docs = Path(config.docs_dir)
-    config.nav = _there(config.nav, docs)
-    _package(docs.parent)
+    """Leave pages out of the navigation that this tree does not hold."""
+    config.nav = _there(config.nav, Path(config.docs_dir))
     return config
 
 
