@@ -15,7 +15,6 @@ from hwshift.cache import cache_dir
 from hwshift.compiler.driver import compile as compile_network
 from hwshift.config import AcceleratorConfig
 from hwshift.data import Images
-from hwshift.display import table
 from hwshift.errors import MismatchError, ProgramError
 from hwshift.golden.model import trace
 from hwshift.network.fixed import FixedNetwork
@@ -53,15 +52,6 @@ class Design:
     program: Program
     files: tuple[str, ...]
     cycles: int
-
-    def _repr_html_(self) -> str:
-        """In notebooks: the files."""
-        rows = [
-            (name, (self.folder / name).stat().st_size)
-            for name in self.files
-            if (self.folder / name).is_file()
-        ]
-        return table(("file", "bytes"), rows, caption=f"{self.folder}: {self.cycles:,} cycles for one image")
 
 
 def generate(

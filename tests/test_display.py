@@ -10,7 +10,6 @@ import hwshift
 from hwshift.config import PRESETS
 from hwshift.cost.analysis import analyse
 from hwshift.display import frame, table
-from hwshift.generation import Design
 from hwshift.resolve import prepare
 from hwshift.verification import VerifyReport
 
@@ -68,12 +67,6 @@ def test_costs(network):
     assert [row[0] for row in rows[1:-1]] == [layer.name for layer in found.layers]
     assert int(rows[-1][3].replace(",", "")) + int(rows[-1][4].replace(",", "")) == total
     assert repr(found) == f"<CostAnalysis csc-0 on 4x4: {total:,} cycles>"
-
-
-def test_designs(tmp_path, network):
-    (tmp_path / "a.txt").write_text("12345")
-    design = Design(tmp_path, hwshift.compile(network, "4x4"), ("a.txt",), 7)
-    assert cells(design._repr_html_())[1:] == [["a.txt", "5"]]
 
 
 def test_reports(network, tmp_path):
