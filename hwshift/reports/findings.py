@@ -1,11 +1,13 @@
 """What a report says in a few sentences: where cycles, energy and traffic go, and what would change them."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from hwshift.cost.bound import compulsory_bytes
+from hwshift.cost.bound import compulsory_bytes, multiplications
 from hwshift.cost.energy import PARTS
 from hwshift.errors import DataError
+from hwshift.network.fixed import Conv
 from hwshift.program.counters import CAUSES, Cause
 from hwshift.reports.report import Report
 from hwshift.reports.text import size
@@ -101,20 +103,31 @@ def _traffic(report: Report) -> Iterator[Finding]:
     except DataError:
         return
     if total >= _TWICE * least:
-        memory = report.counts.total.memory
-        kinds = {
-            "weights": memory.weight_bits,
-            "maps": memory.map_read_bits + memory.map_write_bits,
-            "tables and instructions": memory.table_bits + memory.instruction_bits,
-            "the input": memory.input_bits,
-        }
-        kind = max(kinds, key=kinds.__getitem__)
+        more = _beyond(report)
+        kind = max(more, key=more.__getitem__)
         yield Finding(
             "traffic",
-            f"{size(total)} are {total / least:.1f} times what has to move (weights, input and output once); most are "
-            f"{kind}",
+            f"{size(total)} are {total / least:.1f} times what has to move (weights, input and output once); most "
+            f"of the rest are {kind}",
             "a larger feature_depth" if kind in ("weights", "maps") else "",
         )
+
+
+def _beyond(report: Report) -> dict[str, float]:
+    """Bytes beyond what has to move, by kind."""
+    memory, network, config = report.counts.total.memory, report.analysis.network, report.config
+    weights = sum(
+        multiplications(layer.op) * config.code_bits for layer in network.layers if isinstance(layer.op, Conv)
+    )
+    values = math.prod(network.input.shape), math.prod(network.output.shape)
+    source, result = (value * config.act.storage_bits for value in values)
+    bits = {
+        "weights": memory.weight_bits - weights,
+        "maps": memory.map_read_bits + memory.map_write_bits - result,
+        "tables and instructions": memory.table_bits + memory.instruction_bits,
+        "copies of the input": memory.input_bits - source,
+    }
+    return {kind: value / 8 for kind, value in bits.items()}
 
 
 def _styles(report: Report) -> Iterator[Finding]:

@@ -58,7 +58,12 @@ def test_traffic():
     report = report_of("csc", "8x8", "all")
     total = report.counts.total.memory.total_bits // 8
     least = compulsory_bytes(report.analysis.network, report.config)
-    assert f" are {total / least:.1f} times what has to move" in by_topic(report)["traffic"].text
+    told = by_topic(report)["traffic"]
+    assert f" are {total / least:.1f} times what has to move" in told.text
+    assert (
+        told.text.endswith("most of the rest are maps") and told.change == "a larger feature_depth"
+    )  # all are kept
+    assert by_topic(report_of("csc", "8x8"))["traffic"].text.endswith("are tables and instructions")
 
 
 def test_other_hardware():
