@@ -1,6 +1,6 @@
 """How the manual is built: the navigation's pages that exist, the package in one folder, the docstrings' own sections.
 
-MkDocs calls `on_config`; Griffe, which reads the docstrings, loads `Members`.
+MkDocs calls `on_startup` and `on_config`; Griffe, which reads the docstrings, loads `Members`.
 """
 
 import shutil
@@ -9,27 +9,28 @@ from typing import Any
 
 from griffe import Extension, Object
 
-__all__ = ["Members", "on_config"]
+__all__ = ["Members", "on_config", "on_startup"]
 
+_ROOT = Path(__file__).resolve().parents[1]
 _SECTION = "Members\n-------"
 _SKIPPED = shutil.ignore_patterns("__pycache__", "data", "*.npz", "*.hwnet")
 
 
-def on_config(config: Any) -> Any:
-    """Leave pages out of the navigation that this tree does not hold, and put the package together."""
-    docs = Path(config.docs_dir)
-    config.nav = _there(config.nav, docs)
-    _package(docs.parent)
-    return config
-
-
-def _package(root: Path) -> None:
-    """A copy that looks like the installed package: neither package-dir nor links are followed."""
-    package = root / "build" / "modules" / "hwshift"
+def on_startup(**_: Any) -> None:
+    """Copy the package to where it looks as if installed, before anything reads it: neither package-dir nor links are
+    followed.
+    """
+    package = _ROOT / "build" / "modules" / "hwshift"
     shutil.rmtree(package.parent, ignore_errors=True)
-    shutil.copytree(root / "hwshift", package, ignore=_SKIPPED)
+    shutil.copytree(_ROOT / "hwshift", package, ignore=_SKIPPED)
     for name in ("golden", "rtl", "sim"):
-        shutil.copytree(root / name, package / name, ignore=_SKIPPED)
+        shutil.copytree(_ROOT / name, package / name, ignore=_SKIPPED)
+
+
+def on_config(config: Any) -> Any:
+    """Leave pages out of the navigation that this tree does not hold."""
+    config.nav = _there(config.nav, _ROOT / "docs")
+    return config
 
 
 def _there(nav: list[Any], folder: Path) -> list[Any]:
