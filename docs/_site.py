@@ -11,26 +11,28 @@ from griffe import Extension, Object
 
 __all__ = ["Members", "on_config", "on_startup"]
 
-_ROOT = Path(__file__).resolve().parents[1]
 _SECTION = "Members\n-------"
 _SKIPPED = shutil.ignore_patterns("__pycache__", "data", "*.npz", "*.hwnet")
 
 
 def on_startup(**_: Any) -> None:
-    """Copy the package to where it looks as if installed, before anything reads it: neither package-dir nor links are
-    followed.
-    """
-    package = _ROOT / "build" / "modules" / "hwshift"
-    shutil.rmtree(package.parent, ignore_errors=True)
-    shutil.copytree(_ROOT / "hwshift", package, ignore=_SKIPPED)
-    for name in ("golden", "rtl", "sim"):
-        shutil.copytree(_ROOT / name, package / name, ignore=_SKIPPED)
+    """Put the package together; before mkdocstrings looks where it is."""
+    _package(Path(__file__).parent.parent)
 
 
 def on_config(config: Any) -> Any:
     """Leave pages out of the navigation that this tree does not hold."""
-    config.nav = _there(config.nav, _ROOT / "docs")
+    config.nav = _there(config.nav, Path(config.docs_dir))
     return config
+
+
+def _package(root: Path) -> None:
+    """A copy that looks like the installed package: neither package-dir nor links are followed."""
+    package = root / "build" / "modules" / "hwshift"
+    shutil.rmtree(package.parent, ignore_errors=True)
+    shutil.copytree(root / "hwshift", package, ignore=_SKIPPED)
+    for name in ("golden", "rtl", "sim"):
+        shutil.copytree(root / name, package / name, ignore=_SKIPPED)
 
 
 def _there(nav: list[Any], folder: Path) -> list[Any]:
