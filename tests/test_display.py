@@ -7,7 +7,10 @@ from xml.etree import ElementTree
 import pytest
 
 import hwshift
+from hwshift.config import PRESETS
+from hwshift.cost.analysis import analyse
 from hwshift.display import frame, table
+from hwshift.resolve import prepare
 from hwshift.verification import VerifyReport
 
 
@@ -56,10 +59,21 @@ def test_evaluations(network):
     assert rows[1][0] == "float" and len(rows) == 4
 
 
+def test_costs(network):
+    config = PRESETS["4x4"]
+    found = analyse(prepare(network, config), config)
+    rows = cells(found._repr_html_())
+    total = found.simulation.counters["total"]
+    assert [row[0] for row in rows[1:-1]] == [layer.name for layer in found.layers]
+    assert int(rows[-1][3].replace(",", "")) + int(rows[-1][4].replace(",", "")) == total
+    assert repr(found) == f"<CostAnalysis csc-0 on 4x4: {total:,} cycles>"
+
+
 def test_reports(network, tmp_path):
     report = hwshift.report(network, tmp_path / "page.html", "4x4", styles=False)
     page = html.unescape(re.search(r'srcdoc="([^"]*)"', report._repr_html_())[1])
     assert page == (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert repr(report) == "<Report csc-0 on 4x4>"
     assert re.search(r"<title>csc-\d+ on 4x4: hwshift report</title>", page)
 
 

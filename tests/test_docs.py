@@ -92,3 +92,10 @@ def test_every_page_is_in_the_navigation():
     listed = re.findall(r"^ +- (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE)
     assert len(set(listed)) == len(listed)
     assert {path.name for path in (ROOT / "docs").glob("*.md")} <= set(listed)
+
+
+def test_files_that_are_named_exist():
+    text = (ROOT / "docs/extending.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:hwshift|golden|rtl|sim|tests)/[\w/.]+\.py)`", text))
+    assert len(named) > 15
+    assert {name for name in named if not (ROOT / name).is_file()} == set()

@@ -28,7 +28,7 @@ __all__ = ["command"]
     "--styles/--no-styles",
     default=True,
     show_default=True,
-    help="Compare with other elements, shifts and sizes of the array.",
+    help="Compare with other elements, convolutions, shifts and sizes of the array.",
 )
 @click.option("--figures", metavar="FOLDER", help="Also write every figure there.")
 @click.option(

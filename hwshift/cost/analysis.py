@@ -18,6 +18,7 @@ from hwshift.cost.energy import Energy, energy_of
 from hwshift.cost.roofline import RooflinePoint, point
 from hwshift.cost.tables import CostTable, load_table
 from hwshift.cost.views import Access, Operations, ShiftElements, accesses, operations, shift_elements
+from hwshift.display import table as html_table
 from hwshift.errors import ProgramError
 from hwshift.network.fixed import FixedNetwork
 from hwshift.program.image import Program
@@ -99,6 +100,33 @@ class CostAnalysis:
     cycles: tuple[LayerCycles, ...]
     energy: Energy
     shifts: dict[str, ShiftElements]
+
+    def __repr__(self) -> str:
+        """Short: what it was made from has no place in it."""
+        total = self.simulation.counters["total"]
+        return f"<CostAnalysis {self.network.name} on {self.config.name}: {total:,} cycles>"
+
+    def _repr_html_(self) -> str:
+        """In notebooks: a line per layer."""
+        rows = [
+            (
+                layer.name,
+                layer.op,
+                layer.macs,
+                layer.cycles.busy,
+                layer.cycles.idle,
+                layer.counts.memory.total_bits // 8,
+                layer.total_pj / 1e3,
+            )
+            for layer in self.layers
+        ]
+        counters, energy = self.simulation.counters, self.energy
+        memory = self.counts.total.memory.total_bits // 8
+        titles = ("layer", "operation", "MACs", "busy cycles", "idle cycles", "memory bytes", "energy nJ")
+        last = ("total", "", self.simulation.macs, counters["busy"], counters["total"] - counters["busy"], memory,
+                energy.total_pj / 1e3)  # fmt: skip
+        caption = f"{self.network.name} on {self.config.name}, unit costs {energy.table.name}"
+        return html_table(titles, rows, caption=caption, total=last)
 
     @cached_property
     def layers(self) -> tuple[LayerAnalysis, ...]:

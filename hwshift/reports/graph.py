@@ -4,7 +4,7 @@ from html import escape
 
 from hwshift.network.fixed import Concat, Conv, FixedLayer, Pool, Shift, Shuffle, Slice, Upsample
 from hwshift.reports.report import LayerRow, Report
-from hwshift.zoo.layout import Layout, Point, place
+from hwshift.zoo.layout import Layout, Point, curve, place
 
 __all__ = ["MEASURES", "edges", "lines", "render"]
 
@@ -133,18 +133,8 @@ def _edge(pieces: list[list[Point]], target: tuple[float, float]) -> str:
             points[-1] = (x, y - target[1] / 2 - 1)
         else:
             marks += [points[-1], pieces[number + 1][0]]
-        path.append(_curve(points))
+        path.append(curve(points))
     x, y = points[-1]
     head = f'<path d="M{x - 3.2:.1f} {y - 6:.1f}L{x:.1f} {y:.1f}L{x + 3.2:.1f} {y - 6:.1f}z" class="head"/>'
     dots = "".join(f'<circle cx="{mx:.1f}" cy="{my:.1f}" r="2.6" class="head"/>' for mx, my in marks)
     return f'<path d="{" ".join(path)}" class="edge"/>{head}{dots}'
-
-
-def _curve(points: list[Point]) -> str:
-    x, y = points[0]
-    out = [f"M{x:.1f} {y:.1f}"]
-    for nx, ny in points[1:]:
-        middle = (y + ny) / 2
-        out.append(f"C{x:.1f} {middle:.1f} {nx:.1f} {middle:.1f} {nx:.1f} {ny:.1f}")
-        x, y = nx, ny
-    return " ".join(out)

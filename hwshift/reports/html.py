@@ -10,6 +10,7 @@ from hwshift.cost.energy import NOT_CHARGED, NOT_INCLUDED, PARTS
 from hwshift.program.counters import COUNTERS
 from hwshift.reports import figures, flow, graph, markup, timeline
 from hwshift.reports.figures import COLOURS
+from hwshift.reports.findings import findings
 from hwshift.reports.flow import TITLES
 from hwshift.reports.report import Report
 from hwshift.reports.text import scaled, size
@@ -57,6 +58,7 @@ def render_html(report: Report) -> str:
         energy=report.energy,
         total=report.counts.total,
         drawn=_drawn(report),
+        findings=findings(report),
         style=_colours() + _file("page.css"),
         script=_file("page.js"),
         parts=PARTS,

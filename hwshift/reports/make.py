@@ -1,6 +1,6 @@
 """From a network to its report: compile, simulate, count, evaluate, compare."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 from hwshift.compiler.shift_mode import ShiftMode
@@ -32,6 +32,7 @@ def make_report(
     clock_mhz: float = 200.0,
     images: Callable[[FixedNetwork], Dataset] | None = None,
     styles: bool = True,
+    area: Mapping[str, object] | None = None,
     command: str = "",
     progress: Progress = silent,
 ) -> Report:
@@ -49,6 +50,8 @@ def make_report(
         Gives labelled images for the network; None: nothing about accuracy.
     styles : bool
         Whether to compare with other styles of hardware.
+    area : mapping of str to value, or None
+        What the accelerator takes of an FPGA, for people, if it is known.
     command : str
         What makes the report again.
     progress : callable
@@ -75,7 +78,9 @@ def make_report(
         compared = other_variants(
             source, analysis, weights=weights, shift=shift, keep=keep, memory=memory, progress=progress
         )
-    return build_report(analysis, styles=compared, accuracy=accuracy, saturation=saturation, command=command)
+    return build_report(
+        analysis, styles=compared, accuracy=accuracy, saturation=saturation, area=area, command=command
+    )
 
 
 def _evaluated(

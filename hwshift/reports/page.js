@@ -55,6 +55,13 @@ document.getElementById("theme").addEventListener("click", function () {
     : window.matchMedia("(prefers-color-scheme: dark)").matches;
   root.style.colorScheme = dark ? "light" : "dark";
 });
+document.getElementById("filter").addEventListener("input", function (event) {
+  const wanted = event.target.value.toLowerCase();
+  Array.from(document.getElementById("layers").tBodies[0].rows).forEach(function (row) {
+    const text = (row.cells[0].textContent + " " + row.cells[1].textContent).toLowerCase();
+    row.hidden = !text.includes(wanted);
+  });
+});
 window.addEventListener("beforeprint", function () {
   document.querySelectorAll("details").forEach(function (item) { item.open = true; });
 });

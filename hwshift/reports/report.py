@@ -129,6 +129,10 @@ class Report:
         """Of one image at the simulation's clock, in microseconds."""
         return self.analysis.latency_us
 
+    def __repr__(self) -> str:
+        """Short."""
+        return f"<Report {self.network} on {self.config.name}>"
+
     def _repr_html_(self) -> str:
         """In notebooks: the page."""
         from hwshift.reports.html import render_html  # which reads this module

@@ -4,10 +4,12 @@ import csv
 import io
 import json
 import os
+from dataclasses import asdict
 
 from hwshift.cost.energy import PARTS
 from hwshift.errors import DataError
 from hwshift.program.counters import Cause
+from hwshift.reports.findings import findings
 from hwshift.reports.report import Report
 from hwshift.writing import replace_file
 
@@ -15,8 +17,9 @@ __all__ = ["csv_text", "json_text", "write_csv", "write_json", "write_text"]
 
 
 def json_text(report: Report) -> str:
-    """`Report.as_dict` as text."""
-    return json.dumps(report.as_dict(), indent=2) + "\n"
+    """`Report.as_dict` and what the page says in sentences, as text."""
+    told = [asdict(item) for item in findings(report)]
+    return json.dumps(report.as_dict() | {"findings": told}, indent=2) + "\n"
 
 
 def csv_text(report: Report) -> str:

@@ -6,7 +6,7 @@ from html import escape
 from hwshift.network import ops
 from hwshift.network.checks import Shape
 from hwshift.network.graph import Network, Node
-from hwshift.zoo.layout import Layout, Point, place
+from hwshift.zoo.layout import Layout, Point, curve, place
 
 __all__ = ["draw_graph"]
 
@@ -226,23 +226,13 @@ def _edge(pieces: list[list[Point]], target: _Box) -> str:
         if last:
             x, y = points[-1]
             points[-1] = (x, y - target.size[1] / 2 - 1)
-        path.append(_curve(points))
+        path.append(curve(points))
         if not last:
             marks += [points[-1], pieces[number + 1][0]]
     x, y = points[-1]
     out = f'<path d="{" ".join(path)}" fill="none" stroke="#555" stroke-width="1.1"/>'
     out += f'<path d="M{x - 3.2:.1f},{y - 6:.1f} L{x:.1f},{y:.1f} L{x + 3.2:.1f},{y - 6:.1f} Z" fill="#555"/>'
     return out + "".join(f'<circle cx="{mx:.1f}" cy="{my:.1f}" r="2.6" fill="#555"/>' for mx, my in marks)
-
-
-def _curve(points: list[Point]) -> str:
-    x, y = points[0]
-    out = [f"M{x:.1f},{y:.1f}"]
-    for nx, ny in points[1:]:
-        middle = (y + ny) / 2
-        out.append(f"C{x:.1f},{middle:.1f} {nx:.1f},{middle:.1f} {nx:.1f},{ny:.1f}")
-        x, y = nx, ny
-    return " ".join(out)
 
 
 def _draw_box(box: _Box, centre: Point) -> str:

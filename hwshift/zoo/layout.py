@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-__all__ = ["Layout", "Point", "place"]
+__all__ = ["Layout", "Point", "curve", "place"]
 
 Point = tuple[float, float]
 
@@ -212,3 +212,14 @@ def _cuts(layers: list[list[_Item]], heights: list[float], longest: float) -> li
         used += height + _GAP_Y
         left -= height + _GAP_Y
     return starts
+
+
+def curve(points: Sequence[Point]) -> str:
+    """An SVG path through points from top to bottom."""
+    x, y = points[0]
+    out = [f"M{x:.1f},{y:.1f}"]
+    for nx, ny in points[1:]:
+        middle = (y + ny) / 2
+        out.append(f"C{x:.1f},{middle:.1f} {nx:.1f},{middle:.1f} {nx:.1f},{ny:.1f}")
+        x, y = nx, ny
+    return " ".join(out)

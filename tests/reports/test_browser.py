@@ -86,6 +86,11 @@ for (let i = 0; i < 2; i += 1) { document.getElementById("theme").click(); out.s
 const wide = element => element.getBoundingClientRect().width;
 out.bars = Array.from(document.querySelectorAll("#energy-by-layer .rows .track"),
   track => Array.from(track.querySelectorAll("i"), wide).reduce((a, b) => a + b, 0));
+const filter = document.getElementById("filter");
+filter.value = "POOL";
+filter.dispatchEvent(new Event("input"));
+out.rows = Array.from(document.querySelectorAll("#layers tbody tr")).filter(row => !row.hidden)
+  .map(row => row.cells[0].textContent);
 out.elements = document.querySelectorAll("*").length;
 return out;
 """
@@ -100,6 +105,9 @@ def test_it_renders_and_sorts(chromium):
     assert down == pytest.approx(sorted(energies, reverse=True)) and up == down[::-1]
     assert found["sort"] is None
     assert found["zoom"] == "400%" and found["graph"] == "graph by-energy"
+    assert (
+        found["rows"] == [row.name for row in report.rows if "pool" in f"{row.name} {row.op}".lower()] != []
+    )
     light, dark, again = found["shades"]
     assert light == again == "rgb(255, 255, 255)" and dark == "rgb(20, 24, 28)"
     drawn = [energy for energy in energies if energy]
