@@ -41,11 +41,10 @@ def _fields() -> tuple[np.ndarray, np.ndarray]:
     """Fields of all instructions in the order of opcodes, (column, offset, width, signed), and each opcode's first."""
     first, rows = [0], []
     for opcode in range(1 << 4):
-        layout = isa.FORMATS.get(isa.Opcode(opcode)) if opcode in set(isa.Opcode) else None
-        for field in layout.fields if layout else ():
-            rows.append(
-                (COLUMNS.index(field.name), layout.offsets[field.name], field.width, int(field.signed))
-            )
+        for known, layout in isa.FORMATS.items():
+            for field in layout.fields if known == opcode else ():
+                column = COLUMNS.index(field.name)
+                rows.append((column, layout.offsets[field.name], field.width, int(field.signed)))
         first.append(len(rows))
     return np.array(first, np.int64), np.array(rows, np.int64)
 
