@@ -10,7 +10,7 @@ from typing import Any
 import hwshift.program
 from hwshift.kernels import kernel_decorator
 
-__all__ = ["njit"]
+__all__ = ["bare_njit", "njit"]
 
 _HERE = Path(__file__).parent
 _FOLDERS = (_HERE, _HERE / "cycle", Path(hwshift.program.__path__[0]))
@@ -21,3 +21,8 @@ def njit(*, cache: bool = True, nogil: bool = True, **options: Any) -> Callable[
     if not (cache and nogil):
         raise ValueError("kernels are cached and release the interpreter's lock")
     return kernel_decorator(*_FOLDERS, **options)
+
+
+def bare_njit(*, cache: bool = True, nogil: bool = True, **options: Any) -> Callable[[Callable], Callable]:
+    """As `njit`, for kernels that allocate nothing: without reference counts."""
+    return njit(cache=cache, nogil=nogil, _nrt=False, **options)

@@ -9,7 +9,7 @@ always ready. Five stall streams by cycle hold up AR, R, AW, W, B; see `hwshift.
 
 import numpy as np
 
-from hwshift.sim.compiled import njit
+from hwshift.sim.compiled import bare_njit as njit
 from hwshift.sim.stalls import CHANNELS
 
 __all__ = [

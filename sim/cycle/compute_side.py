@@ -7,7 +7,7 @@ A function reads what the registers held at the start of the cycle; queue levels
 
 from hwshift.program.counters import Cause
 from hwshift.program.isa import Opcode, Token
-from hwshift.sim.compiled import njit
+from hwshift.sim.compiled import bare_njit as njit
 from hwshift.sim.cycle.columns import F
 from hwshift.sim.cycle.compute_state import QUEUE, RING, TOKENS
 

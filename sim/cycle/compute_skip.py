@@ -6,7 +6,7 @@ cycles at once (`advance`). What happens in a cycle stands in `compute_side` and
 """
 
 from hwshift.program.counters import Cause
-from hwshift.sim.compiled import njit
+from hwshift.sim.compiled import bare_njit as njit
 from hwshift.sim.cycle.axi_memory import FOREVER
 from hwshift.sim.cycle.columns import F
 from hwshift.sim.cycle.compute_side import (

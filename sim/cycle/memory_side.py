@@ -6,7 +6,7 @@ blocks share change at its end. What happened in the cycle stands in the fields 
 """
 
 from hwshift.program.isa import LoadKind
-from hwshift.sim.compiled import njit
+from hwshift.sim.compiled import bare_njit as njit
 from hwshift.sim.cycle.axi_memory import (
     AR,
     AW,

@@ -5,7 +5,7 @@ then flow until a transfer or a queue ends; where they meet on port B or the gea
 but the rest has not. Nothing is taken together under stalls.
 """
 
-from hwshift.sim.compiled import njit
+from hwshift.sim.compiled import bare_njit as njit
 from hwshift.sim.cycle.axi_memory import FOREVER, axi_rest
 from hwshift.sim.cycle.compute_side import issues, port_b, port_b_is_free, ring
 from hwshift.sim.cycle.memory_side import (

@@ -7,7 +7,7 @@ import numpy as np
 from hwshift.errors import SimulationError
 from hwshift.program.counters import COUNTERS
 from hwshift.program.image import Program
-from hwshift.sim.compiled import njit
+from hwshift.sim.compiled import bare_njit as njit
 from hwshift.sim.cycle.axi_memory import new_axi_state
 from hwshift.sim.cycle.columns import program_table
 from hwshift.sim.cycle.compute_side import commit, compute_cycle, port_b

@@ -3,7 +3,7 @@
 import numpy as np
 
 from hwshift.program.counters import Cause
-from hwshift.sim.compiled import njit
+from hwshift.sim.compiled import bare_njit as njit
 
 __all__ = ["MARKS", "Timeline", "mark_compute", "mark_memory"]
 
@@ -47,7 +47,8 @@ def mark_compute(marks, compute, cycle, work):
         if marks[work, _BEGIN] < 0:
             marks[work, _BEGIN] = cycle
         marks[work, _END] = cycle
-        marks[work, _CAUSES:] = compute.causes
+        for cause in range(len(compute.causes)):
+            marks[work, _CAUSES + cause] = compute.causes[cause]
 
 
 @njit(cache=True, forceinline=True)

@@ -5,7 +5,7 @@ A walk is a row of integers; the constants below are its columns. They mirror `r
 """
 
 from hwshift.program.isa import BURST_BEATS
-from hwshift.sim.compiled import njit
+from hwshift.sim.compiled import bare_njit as njit
 from hwshift.sim.cycle.columns import F
 
 __all__ = [
