@@ -1,8 +1,13 @@
 """``hwshift synth``: area and clock of a configuration."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from hwshift.cli import _common as common
+
+if TYPE_CHECKING:
+    from hwshift.synthesis import Synthesis
 
 __all__ = ["command"]
 
@@ -17,27 +22,53 @@ __all__ = ["command"]
     help="Whose cells to count.",
 )
 @click.option("--no-dsp", is_flag=True, help="Make multipliers of LUTs.")
+@click.option("--pnr", is_flag=True, help="Place and route on an ECP5-85 of speed grade 6, too.")
+@click.option(
+    "--seeds",
+    metavar="N",
+    type=click.IntRange(1, 100),
+    default=1,
+    show_default=True,
+    help="Runs of place and route, with seeds 1 to N.",
+)
 @common.json_option
 @common.quiet_option
-def command(config: str, target: str, no_dsp: bool, as_json: bool, quiet: bool) -> None:
-    """Count LUTs, DSP blocks and block RAMs with Yosys.
+def command(
+    config: str, target: str, no_dsp: bool, pnr: bool, seeds: int, as_json: bool, quiet: bool
+) -> None:
+    """Map the accelerator CFG to a device with Yosys and count LUTs, flip-flops, DSP blocks and block RAMs.
 
-    The accelerator CFG, a preset such as 4x4 or 16x16-mac or a TOML file, is mapped to a device; flip-flops and
-    carries are counted too. Alike modules are mapped once, so that large arrays take minutes.
+    CFG is a preset such as 4x4 or 16x16-mac, or a TOML file. Alike modules are mapped once. With --pnr the core is
+    mapped again as one, with a register at each port, placed and routed: minutes for 4x4, an hour and more for
+    larger ones.
     """
     from hwshift.config import load_config
-    from hwshift.synthesis import synthesize
+    from hwshift.synthesis import place_core, synthesize
 
+    if pnr and target != "ecp5":
+        raise click.UsageError("--pnr is for --target ecp5")
     accelerator = load_config(config)
     with common.progress(quiet) as say:
         found = synthesize(accelerator, target, dsp=not no_dsp, progress=say)
+        runs = range(1, seeds + 1) if pnr else ()
+        placed = place_core(accelerator, seeds=runs, progress=say) if pnr else []
     if as_json:
-        common.print_json(found.to_dict())
-        return
-    if quiet:
-        return
-    names = ["lut", "ff", "dsp", "bram", "carry", "lutram"]
-    rows = [(block, taken.to_dict()) for block, taken in [*found.blocks.items(), ("total", found.total)]]
-    common.print_table(
-        [(block, *(f"{values[name]:,}" for name in names)) for block, values in rows], ["block", *names]
-    )
+        common.print_json(found.to_dict() | ({"placed": [run.to_dict() for run in placed]} if pnr else {}))
+    elif not quiet:
+        _print(found)
+        for run in placed:
+            click.echo(f"seed {run.seed}: {run.fmax_mhz:.1f} MHz")
+        if placed:
+            slowest = min(placed, key=lambda run: run.fmax_mhz)
+            click.echo(f"slowest path of seed {slowest.seed}:")
+            for step in slowest.path:
+                click.echo(f"  {step}")
+
+
+def _print(found: "Synthesis") -> None:
+    names = ["lut", "ff", "dsp", "bram", "carry", "lutram", "memory_bits"]
+    total = found.total.to_dict()
+    names = [name for name in names if total[name] or name in ("lut", "ff", "dsp", "bram")]
+    rows = [*found.blocks.items(), ("total", found.total)]
+    cells = [(block, *(f"{taken.to_dict()[name]:,}" for name in names)) for block, taken in rows]
+    common.print_table(cells, ["block", *(name.replace("_", " ") for name in names)])

@@ -9,14 +9,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hwshift.cache import cache_dir
+from hwshift.config import AcceleratorConfig
 from hwshift.errors import ToolError
 from hwshift.progress import Progress, silent
+from hwshift.rtl.export import TOP, without_contents
+from hwshift.sim.rtl_run import core_file
 from hwshift.synthesis.targets import TARGETS
-from hwshift.synthesis.verilog import chained_top
+from hwshift.synthesis.verilog import chained_top, plain_names
 from hwshift.synthesis.yosys import run_yosys
 from hwshift.tools import require
 
-__all__ = ["DEVICE", "Placement", "place"]
+__all__ = ["DEVICE", "Placement", "place", "place_core"]
 
 DEVICE = ("--85k", "--speed", "6", "--package", "CABGA756")
 """An LFE5U-85 of the slowest speed grade."""
@@ -92,6 +96,18 @@ def place(
             progress(f"place and route, seed {seed}")
             out.append(_nextpnr(folder, seed, target_mhz))
         return out
+
+
+def place_core(
+    config: AcceleratorConfig,
+    *,
+    seeds: Sequence[int] = (1,),
+    build_dir: Path | None = None,
+    progress: Progress = silent,
+) -> list[Placement]:
+    """Place and route a whole accelerator; see `place`. Verilog is kept in ``build_dir``."""
+    text = plain_names(without_contents(core_file(config, build_dir or cache_dir()).read_text()))
+    return place(text, TOP, "aclk", seeds=seeds, progress=progress)
 
 
 def _nextpnr(folder: Path, seed: int, target_mhz: float) -> Placement:
