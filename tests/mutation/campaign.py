@@ -9,9 +9,10 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+from ..sim.cases import SMALL as CONFIG
 from .benches import Bench, benches, build, digests, killed
 from .equivalence import equivalent
-from .netlist import CONFIG, Mutant, draw, netlists
+from .netlist import Mutant, draw, netlists
 
 COUNT = 320
 SURVIVED = "survived"
