@@ -26,7 +26,7 @@ from .observed import HALO, VALUES, every_power, halo_of, saturating, values_of
 
 TIMES = (
     MemoryTiming(),
-    MemoryTiming(60, 60),
+    MemoryTiming(1, 400),
     MemoryTiming(3, 40, StallPattern.bursty({"b": 0.8}, 60, 1)),
     MemoryTiming(2, 2, StallPattern.random(0.6, 2)),
 )
