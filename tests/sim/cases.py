@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hwshift.compiler import compile
-from hwshift.config import AcceleratorConfig
+from hwshift.config import PRESETS, AcceleratorConfig
 from hwshift.golden.model import trace
 from hwshift.network.bind import bind
 from hwshift.network.fixed import FixedNetwork
@@ -17,6 +17,11 @@ from hwshift.program.image import Program, Region
 from hwshift.program.isa import Opcode
 from hwshift.sim.rtl_run import RtlRun
 from hwshift.sim.stalls import StallPattern
+
+SMALL = PRESETS["4x4"].with_(
+    feature_depth=32, weight_tiles=3, acc_depth=8, ktile_entries=32, lane_rows=16, param_tiles=4
+)
+"""A 4x4 core with small memories, so that programs of a few hundred cycles fill them."""
 
 
 @dataclass(frozen=True)

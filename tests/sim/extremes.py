@@ -19,9 +19,10 @@ from hwshift.network.random import NetworkBuilder, csc_network
 from hwshift.program.image import Program, Region
 from hwshift.program.instruction import Instruction
 from hwshift.program.isa import FORMATS, INSTRUCTION_BYTES, TOKENS, Field, LoadKind, Opcode, Token
-from hwshift.program.verifier import problems
+from hwshift.program.verifier import problems, verify
 from hwshift.sim.cycle.model import MemoryTiming, simulate_cycles
 from hwshift.sim.functional import FunctionalSimulator
+from hwshift.timing import timing
 
 from .drawn import REFUSALS, draw_for
 
@@ -70,7 +71,7 @@ def limits(config: AcceleratorConfig) -> dict[tuple[str, str], tuple[int, int, s
     buffer = f"base + length is at most feature_depth = {depth}"
     below = f"offsets are below a length of at most feature_depth = {depth}"
     out: dict[tuple[str, str], tuple[int, int, str]] = {}
-    for name, prefixes in {"LOAD": ("",), "STORE": ("",), "DESCRIPTOR": ("",), "COMPUTE": ("out_",)}.items():
+    for name, prefixes in {"STORE": ("",), "DESCRIPTOR": ("",), "COMPUTE": ("out_",)}.items():
         for prefix in prefixes:
             out[name, f"{prefix}base"] = (0, last, buffer)
             out[name, f"{prefix}length"] = (1, depth, buffer)
@@ -198,15 +199,20 @@ def _changed(program: Program, index: int, fields: dict[str, int]) -> Program | 
 
 
 def run(program: Program, x: np.ndarray, longest: int) -> Extreme | None:
-    """What the models say about a program, if they do and it is short enough."""
-    before = program.memory_image(x)
-    simulator = FunctionalSimulator(program.config, before.copy())
+    """What the models say about a program, if they do, it is short enough, and uses nothing that it has not written."""
+    before, left = program.memory_image(x), []
     try:
         simulate_cycles(program, max_cycles=longest)
-        simulator.run(program.program_base)
+        for content in (0, 1):  # of the shift buffer: what a run before has left there
+            simulator = FunctionalSimulator(program.config, before.copy())
+            simulator.buffer[:] = content
+            simulator.run(program.program_base)
+            left.append(simulator.memory)
     except SimulationError:
         return None
-    return Extreme(program, before, simulator.memory, frozenset(bins_of(program)))
+    if not np.array_equal(*left):
+        return None
+    return Extreme(program, before, left[0], frozenset(bins_of(program)))
 
 
 def push_out(
@@ -285,6 +291,33 @@ def _with_one_more_token(program: Program, goal: Bin) -> Iterator[Program]:
                 return
 
 
+def many_tokens(config: AcceleratorConfig) -> Program:
+    """More COMPUTEs in a row, each of which gives a token, than a token counter counts; their STOREs come behind."""
+    narrow = NetworkBuilder(2, 3, 4, 1)
+    narrow.conv("conv", "input", 4)
+    program = _network(config, narrow.network("tokens"))
+    by = {item.opcode: item for item in program.instructions}
+    computes = [item for item in program.instructions if item.opcode is Opcode.COMPUTE]
+    weights = next(item for item in program.instructions
+                   if item.opcode is Opcode.LOAD and item["kind"] == LoadKind.WEIGHTS)  # fmt: skip
+    assert len(computes) == 1
+    first = program.instructions.index(weights)
+    head = [item for item in program.instructions[:-1] if item.opcode not in (Opcode.COMPUTE, Opcode.STORE)]
+    one = {"rows": 1, "chunk_rows": 1, "chunks": 1}
+    body, tail = [], []
+    for number in range(timing(config).token_limit + 4):
+        place = {"out_base": 8 + number, "out_length": 1, "out_offset": 0, "out_row_step": 0}
+        compute = computes[0].with_(**one, **place, pop=computes[0]["pop"] if number == 0 else 0)
+        body += [compute] if number == 0 else [weights.with_(pop=0, push=0), compute]
+        tail.append(by[Opcode.STORE].with_(rows=1, base=8 + number, length=1, offset=0, row_step=0))
+    items = [*head, *body, *tail, program.instructions[-1]]
+    assert items[first] == weights
+    items[0] = items[0].with_(count=len(items))
+    base = program.program_base
+    regions = dict(program.regions) | {"program": Region(base, base + len(items) * INSTRUCTION_BYTES - 1)}
+    return verify(replace(program, instructions=tuple(items), regions=regions))
+
+
 def _network(config: AcceleratorConfig, network: Network) -> Program:
     kind = "fixed" if config.pe == "mac" else "pow2"
     fixed = quantize(network, act=config.act, weights=kind, weight_format=config.weights)
@@ -314,6 +347,7 @@ def directed(config: AcceleratorConfig) -> Iterator[Program]:
     repeated = _changed(program, load, {"rows": 0xFFFF, "row_stride": 0})
     assert repeated is not None
     yield repeated
+    yield many_tokens(config)
     strips = _network(config, csc_network(4, 10, 5, 2, stride2=(1,)))  # its maps go through memory
     yield strips
     for goal in (("STORE", "push", "high"), ("LOAD", "pop", "high")):
@@ -331,7 +365,10 @@ def extremes(config: AcceleratorConfig, count: int, seed: int, longest: int = 30
             yield found
 
     for program in directed(config):
-        yield from kept(run(program, _input(program, rng), _LONG_RUN))
+        found = run(program, _input(program, rng), _LONG_RUN)
+        assert found is not None
+        left.difference_update(found.bins)
+        yield found
     for number in range(count):
         program = _drawn(config, rng)
         yield from kept(push_out(program, _input(program, rng), left, rng, longest, tries=4 + number))

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hwshift.config import PRESETS
 from hwshift.golden.model import trace
 from hwshift.program.expected import launch_of
 from hwshift.program.registers import ErrorCode
@@ -15,16 +14,12 @@ from hwshift.sim.native import run_natives
 from hwshift.sim.rtl_run import RtlResult, RtlRun
 
 from ..seeds import seed_of
+from .cases import SMALL as CONFIG
 from .cases import Case
 from .corrupt import ALWAYS, KINDS, bound, draw
 from .drawn import REFUSALS, draw_for
 
-CONFIG = PRESETS["4x4"].with_(
-    feature_depth=64, weight_tiles=3, acc_depth=16, ktile_entries=32, lane_rows=16, param_tiles=4
-)
 PROGRAMS = 12
-GOOD_EVERY = 1
-"""A good run follows every corrupted one."""
 
 
 @pytest.fixture(scope="module")

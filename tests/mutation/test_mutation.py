@@ -1,0 +1,81 @@
+"""The benches kill mutants of the Verilog; the whole campaign soaks, a sample takes minutes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hwshift.sim.runner import available_simulators
+
+from ..seeds import seed_of
+from .campaign import COUNT, FLOOR, SURVIVED, Campaign
+from .equivalence import equivalent
+from .netlist import Mutant, shares
+
+SAMPLE = 12
+"""Mutants of the sample, drawn from those of the campaign; some of them may be equivalent."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    if "icarus" not in available_simulators():
+        pytest.skip("no Icarus Verilog")
+    return tmp_path_factory.mktemp("mutation")
+
+
+@pytest.mark.soak
+def test_campaign(folder) -> None:
+    campaign = Campaign(folder, COUNT)
+    campaign.run()
+    campaign.prove()
+    print(campaign.report())
+    assert len(campaign.results) == COUNT
+    assert campaign.share >= FLOOR
+
+
+@pytest.mark.slow
+def test_a_sample_is_killed(folder) -> None:
+    """Mutants of the modules that every program uses: the first benches kill most of them."""
+    campaign = Campaign(folder, COUNT)
+    rng = np.random.default_rng(seed_of("mutants", 1))
+    used = [item for item in campaign.mutants if item.module.endswith(("array", "sequencer", "accumulator"))]
+    chosen = [used[index] for index in rng.permutation(len(used))[:SAMPLE]]
+    campaign.run(chosen, benches_first=2)
+    print(campaign.report())
+    assert campaign.killed() >= SAMPLE // 2
+    assert not any(value == SURVIVED for value in campaign.results.values())
+
+
+def test_shares() -> None:
+    assert shares({"a": 50, "b": 30, "c": 20}, 10) == {"a": 5, "b": 3, "c": 2}
+    assert shares({"a": 2, "b": 1}, 4) == {"a": 3, "b": 1}
+    assert sum(shares({str(size): size for size in range(1, 40)}, 320).values()) == 320
+
+
+@pytest.mark.slow
+def test_what_is_equivalent_is_proven_and_what_is_not_is_not(folder) -> None:
+    """A bit that is 0 anyway is set to 0; one that counts is inverted."""
+    (folder / "proofs").mkdir()
+    (folder / "proofs" / "design.il").write_text(_DESIGN)
+    same = Mutant(1, "top", "mutate -mode const0 -module top -cell masked -port A -portbit 0")
+    other = Mutant(2, "top", "mutate -mode inv -module top -cell masked -port A -portbit 1")
+    assert equivalent(folder / "proofs", same) is not None
+    assert equivalent(folder / "proofs", other) is None
+
+
+_DESIGN = """
+module \\top
+  wire width 2 input 1 \\a
+  wire width 2 output 2 \\y
+  cell $and \\masked
+    parameter \\A_SIGNED 0
+    parameter \\A_WIDTH 2
+    parameter \\B_SIGNED 0
+    parameter \\B_WIDTH 2
+    parameter \\Y_WIDTH 2
+    connect \\A \\a
+    connect \\B 2'10
+    connect \\Y \\y
+  end
+end
+"""
