@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hwshift.config import PRESETS, AcceleratorConfig
 from hwshift.data import Images
 from hwshift.errors import CompileError, HwshiftError
 from hwshift.hls.build import SANITIZE, build_testbench, run_testbench
-from hwshift.hls.generation import generate_hls, stream_project
+from hwshift.hls.generation import STYLES, generate_hls, stream_project
 from hwshift.hls.plan import plan_stream
 from hwshift.hls.verification import verify_hls
 from hwshift.network import ops
@@ -51,6 +52,24 @@ def test_files_are_the_same_again(design, files, tmp_path):
         assert content == (again.folder / name).read_bytes(), name
         assert b"/work" not in content and str(tmp_path).encode() not in content, name
     assert json.loads(files["estimate.json"])["label"].startswith("estimates ")
+
+
+def test_odd_names(rtl_builds):
+    """Names of layers and networks are comments and text of C++, nothing else."""
+    names = {layer.name: f'{layer.name} "\\\n{index}*/' for index, layer in enumerate(NETWORK.layers)}
+    layers = tuple(
+        replace(
+            layer,
+            name=names[layer.name],
+            inputs=tuple(names[name] for name in layer.inputs),
+            residual=None if layer.residual is None else names[layer.residual],
+        )
+        for layer in NETWORK.layers
+    )
+    network = replace(NETWORK, name="odd\\", layers=layers)
+    for style in STYLES:
+        report = verify_hls(network, CONFIG, IMAGES.codes[:1], style=style, build_dir=rtl_builds)
+        assert report.ok, report.differences
 
 
 def test_make_test(copy):
