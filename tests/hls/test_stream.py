@@ -9,9 +9,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import hwshift
 from hwshift.config import PRESETS, AcceleratorConfig
 from hwshift.data import Images
-from hwshift.errors import CompileError, HwshiftError
+from hwshift.errors import CompileError, ConfigError, HwshiftError
 from hwshift.hls.build import SANITIZE, build_testbench, run_testbench
 from hwshift.hls.generation import STYLES, generate_hls, stream_project
 from hwshift.hls.plan import plan_stream
@@ -228,6 +229,29 @@ def test_a_network_that_is_too_large():
     assert str(error.value) == (
         f"large: it has {1024 * 1025} weights; a streaming design keeps all on chip and is for networks of up to "
         "1048576: use the engine"
+    )
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"hls": "streams"}, "^hls: must be one of engine, stream, not 'streams'$"),
+    ({"hls": "engine", "target_ii": 9}, "^target_ii: is of streaming designs: leave it out or use the style stream$"),
+    ({"hls": "stream", "target_ii": 0}, "^target_ii: must be a number of cycles, 1 or more, not 0$"),
+])  # fmt: skip
+def test_options_that_do_not_go_together(options, message, tmp_path):
+    for function in (
+        hwshift.verify,
+        lambda *rest, **more: hwshift.generate(rest[0], tmp_path / "out", rest[1], **more),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            function(NETWORK, CONFIG, **options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_public_interface(tmp_path, monkeypatch, rtl_builds):
+    monkeypatch.setenv("HWSHIFT_CACHE_DIR", str(rtl_builds))
+    assert hwshift.verify(NETWORK, CONFIG, hls="stream").ok
+    assert (
+        hwshift.generate(NETWORK, tmp_path / "out", CONFIG, hls="stream").estimate.target_ii == PLAN.target_ii
     )
 
 
