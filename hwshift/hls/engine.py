@@ -10,7 +10,7 @@ from hwshift.data import Images
 from hwshift.errors import CompileError
 from hwshift.golden.formats import Pow2Format, QFormat
 from hwshift.golden.sigmoid import sigmoid_table
-from hwshift.hls.render import render, sources, wrapped
+from hwshift.hls.render import plain, render, sources, wrapped
 from hwshift.program import isa
 from hwshift.program.assembler import disassemble
 from hwshift.program.expected import launch_of
@@ -189,7 +189,7 @@ def job_text(program: Program, images: int) -> bytes:
     for record in program.tensors:
         for part in record.parts:
             size = (*record.shape[1:], part.slots, part.lanes, program.config.act.storage_bits // 8)
-            lines.append(f"map {part.address} {' '.join(map(str, size))} {record.layer}")
+            lines.append(f"map {part.address} {' '.join(map(str, size))} {plain(record.layer)}")
     return ("\n".join(lines) + "\n").encode()
 
 

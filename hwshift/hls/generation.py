@@ -10,6 +10,7 @@ import numpy as np
 from hwshift.compiler.driver import compile as compile_network
 from hwshift.config import AcceleratorConfig
 from hwshift.data import Images
+from hwshift.errors import ConfigError
 from hwshift.golden.model import trace
 from hwshift.hls.engine import Vector, check_program, engine_files
 from hwshift.hls.estimates import Estimate, estimate_plan
@@ -25,6 +26,7 @@ __all__ = [
     "STYLES",
     "HlsDesign",
     "Style",
+    "check_style",
     "engine_project",
     "engine_vectors",
     "generate_hls",
@@ -96,11 +98,14 @@ def generate_hls(
 
     Raises
     ------
+    ConfigError
+        For an unknown style, or a target that it does not have.
     CompileError
         When the network does not fit, or the style cannot express it; names the layer.
     ProgramError
         When the folder cannot be written.
     """
+    check_style(style, target_ii)
     folder = Path(out).absolute()
     check_folder(folder, force)
     program, found = None, None
@@ -119,6 +124,18 @@ def generate_hls(
     progress("writing files")
     replace_folder(files, folder)
     return HlsDesign(folder, style, tuple(sorted(files)), program, found)
+
+
+def check_style(style: str, target_ii: int | None) -> None:
+    """Refuse an unknown style, or a target that it does not have. Raises ConfigError."""
+    if style not in STYLES:
+        raise ConfigError(f"must be one of {', '.join(STYLES)}, not {style!r}", where="hls")
+    if target_ii is None:
+        return
+    if style != "stream":
+        raise ConfigError("is of streaming designs: leave it out or use the style stream", where="target_ii")
+    if isinstance(target_ii, bool) or not isinstance(target_ii, int) or target_ii < 1:
+        raise ConfigError(f"must be a number of cycles, 1 or more, not {target_ii!r}", where="target_ii")
 
 
 def engine_vectors(program: Program, network: FixedNetwork, codes: np.ndarray) -> list[Vector]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from hwshift import __version__
 
-__all__ = ["LINE", "render", "sources", "wrapped"]
+__all__ = ["LINE", "plain", "render", "sources", "wrapped"]
 
 LINE = 112
 """Characters that a line of a table has at most, beside its indent."""
@@ -25,9 +25,16 @@ def sources(*folders: str) -> dict[str, bytes]:
 def _environment() -> Any:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    return Environment(
+    environment = Environment(
         loader=FileSystemLoader(_HERE / "templates"), undefined=StrictUndefined, keep_trailing_newline=True
     )
+    environment.filters["plain"] = plain
+    return environment
+
+
+def plain(name: str) -> str:
+    """A name as part of a line of text or a comment of C++: without line ends and backslashes."""
+    return "".join("?" if not c.isprintable() or c == "\\" else c for c in name)
 
 
 def render(template: str, **values: object) -> bytes:

@@ -10,7 +10,7 @@ from hwshift.golden.formats import Pow2Format, QFormat
 from hwshift.hls.estimates import estimate_plan
 from hwshift.hls.plan import Plan
 from hwshift.hls.process import Process
-from hwshift.hls.render import LINE, render, sources, wrapped
+from hwshift.hls.render import LINE, plain, render, sources, wrapped
 from hwshift.network.fixed import FixedLayer
 from hwshift.program.isa import PARAM_ENTRY
 from hwshift.program.params import encode_param
@@ -96,19 +96,25 @@ def _job(plan: Plan, images: int) -> bytes:
     streams = {channel.layer: channel.name for channel in plan.channels if channel.layer is not None}
     for layer in plan.network.layers[1:]:
         channels, height, width = layer.shape
-        lines.append(f"layer {streams[layer.name]} {height} {width} {channels} {layer.name}")
+        lines.append(f"layer {streams[layer.name]} {height} {width} {channels} {plain(layer.name)}")
     return ("\n".join(lines) + "\n").encode()
 
 
 def _comment(layer: FixedLayer) -> str:
     """One line about a layer."""
-    name = "".join(c if c.isprintable() else "?" for c in layer.name).replace("\\", "/")
     channels, height, width = layer.shape
-    return f"{name}: {type(layer.op).__name__}, {channels} channels of {height} x {width}"
+    return f"{plain(layer.name)}: {type(layer.op).__name__}, {channels} channels of {height} x {width}"
 
 
 def _constants(process: Process, plan: Plan) -> dict:
     """What ``layers.h`` says about one process."""
+    out = _told(process, plan)
+    return out | {
+        "sizes": wrapped((f"{name} = {value}" for name, value in out["sizes"].items()), 8).rstrip(",")
+    }
+
+
+def _told(process: Process, plan: Plan) -> dict:
     sizes = {"PIXELS": process.pixels, "CHANNELS": process.channels, "LANES": process.lanes}
     out: dict = {
         "name": process.name, "kind": process.kind, "layer": process.layer, "sizes": sizes,
@@ -168,18 +174,12 @@ def _weights(process: Process, plan: Plan) -> dict | None:
     else:
         rows, factor = work.terms.reshape(-1, lanes), 1
     bits = plan.config.code_bits + (plan.config.pe == "shift_add")
-    text = "\n".join(_row(row) for row in rows.tolist())
+    texts = [f"{{{', '.join(map(str, row))}}}" for row in rows.tolist()]
+    if max(map(len, texts)) < LINE:
+        text = wrapped(texts)
+    else:
+        text = "\n".join(f"            {{\n{wrapped(row, 16)}\n            }}," for row in rows.tolist())
     return {"bits": bits, "rows": len(rows), "columns": lanes, "factor": factor, "text": text}
-
-
-def _row(values: list[int]) -> str:
-    """The weights of one row of a table, in braces."""
-    text = ", ".join(map(str, values))
-    return (
-        f"            {{{text}}},"
-        if len(text) < LINE
-        else f"            {{\n{wrapped(values, 16)}\n            }},"
-    )
 
 
 def _params(process: Process, plan: Plan) -> str:

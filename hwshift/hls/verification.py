@@ -14,7 +14,7 @@ from hwshift.config import AcceleratorConfig
 from hwshift.data import Images
 from hwshift.hls.build import build_testbench, run_testbench
 from hwshift.hls.engine import check_program
-from hwshift.hls.generation import Style, engine_project, stream_project
+from hwshift.hls.generation import Style, check_style, engine_project, stream_project
 from hwshift.hls.plan import plan_stream
 from hwshift.network.fixed import FixedNetwork
 from hwshift.program.expected import tensor_table
@@ -91,6 +91,8 @@ def verify_hls(
 
     Raises
     ------
+    ConfigError
+        For an unknown style, or a target that it does not have.
     CompileError
         When the style cannot express the network; names the layer.
     SimulationError
@@ -98,6 +100,7 @@ def verify_hls(
     ToolError
         When there is no compiler.
     """
+    check_style(style, target_ii)
     if style == "engine":
         program = compile_network(network, config, keep=keep)
         return verify_hls_program(program, network, images, build_dir=build_dir, progress=progress)

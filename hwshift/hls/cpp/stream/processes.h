@@ -121,14 +121,14 @@ pixels:
                 vec_t<P::OUT_LANES> y;
                 for (int c = 0; c < P::OUT_LANES; c++) {
 #pragma HLS UNROLL
-                    acc_t sum = i == 0 ? acc_t(0) : acc[c];
+                    acc_t sum = 0; // a tree of its own: only the last addition is in the loop from word to word
                     for (int lane = 0; lane < P::LANES; lane++) {
 #pragma HLS UNROLL
                         sum = add_wrap(sum, term(x.at[lane], P::weight((o * IN_WORDS + i) * P::OUT_LANES + c, lane)));
                     }
-                    acc[c] = sum;
+                    acc[c] = i == 0 ? sum : add_wrap(acc[c], sum);
                     if (i == IN_WORDS - 1)
-                        y.at[c] = finish(sum, P::param(o * P::OUT_LANES + c), P::LOW, P::HIGH);
+                        y.at[c] = finish(acc[c], P::param(o * P::OUT_LANES + c), P::LOW, P::HIGH);
                 }
                 if (i == IN_WORDS - 1)
                     out.write(y);
