@@ -18,25 +18,31 @@ class Help:
     """
 
     def __init__(self, work: Callable[[int], None], number: int) -> None:
-        self._work, self._number = work, number
+        self._work: Callable[[int], None] | None = work
+        self._number = number
         self._claim, self._ended = threading.Lock(), threading.Lock()
         self._ended.acquire()
         self._error: BaseException | None = None
 
     def take(self) -> None:
         """Do the work, unless the offer was withdrawn."""
-        if not self.withdraw():
+        if not self._claim.acquire(blocking=False):
             return
+        work, self._work = self._work, None
+        assert work is not None
         try:
-            self._work(self._number)
+            work(self._number)
         except BaseException as error:  # raised where the result is waited for
             self._error = error
         finally:
             self._ended.release()
 
     def withdraw(self) -> bool:
-        """Whether nobody had taken it up; nobody will."""
-        return self._claim.acquire(blocking=False)
+        """Whether nobody had taken it up; then nobody will, and what the work holds is let go."""
+        withdrawn = self._claim.acquire(blocking=False)
+        if withdrawn:
+            self._work = None
+        return withdrawn
 
     def settle(self) -> None:
         """Withdraw the offer, or wait until the work is done; raises what the helper raised."""

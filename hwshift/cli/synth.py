@@ -36,11 +36,11 @@ __all__ = ["command"]
 def command(
     config: str, target: str, no_dsp: bool, pnr: bool, seeds: int, as_json: bool, quiet: bool
 ) -> None:
-    """Map the accelerator CFG to a device with Yosys and count LUTs, flip-flops, DSP blocks and block RAMs.
+    """Count LUTs, DSP blocks and block RAMs with Yosys.
 
-    CFG is a preset such as 4x4 or 16x16-mac, or a TOML file. Alike modules are mapped once. With --pnr the core is
-    mapped again as one, with a register at each port, placed and routed: minutes for 4x4, an hour and more for
-    larger ones.
+    The accelerator CFG, a preset such as 4x4 or 16x16-mac or a TOML file, is mapped to a device; flip-flops and
+    carries are counted too. Alike modules are mapped once. With --pnr the core is mapped again as one, with a
+    register at each port, placed and routed: minutes for 4x4, an hour and more for larger ones.
     """
     from hwshift.config import load_config
     from hwshift.synthesis import place_core, synthesize
