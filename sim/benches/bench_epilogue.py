@@ -81,7 +81,7 @@ def _steps(config, table):
             if random.random() < 0.1:
                 yield None
             tile = random.randrange(config.param_tiles)
-            control = bounds | {"act": random.choice(list(Act)), "residual_act": random.choice(list(Act)),
+            control = bounds | {"act": random.choice(list(_KINDS)), "residual_act": random.choice(list(_KINDS)),
                                 "residual": int(config.residual and random.random() < 0.5)}  # fmt: skip
             acc = _map(config, lambda: _acc(config))
             residual = _map(config, lambda: random.randint(config.act.min, config.act.max))
