@@ -86,6 +86,14 @@ def test_removed_shift_layers():
     assert moving[3] == [4]
 
 
+def test_ratios_are_to_rows_that_come_before():
+    for study in STUDIES:
+        seen = set()
+        for case in study.cases:
+            seen.add(case.label)
+            assert case.against is None or case.against in seen, case.label
+
+
 def test_every_network_of_the_studies_exists():
     for study in STUDIES:
         for case in study.cases:
