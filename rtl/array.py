@@ -24,56 +24,6 @@ def sum_shape(config: AcceleratorConfig) -> signed:
     return signed(min(term_shape(config).width + (config.rows - 1).bit_length(), config.acc_width))
 
 
-class Array(wiring.Component):
-    """Column sums of R terms each: ``sums[p][c] = sum over r of term(x[p][r], weight[r][c])``.
-
-    Activations presented in ``timing.x_stage`` give sums in ``timing.sum_stage``: latency 1 + tree stages,
-    one step per cycle. Every activation and weight code is allowed; `sum_shape` says how far the sums are
-    exact, which covers every partial sum of a verified network.
-
-    Weights are double-buffered: at the end of a cycle with ``swap`` the active weights take what the shadow
-    registers held in that cycle; rows written in the same cycle belong to the next tile.
-
-    Members
-    -------
-    x : In(map_layout of act_shape, [P][R])
-        From registers; stage 6.
-    swap : In(1)
-        Stage 5.
-    shadow : In(shadow_write)
-        Stage 5.
-    sums : Out(map_layout of sum_shape, [P][C])
-        From registers; stage S.
-    """
-
-    def __init__(self, config: AcceleratorConfig) -> None:
-        self._config = config
-        self.latency = timing(config).sum_stage - timing(config).x_stage
-        super().__init__(
-            {
-                "x": In(map_layout(act_shape(config), config.pixels, config.rows)),
-                "swap": In(1),
-                "shadow": In(shadow_write(config)),
-                "sums": Out(map_layout(sum_shape(config), config.pixels, config.columns)),
-            }
-        )
-
-    def elaborate(self, platform: object) -> Module:  # noqa: ARG002
-        m = Module()
-        for c in range(self._config.columns):
-            m.submodules[f"column_{c}"] = column = Column(self._config)
-            m.d.comb += [
-                column.swap.eq(self.swap),
-                column.en.eq(self.shadow.en),
-                column.row.eq(self.shadow.row),
-            ]
-            for group in range(self._config.weight_rows):
-                m.d.comb += column.weights[group].eq(self.shadow.data[group][c])
-            for p in range(self._config.pixels):
-                m.d.comb += [column.x[p].eq(self.x[p]), self.sums[p][c].eq(column.sums[p])]
-        return m
-
-
 class Column(wiring.Component):
     """One column of the array: R weights and, for each pixel, the sum of its R terms. See `Array`.
 
@@ -102,7 +52,7 @@ class Column(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         weights = self._weights(m)
-        negative = [negative_term(self._config, weight) for weight in weights]
+        negative = self._negative(weights)
         signs = None if negative[0] is None else ColumnSigns(m, negative)
         width = sum_shape(self._config).width
         for p in range(self._config.pixels):
@@ -124,6 +74,10 @@ class Column(wiring.Component):
             active.append(weight)
         return active
 
+    def _negative(self, weights: list[data.View]) -> list[Value]:
+        """Which terms are negative; None each, where no term is to be negated."""
+        return [negative_term(self._config, weight) for weight in weights]
+
     def _terms(self, m: Module, platform: object, weights: list[data.View], p: int) -> list[Value]:
         """The registered terms of one pixel, without their signs."""
         out = []
@@ -133,3 +87,56 @@ class Column(wiring.Component):
             m.d.sync += term.eq(split.body if split.clear is None else Mux(split.clear, 0, split.body))
             out.append(term)
         return out
+
+
+class Array(wiring.Component):
+    """Column sums of R terms each: ``sums[p][c] = sum over r of term(x[p][r], weight[r][c])``.
+
+    Activations presented in ``timing.x_stage`` give sums in ``timing.sum_stage``: latency 1 + tree stages,
+    one step per cycle. Every activation and weight code is allowed; `sum_shape` says how far the sums are
+    exact, which covers every partial sum of a verified network.
+
+    Weights are double-buffered: at the end of a cycle with ``swap`` the active weights take what the shadow
+    registers held in that cycle; rows written in the same cycle belong to the next tile.
+
+    Members
+    -------
+    x : In(map_layout of act_shape, [P][R])
+        From registers; stage 6.
+    swap : In(1)
+        Stage 5.
+    shadow : In(shadow_write)
+        Stage 5.
+    sums : Out(map_layout of sum_shape, [P][C])
+        From registers; stage S.
+    """
+
+    column = Column
+    """What makes a column."""
+
+    def __init__(self, config: AcceleratorConfig) -> None:
+        self._config = config
+        self.latency = timing(config).sum_stage - timing(config).x_stage
+        super().__init__(
+            {
+                "x": In(map_layout(act_shape(config), config.pixels, config.rows)),
+                "swap": In(1),
+                "shadow": In(shadow_write(config)),
+                "sums": Out(map_layout(sum_shape(config), config.pixels, config.columns)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:  # noqa: ARG002
+        m = Module()
+        for c in range(self._config.columns):
+            m.submodules[f"column_{c}"] = column = self.column(self._config)
+            m.d.comb += [
+                column.swap.eq(self.swap),
+                column.en.eq(self.shadow.en),
+                column.row.eq(self.shadow.row),
+            ]
+            for group in range(self._config.weight_rows):
+                m.d.comb += column.weights[group].eq(self.shadow.data[group][c])
+            for p in range(self._config.pixels):
+                m.d.comb += [column.x[p].eq(self.x[p]), self.sums[p][c].eq(column.sums[p])]
+        return m

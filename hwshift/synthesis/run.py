@@ -89,7 +89,7 @@ def synthesize(
     """Map an accelerator to a device's cells.
 
     Every module is mapped by itself, and once where several are alike (a column of the array, a bank): cells are not
-    merged over the borders of modules, and a core of any size takes about as long as one of its columns.
+    merged over the borders of modules, and an array of any size takes as long as one of its columns.
 
     Parameters
     ----------

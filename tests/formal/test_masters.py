@@ -134,6 +134,20 @@ def test_the_read_master_obeys_axi(tmp_path):
     prove(Reads(ReadMaster(CONFIG)), tmp_path, cycles=7)
 
 
+class Restless(ReadMaster):
+    """Moves on to the next address although the one before waits."""
+
+    def elaborate(self, platform):
+        m = super().elaborate(platform)
+        m.d.comb += self.bus.araddr.eq(self.load.payload.address)
+        return m
+
+
+def test_an_address_that_does_not_stay_is_refuted(tmp_path):
+    with pytest.raises(Refuted):
+        prove(Reads(Restless(CONFIG)), tmp_path, cycles=4)
+
+
 class Writes(wiring.Component):
     """The write master before an AXI slave that answers each burst once."""
 

@@ -7,7 +7,7 @@ from amaranth.hdl import Cat, Const, Module, Mux
 from hwshift.config import AcceleratorConfig
 from hwshift.errors import SimulationError
 from hwshift.golden.formats import QFormat
-from hwshift.rtl.array import Array
+from hwshift.rtl.array import Array, Column
 from hwshift.rtl.epilogue import Epilogue
 from hwshift.rtl.pe import Pe
 from hwshift.sim.benches.common import config_env
@@ -42,18 +42,20 @@ class RoundedTerm(Pe):
         return m
 
 
-class OneMissing(Array):
-    """Inverts negative terms, without the ones that make them negated."""
+class OneSign(Array):
+    """Takes the sign of a column's first weight for all of them."""
 
-    def _ones(self, m, signs, c):  # noqa: ARG002
-        return 0
+    class column(Column):
+        def _negative(self, weights):
+            return [weights[0].sign] * len(weights)
 
 
 class RowsReversed(Array):
     """Gives the weights of the first lane to the last."""
 
-    def _weights(self, m):
-        return super()._weights(m)[::-1]
+    class column(Column):
+        def _weights(self, m):
+            return super()._weights(m)[::-1]
 
 
 class SaturatesLow(Epilogue):
@@ -99,7 +101,7 @@ def test_passes(run, block, bench, config):
 BROKEN = [
     (SignBeforeShift, "bench_pe", SHIFT_ADD),
     (RoundedTerm, "bench_pe", MAC),
-    (OneMissing, "bench_array", SHIFT_ADD),
+    (OneSign, "bench_array", SHIFT_ADD),
     (RowsReversed, "bench_array", MAC),
     (SaturatesLow, "bench_epilogue", MAC),
     (RoundsDigits, "bench_epilogue", SHIFT_ADD),

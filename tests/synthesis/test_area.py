@@ -23,7 +23,9 @@ def area(component, target, folder, **options):
 
 
 # 4096 words of 32 bits: 128 Kibit for each of the two sub-banks
-@pytest.mark.parametrize("target, blocks", [("ecp5", 2 * 8), ("xilinx", 2 * 4)])
+@pytest.mark.parametrize(
+    "target, blocks", [("ecp5", 2 * 8), pytest.param("xilinx", 2 * 4, marks=pytest.mark.slow)]
+)
 def test_a_bank_lies_in_the_fewest_block_rams(target, blocks, tmp_path):
     """128 Kibit in ECP5's 16, in Xilinx's 32 Kibit without parity; with one port for reads and one shared."""
     found = area(Bank(PRESETS["8x8"]), target, tmp_path)
@@ -34,6 +36,7 @@ def test_a_bank_lies_in_the_fewest_block_rams(target, blocks, tmp_path):
 SMALL = {"act": QFormat(8, 8), "bus_width": 32}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target, each", [("ecp5", 1), ("xilinx", 1)])
 def test_multipliers_lie_in_dsp_blocks(target, each, tmp_path):
     """16 x 16 bits are one block; a column of four rows has four."""
@@ -42,6 +45,7 @@ def test_multipliers_lie_in_dsp_blocks(target, each, tmp_path):
     assert area(Column(config), target, tmp_path, dsp=False).dsp == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["ecp5", "xilinx", "ice40"])
 def test_a_shift_add_column_has_no_dsp_block(target, tmp_path):
     assert area(Column(AcceleratorConfig(**SMALL)), target, tmp_path).dsp == 0

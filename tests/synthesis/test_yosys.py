@@ -23,7 +23,10 @@ endmodule
 """
 
 
-@pytest.mark.parametrize("name", ["ecp5", "xilinx", "ice40"])
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("xilinx", "ice40")]
+
+
+@pytest.mark.parametrize("name", ["ecp5", *SLOW])
 def test_cells_of_a_small_design(name, tmp_path):
     target = TARGETS[name]
     modules = map_modules(DESIGN, "top", target, build_dir=tmp_path)
