@@ -21,15 +21,17 @@ import numpy as np
 from hwshift.errors import SimulationError
 from hwshift.golden.model import trace
 from hwshift.program.expected import launch_of
-from hwshift.program.registers import REGISTER, REGISTERS, Access
+from hwshift.program.registers import REGISTER, REGISTERS, Access, ErrorCode
 from hwshift.sim.cycle.model import MemoryTiming, simulate_cycles
 from hwshift.sim.rtl_run import RtlResult, RtlRun, build_core, rtl_result, write_job
 from hwshift.sim.runner import Build, run_tests
 from hwshift.sim.stalls import CHANNELS, StallPattern
+from hwshift.timing import RESTART_CYCLES
 
 from ..sim.cases import SMALL as CONFIG
-from ..sim.cases import Case, moved
+from ..sim.cases import Case, moved, together
 from ..sim.drawn import REFUSALS, draw_for
+from ..sim.extremes import extremes
 from ..sim.faults import faults
 
 START, SOFT_RESET, QUEUE, SNAPSHOT = 1, 2, 4, 8
@@ -179,16 +181,86 @@ def _faults() -> Bench:
     return Bench("faults", tuple(runs), check)
 
 
-@cache
-def benches() -> tuple[Bench, ...]:
-    """All of them, in the order in which mutants meet them."""
-    return _first(), _stalled(), _registers(), _far(), _faults(), _more()
+def _queue() -> Bench:
+    """Four programs that wait for each other, at addresses that have each bit once as 0 and once as 1."""
+    placed = together(list(_cases(8, 1, 500)[:4]))
+    runs, expected = [], []
+    for base in (0x55_5555_5000, 0xAA_AAAA_A000):
+        far, memory = [moved(case, base) for case in placed], placed[0].image.copy()
+        for case, higher in zip(placed, far, strict=True):
+            words = np.frombuffer(higher.program.words().tobytes(), np.uint8)
+            memory[case.program.program_base : case.program.program_base + len(words)] = words
+        script: list[tuple] = [("write", "CONTROL", QUEUE), ("write", "IRQ_ENABLE", 0)]
+        for case in far[1:]:
+            script += [("write", name, value) for name, value in launch_of(case.program).registers().items()]
+            script.append(("write", "CONTROL", QUEUE))
+        script += [("until", "RUNS", 3, 3), ("read", "STATUS"), ("write", "IRQ_STATUS", 7),
+                   ("write", "IRQ_ENABLE", 7), ("finish",)]  # fmt: skip
+        total = sum(simulate_cycles(case.program)["total"] for case in placed)
+        runs.append(RtlRun(launch_of(far[0].program), memory.tobytes(), script=tuple(script), base=base,
+                           max_cycles=2 * total + 2000))  # fmt: skip
+        expected.append(total + RESTART_CYCLES * (len(placed) - 1))
+
+    def check(results: list[RtlResult]) -> None:
+        for result, total in zip(results, expected, strict=True):
+            result.check()
+            assert all(case.check_memory(result.memory) > 0 for case in placed)
+            assert result.irq_cycle % total == 0 or result.irq_cycle > total  # RUNS counts on from run to run
+
+    return Bench("runs that wait", tuple(runs), check)
+
+
+def _edges() -> Bench:
+    """Regions whose ends are wrong in one bit: every bit of every base and limit, as 0 and as 1."""
+    case, runs, codes = _cases(8, 1, 500)[0], [], []
+    errors = {
+        "program": ErrorCode.PROGRAM_REGION,
+        "read": ErrorCode.READ_REGION,
+        "write": ErrorCode.WRITE_REGION,
+    }
+    for place in (0x55_5555_5000, 0xAA_AAAA_A000):
+        far = moved(case, place)
+        good = _run(far, MemoryTiming(), place)
+        for name, bit in product(errors, range(CONFIG.address_width)):
+            base, limit = (getattr(good.launch, f"{name}_{end}") for end in ("base", "limit"))
+            changed = {f"{name}_base": (base | 1 << bit) >> bit << bit} if not base >> bit & 1 else {
+                f"{name}_limit": (limit >> bit << bit) - 1}  # fmt: skip
+            if name == "program" and "program_base" in changed:
+                continue  # where the program is fetched from, too
+            runs.append(replace(good, launch=replace(good.launch, **changed)))
+            codes.append(errors[name])
+
+    def check(results: list[RtlResult]) -> None:
+        ends = [result.error for result in results]
+        assert sum(end is code for end, code in zip(ends, codes, strict=True)) > len(codes) // 2
+        assert set(ends) <= {ErrorCode.NONE, *errors.values()}
+
+    return Bench("edges of regions", tuple(runs), check)
+
+
+def _ends() -> Bench:
+    """Programs at the ends of their fields."""
+    chosen = [item for item in extremes(CONFIG, 40, 3, 2000) if item.expected()["total"] < 5000]
+    runs = [RtlRun(launch_of(item.program), item.before.tobytes(), max_cycles=2 * item.expected()["total"] + 600)
+            for item in chosen]  # fmt: skip
+
+    def check(results: list[RtlResult]) -> None:
+        for item, result in zip(chosen, results, strict=True):
+            assert result.check().counters == simulate_cycles(item.program, MemoryTiming())
+            assert result.memory == item.after.tobytes()
+
+    return Bench("ends of fields", tuple(runs), check)
+
+
+BENCHES: tuple[Callable[[], Bench], ...] = (
+    _first, _stalled, _registers, _queue, _far, _faults, _edges, _ends, _more,
+)  # fmt: skip
+"""In the order in which mutants meet them."""
 
 
 def build(core: Path, folder: Path) -> Build:
     """A core with the bench around it."""
-    beats = max(len(run.memory) // CONFIG.beat_bytes for bench in benches() for run in bench.runs)
-    return build_core(CONFIG, beats, simulator="icarus", build_dir=folder, core=core)
+    return build_core(CONFIG, 0, simulator="icarus", build_dir=folder, core=core)
 
 
 def digests(built: Build, bench: Bench) -> list[str]:

@@ -56,7 +56,7 @@ def _from_cycle(pattern: StallPattern | None, offset: int) -> StallPattern | Non
 READ_COUNTERS = [("read", f"COUNT_{item.name.upper()}_{half}") for item in COUNTERS for half in ("LO", "HI")]
 
 
-@pytest.mark.parametrize("stalled", [False, True])
+@pytest.mark.parametrize("stalled", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_images_back_to_back(cases, stalled, rtl_builds) -> None:
     """All bits of every image; the last interrupt comes after the sum of the runs and two cycles between them."""
     pattern = StallPattern.random(0.4, seed=5) if stalled else None
@@ -122,6 +122,7 @@ def test_places_to_wait_and_interrupts(cases, rtl_builds) -> None:
     assert result.log == expected
 
 
+@pytest.mark.slow
 def test_what_waits_is_dropped_by_an_error_and_by_a_soft_reset(cases, rtl_builds) -> None:
     """Only the first run of a bad program and a run in the middle of a soft reset begin; the next is right."""
     broken = cases[0].image.copy()

@@ -60,7 +60,7 @@ def _equal(cases: list[Case], builds) -> None:
         assert result.counters == simulate_cycles(case.program)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_ends_of_fields_and_causes(pushed, rtl_builds) -> None:
     """All ends of all fields, and all causes a cycle can have."""
     chosen = [(item, time) for index, item in enumerate(pushed)
@@ -83,7 +83,7 @@ def test_ends_of_fields_and_causes(pushed, rtl_builds) -> None:
     print(f"{len(reached)} ends of fields, {len(causes)} causes, {len(runs)} runs")
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_ends_that_are_not_reached_are_refused(pushed) -> None:
     """Where a field's legal values end before its bits do, the verifier takes no program beyond."""
     listed = limits(SMALL)
@@ -124,7 +124,7 @@ def test_every_weight_value(rtl_builds) -> None:
     _equal(cases, rtl_builds)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_values_and_halo(pushed, monkeypatch, rtl_builds) -> None:
     """Saturation both ways, every activation both ways, on both sides of the residual; reads all around the map."""
     rng, cases = np.random.default_rng(seed_of("values and halo", 5)), []
