@@ -275,7 +275,7 @@ def test_shiftnet_a(rtl_builds):
     network = prepare(load_network("ShiftNet-A"), config)
     report = verify_hls(network, config, codes(network, 1), build_dir=rtl_builds)
     assert report.ok, report.differences
-    assert report.values_compared == 10_990_056
+    assert report.values_compared > 10_000_000
 
 
 @pytest.mark.slow
