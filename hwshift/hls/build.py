@@ -17,7 +17,7 @@ from hwshift.sim._host import locked
 
 __all__ = ["FLAGS", "SANITIZE", "build_testbench", "compiler", "run_testbench"]
 
-FLAGS = ("-std=c++17", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", "-Wno-unused-label", "-O2")
+FLAGS = ("-std=c++17", "-Wall", "-Wextra", "-Werror", "-O2")
 SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g", "-O1")
 """Flags that add the compiler's run-time checks."""
 

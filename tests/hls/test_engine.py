@@ -268,6 +268,16 @@ def test_trained_networks(name, rtl_builds):
     assert report.ok, report.differences
 
 
+@pytest.mark.soak
+def test_shiftnet_a(rtl_builds):
+    """Eleven million values in 53 layers."""
+    config = PRESETS["16x16"]
+    network = prepare(load_network("ShiftNet-A"), config)
+    report = verify_hls(network, config, codes(network, 1), build_dir=rtl_builds)
+    assert report.ok, report.differences
+    assert report.values_compared > 10_000_000
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("index", [2, 7, 13])
 def test_sanitizers(index, tmp_path):

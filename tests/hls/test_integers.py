@@ -47,7 +47,7 @@ def ask(tmp_path_factory):
     for name, data in sources("common").items():
         (folder / name.removeprefix("src/")).write_bytes(data)
     (folder / "main.cpp").write_text(MAIN)
-    flags = ["-std=c++17", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", "-O1", "-fsanitize=undefined",
+    flags = ["-std=c++17", "-Wall", "-Wextra", "-Werror", "-O1", "-fsanitize=undefined",
              "-fno-sanitize-recover=all"]  # fmt: skip
     subprocess.run([compiler(), *flags, "-o", folder / "main", folder / "main.cpp"], check=True)
 

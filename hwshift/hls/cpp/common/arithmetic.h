@@ -7,7 +7,7 @@
 namespace hwshift {
 
 inline std::int64_t clip(std::int64_t value, std::int64_t low, std::int64_t high) {
-#pragma HLS INLINE
+    HLS(INLINE)
     return value < low ? low : value > high ? high : value;
 }
 
@@ -20,7 +20,7 @@ struct split_t {
 };
 
 inline split_t split(std::int64_t acc, int places) {
-#pragma HLS INLINE
+    HLS(INLINE)
     split_t out;
     out.k = places < 32 ? places : 32;
     const std::int64_t high = acc >> out.k;
@@ -32,24 +32,24 @@ inline split_t split(std::int64_t acc, int places) {
 
 // floor(acc * m / 2^places) from the two partial products, 0 <= places <= 62.
 inline std::int64_t join(std::int64_t high, std::int64_t low, const split_t &parts, int places) {
-#pragma HLS INLINE
+    HLS(INLINE)
     return (high + (low >> parts.k)) >> (places > 32 ? places - 32 : 0);
 }
 
 // With a multiplier: m is a signed mantissa of 18 bits.
 inline std::int64_t scale_multiplied(std::int64_t acc, const sint<18> &m, int places) {
-#pragma HLS INLINE
+    HLS(INLINE)
     const split_t parts = split(acc, places);
     return join(std::int64_t(parts.high) * std::int64_t(m), std::int64_t(parts.low) * std::int64_t(m), parts, places);
 }
 
 // Without: m is up to DIGITS signed digits, each 5 bits of position (31: none) and a sign.
 template <int DIGITS> std::int64_t scale_by_digits(std::int64_t acc, const sint<24> &code, int places) {
-#pragma HLS INLINE
+    HLS(INLINE)
     const split_t parts = split(acc, places);
     std::int64_t high = 0, low = 0;
     for (int i = 0; i < DIGITS; i++) {
-#pragma HLS UNROLL
+        HLS(UNROLL)
         const int digit = int(std::int64_t(code) >> (6 * i)) & 63, position = digit & 31;
         if (position != 31) {
             const std::int64_t weight = std::int64_t(1) << position;

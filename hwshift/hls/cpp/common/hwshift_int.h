@@ -13,11 +13,17 @@
 
 #include <cstdint>
 
+// HLS(...) is the vendor's `#pragma HLS ...` and HLS_LOOP(name) a loop's label; plain compilers see neither.
 #ifdef HWSHIFT_VENDOR
 #include <ap_int.h>
+#define HLS_TEXT(...) _Pragma(#__VA_ARGS__)
+#define HLS(...) HLS_TEXT(HLS __VA_ARGS__)
+#define HLS_LOOP(name) name:
 #else
 #include <cstdio>
 #include <cstdlib>
+#define HLS(...)
+#define HLS_LOOP(name)
 #endif
 
 namespace hwshift {
@@ -153,7 +159,7 @@ template <int W> void drop_bits(bits<W> &target, int count) {
 // One word into another, 32 bits at a time: `low` and N are multiples of 32.
 template <int N, int W> void set_word(bits<W> &target, int low, const bits<N> &source) {
     for (int i = 0; i < N / 32; i++) {
-#pragma HLS UNROLL
+        HLS(UNROLL)
         set_bits<32>(target, low + 32 * i, get_bits<32>(source, 32 * i));
     }
 }

@@ -8,7 +8,7 @@ namespace hwshift {
 
 // A processing element. shift_add: +-((x << (G + p_max)) >> q), the sign after the shift. mac: (x * w) >> (n - G).
 inline acc_t term(const act_t &x, const weight_t &weight) {
-#pragma HLS INLINE
+    HLS(INLINE)
     if constexpr (SHIFT_ADD) {
         const int right = int(std::uint64_t(weight.code) & ((1u << (CODE_BITS - 1)) - 1));
         const bool negative = std::uint64_t(weight.code) >> (CODE_BITS - 1) & 1;
@@ -22,14 +22,14 @@ inline acc_t term(const act_t &x, const weight_t &weight) {
 
 // Column sums of one step. Columns that hold nothing may wrap: they are masked when they are written.
 inline void multiply(const vectors_t &x, const tile_t weights, sums_t &out) {
-#pragma HLS INLINE
+    HLS(INLINE)
     for (int p = 0; p < PIXELS; p++) {
-#pragma HLS UNROLL
+        HLS(UNROLL)
         for (int column = 0; column < COLUMNS; column++) {
-#pragma HLS UNROLL
+            HLS(UNROLL)
             acc_t sum = 0;
             for (int lane = 0; lane < ROWS; lane++) {
-#pragma HLS UNROLL
+                HLS(UNROLL)
                 sum = add_wrap(sum, term(x.at[p][lane], weights[lane][column]));
             }
             out.at[p][column] = sum;
@@ -39,11 +39,11 @@ inline void multiply(const vectors_t &x, const tile_t weights, sums_t &out) {
 
 // Add column sums to the accumulators of one step, or take the larger of both; `sums` becomes the new contents.
 inline void accumulate(accumulators_t accumulators, int index, bool first, bool maximum, sums_t &sums) {
-#pragma HLS INLINE
+    HLS(INLINE)
     for (int p = 0; p < PIXELS; p++) {
-#pragma HLS UNROLL
+        HLS(UNROLL)
         for (int column = 0; column < COLUMNS; column++) {
-#pragma HLS UNROLL
+            HLS(UNROLL)
             const acc_t before = accumulators[p][index][column], added = sums.at[p][column];
             const acc_t larger = std::int64_t(before) > std::int64_t(added) ? before : added;
             const acc_t after = first ? added : maximum ? larger : add_wrap(before, added);

@@ -54,12 +54,12 @@ inline bool next_tile(const compute_t &op, weight_walk_t &walk, const beat_t *me
 }
 
 inline void shadow_word(const ring_t ring, int slot, int word, tile_t shadow) {
-#pragma HLS INLINE
+    HLS(INLINE)
     const weight_word_t rows = ring[slot * TILE_WORDS + word];
     for (int row = 0; row < WEIGHT_ROWS; row++) {
-#pragma HLS UNROLL
+        HLS(UNROLL)
         for (int column = 0; column < COLUMNS; column++) {
-#pragma HLS UNROLL
+            HLS(UNROLL)
             shadow[word * WEIGHT_ROWS + row][column] = rows.at[row][column];
         }
     }
@@ -67,9 +67,9 @@ inline void shadow_word(const ring_t ring, int slot, int word, tile_t shadow) {
 
 inline void swap_weights(const tile_t shadow, tile_t active) {
     for (int row = 0; row < ROWS; row++) {
-#pragma HLS UNROLL
+        HLS(UNROLL)
         for (int column = 0; column < COLUMNS; column++) {
-#pragma HLS UNROLL
+            HLS(UNROLL)
             active[row][column] = shadow[row][column];
         }
     }
@@ -95,14 +95,14 @@ struct pass_t {
 
 // Pixel lanes that a step uses.
 inline int used_lanes(const compute_t &op) {
-#pragma HLS INLINE
+    HLS(INLINE)
     return int(op.out_step) < PIXELS ? int(op.out_step) : PIXELS;
 }
 
 // Where the step at (row, step) of a pass writes or reads a residual.
 inline place_t place_of(const compute_t &op, const pass_t &pass, int step, offset_t base, offset_t length, offset_t row,
                         int slot) {
-#pragma HLS INLINE
+    HLS(INLINE)
     const int x = int(op.out_x0) + step * int(op.out_step);
     place_t out;
     out.word = word_of(base, length, std::uint32_t(row) + std::uint32_t(slot) + std::uint32_t(x >> SUB_BITS));
@@ -118,16 +118,16 @@ inline place_t place_of(const compute_t &op, const pass_t &pass, int step, offse
 inline void read_residuals(const compute_t &op, const pass_t &pass, const buffer_t buffer, residuals_t residuals) {
     offset_t row = pass.res_row;
     int y = 0, step = 0;
-residual_steps:
+    HLS_LOOP(residual_steps)
     for (int i = 0; i < pass.rows * int(op.steps); i++) {
-#pragma HLS PIPELINE II = 1
+        HLS(PIPELINE II = 1)
         act_t values[PIXELS][COLUMNS];
-#pragma HLS ARRAY_PARTITION variable = values dim = 0 complete
+        HLS(ARRAY_PARTITION variable = values dim = 0 complete)
         read_columns(buffer, place_of(op, pass, step, op.res_base, op.res_length, row, pass.res_slot), values);
         for (int p = 0; p < PIXELS; p++) {
-#pragma HLS UNROLL
+            HLS(UNROLL)
             for (int column = 0; column < COLUMNS; column++) {
-#pragma HLS UNROLL
+                HLS(UNROLL)
                 residuals[p][i][column] = values[p][column];
             }
         }
@@ -148,12 +148,12 @@ inline void run_pass(const compute_t &op, const pass_t &pass, const lane_t lanes
     source_t source = pass.source;
     offset_t row_offset = pass.row_offset, out_row = pass.out_row;
     int step = 0;
-pass_steps:
+    HLS_LOOP(pass_steps)
     for (int i = 0; i < length; i++) {
-#pragma HLS PIPELINE II = 1
-// A pass reads what earlier passes wrote, never what it writes itself; a step has its own accumulators.
-#pragma HLS DEPENDENCE variable = buffer type = inter dependent = false
-#pragma HLS DEPENDENCE variable = accumulators type = inter dependent = false
+        HLS(PIPELINE II = 1)
+        // A pass reads what earlier passes wrote, never what it writes itself; a step has its own accumulators.
+        HLS(DEPENDENCE variable = buffer type = inter dependent = false)
+        HLS(DEPENDENCE variable = accumulators type = inter dependent = false)
         if (slot >= 0 && i < TILE_WORDS)
             shadow_word(ring, slot, i, shadow);
         if (i < steps) {
@@ -168,9 +168,9 @@ pass_steps:
                 const place_t to = place_of(op, pass, step, op.out_base, op.out_length, out_row, pass.out_slot);
                 act_t added[PIXELS][COLUMNS], values[PIXELS][COLUMNS];
                 for (int p = 0; p < PIXELS; p++) {
-#pragma HLS UNROLL
+                    HLS(UNROLL)
                     for (int column = 0; column < COLUMNS; column++) {
-#pragma HLS UNROLL
+                        HLS(UNROLL)
                         added[p][column] = residuals[p][i][column];
                     }
                 }
@@ -225,7 +225,7 @@ struct walk_t {
 
 inline void start_tile(const compute_t &op, const registers_t &registers, walk_t &walk) {
     for (int d = 0; d < DESCRIPTORS; d++) {
-#pragma HLS UNROLL
+        HLS(UNROLL)
         walk.start[d] = registers.sources[d].offset;
     }
     walk.out_row = op.out_offset;
@@ -242,7 +242,7 @@ inline offset_t advance_rows(offset_t row, offset_t step, offset_t length, int r
 
 inline void next_chunk(const compute_t &op, const registers_t &registers, int rows, walk_t &walk) {
     for (int d = 0; d < DESCRIPTORS; d++) {
-#pragma HLS UNROLL
+        HLS(UNROLL)
         const descriptor_t &source = registers.sources[d];
         const std::uint32_t next = std::uint32_t(walk.start[d]) + std::uint32_t(source.chunk_step);
         walk.start[d] = next >= std::uint32_t(source.length) ? next - std::uint32_t(source.length) : next;
@@ -300,8 +300,8 @@ inline status_t compute(const compute_t &op, const registers_t &registers, const
                         ring_t ring, weight_state_t &weights, const ktiles_t ktiles, const lanes_t lanes,
                         const params_t params, accumulators_t accumulators, residuals_t residuals) {
     tile_t active, shadow;
-#pragma HLS ARRAY_PARTITION variable = active dim = 0 complete
-#pragma HLS ARRAY_PARTITION variable = shadow dim = 0 complete
+    HLS(ARRAY_PARTITION variable = active dim = 0 complete)
+    HLS(ARRAY_PARTITION variable = shadow dim = 0 complete)
     window_t act, residual_act;
     if (!window_of(int(op.act), registers.bounds.lo, registers.bounds.hi, act) ||
         !window_of(int(op.residual_act), registers.bounds.residual_lo, registers.bounds.residual_hi, residual_act))
@@ -315,9 +315,9 @@ inline status_t compute(const compute_t &op, const registers_t &registers, const
     int slot = -1;
     if (!next_tile(op, weight_walk, memory, ring, weights, slot))
         return READ_REGION;
-first_weights:
+    HLS_LOOP(first_weights)
     for (int word = 0; word < TILE_WORDS; word++) {
-#pragma HLS PIPELINE II = 1
+        HLS(PIPELINE II = 1)
         shadow_word(ring, slot, word, shadow);
     }
     swap_weights(shadow, active);
@@ -326,13 +326,13 @@ first_weights:
     walk.res_slot = 0;
     walk.group = int(op.group0);
     walk.ktile = int(op.ktile_base);
-tiles:
+    HLS_LOOP(tiles)
     for (int tile = 0; tile < int(op.tiles); tile++) {
         start_tile(op, registers, walk);
-    chunks:
+        HLS_LOOP(chunks)
         for (int chunk = 0; chunk < int(op.chunks); chunk++) {
             const int rows = walk.rows_left < int(op.chunk_rows) ? walk.rows_left : int(op.chunk_rows);
-        passes:
+            HLS_LOOP(passes)
             for (int k = 0; k < int(op.ktile_count); k++) {
                 pass_t pass = pass_of(op, registers, walk, ktiles[walk.ktile + k], tile, k, rows);
                 pass.act = act;

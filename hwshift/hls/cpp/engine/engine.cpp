@@ -25,9 +25,9 @@ template <class T> static bool transfer_within(const T &op, std::uint64_t base, 
 
 static instruction_t fetch(const beat_t *memory, std::uint64_t address) {
     instruction_t words;
-fetch_beats:
+    HLS_LOOP(fetch_beats)
     for (int i = 0; i < INSTRUCTION_BEATS; i++) {
-#pragma HLS PIPELINE II = 1
+        HLS(PIPELINE II = 1)
         const beat_t beat = memory[beat_of(address) + i];
         set_word(words, i * BUS_WIDTH, beat);
     }
@@ -67,40 +67,41 @@ static status_t load(const load_t &op, const beat_t *memory, buffer_t buffer, kt
 unsigned hwshift_engine(hwshift::beat_t *memory, std::uint64_t program_base, std::uint64_t program_limit,
                         std::uint32_t program_count, std::uint64_t read_base, std::uint64_t read_limit,
                         std::uint64_t write_base, std::uint64_t write_limit) {
-#pragma HLS INTERFACE mode = m_axi port = memory bundle = m_axi offset = slave depth = hwshift::MEMORY_BEATS max_read_burst_length = 64 max_write_burst_length = 64
-#pragma HLS INTERFACE mode = s_axilite port = memory bundle = s_axi
-#pragma HLS INTERFACE mode = s_axilite port = program_base bundle = s_axi
-#pragma HLS INTERFACE mode = s_axilite port = program_limit bundle = s_axi
-#pragma HLS INTERFACE mode = s_axilite port = program_count bundle = s_axi
-#pragma HLS INTERFACE mode = s_axilite port = read_base bundle = s_axi
-#pragma HLS INTERFACE mode = s_axilite port = read_limit bundle = s_axi
-#pragma HLS INTERFACE mode = s_axilite port = write_base bundle = s_axi
-#pragma HLS INTERFACE mode = s_axilite port = write_limit bundle = s_axi
-#pragma HLS INTERFACE mode = s_axilite port = return bundle = s_axi
+    HLS(INTERFACE mode = m_axi port = memory bundle = m_axi offset = slave depth = hwshift::MEMORY_BEATS
+            max_read_burst_length = 64 max_write_burst_length = 64)
+    HLS(INTERFACE mode = s_axilite port = memory bundle = s_axi)
+    HLS(INTERFACE mode = s_axilite port = program_base bundle = s_axi)
+    HLS(INTERFACE mode = s_axilite port = program_limit bundle = s_axi)
+    HLS(INTERFACE mode = s_axilite port = program_count bundle = s_axi)
+    HLS(INTERFACE mode = s_axilite port = read_base bundle = s_axi)
+    HLS(INTERFACE mode = s_axilite port = read_limit bundle = s_axi)
+    HLS(INTERFACE mode = s_axilite port = write_base bundle = s_axi)
+    HLS(INTERFACE mode = s_axilite port = write_limit bundle = s_axi)
+    HLS(INTERFACE mode = s_axilite port = return bundle = s_axi)
     using namespace hwshift;
     static buffer_t buffer;
-#pragma HLS ARRAY_PARTITION variable = buffer dim = 1 complete
-#pragma HLS ARRAY_PARTITION variable = buffer dim = 2 complete
-#pragma HLS BIND_STORAGE variable = buffer type = ram_t2p
+    HLS(ARRAY_PARTITION variable = buffer dim = 1 complete)
+    HLS(ARRAY_PARTITION variable = buffer dim = 2 complete)
+    HLS(BIND_STORAGE variable = buffer type = ram_t2p)
     static ring_t ring;
-#pragma HLS AGGREGATE variable = ring
+    HLS(AGGREGATE variable = ring)
     static accumulators_t accumulators;
-#pragma HLS ARRAY_PARTITION variable = accumulators dim = 1 complete
-#pragma HLS ARRAY_PARTITION variable = accumulators dim = 3 complete
+    HLS(ARRAY_PARTITION variable = accumulators dim = 1 complete)
+    HLS(ARRAY_PARTITION variable = accumulators dim = 3 complete)
     static residuals_t residuals;
-#pragma HLS ARRAY_PARTITION variable = residuals dim = 1 complete
-#pragma HLS ARRAY_PARTITION variable = residuals dim = 3 complete
+    HLS(ARRAY_PARTITION variable = residuals dim = 1 complete)
+    HLS(ARRAY_PARTITION variable = residuals dim = 3 complete)
     static ktiles_t ktiles;
     static lanes_t lanes;
-#pragma HLS ARRAY_PARTITION variable = lanes dim = 2 complete
+    HLS(ARRAY_PARTITION variable = lanes dim = 2 complete)
     static params_t params;
-#pragma HLS ARRAY_PARTITION variable = params dim = 2 complete
+    HLS(ARRAY_PARTITION variable = params dim = 2 complete)
     static weight_state_t weights;
     static registers_t registers;
     weights = weight_state_t();
     registers = registers_t();
     std::uint64_t address = program_base;
-instructions:
+    HLS_LOOP(instructions)
     for (std::uint32_t index = 0; index < program_count; index++) {
         if (!within(address, INSTRUCTION_BYTES, program_base, program_limit))
             return PROGRAM_REGION;

@@ -13,7 +13,7 @@ namespace hwshift {
 
 // floor((t + 8) * 64), cut to the table.
 inline std::int64_t look_up(std::int64_t y) {
-#pragma HLS INLINE
+    HLS(INLINE)
     constexpr int DOWN = ACT_FRACTION > 6 ? ACT_FRACTION - 6 : 0, UP = ACT_FRACTION < 6 ? 6 - ACT_FRACTION : 0;
     const std::int64_t bin = (y >> DOWN) * (std::int64_t(1) << UP) + SIGMOID_ENTRIES / 2;
     return SIGMOID[clip(bin, 0, SIGMOID_ENTRIES - 1)];
@@ -21,7 +21,7 @@ inline std::int64_t look_up(std::int64_t y) {
 
 inline act_t finish(const acc_t &acc, const param_t &param, const window_t &first, bool residual, const act_t &added,
                     const window_t &second, bool sigmoid) {
-#pragma HLS INLINE
+    HLS(INLINE)
     const int places = GUARD + int(param.shift);
     std::int64_t scaled;
     if constexpr (SCALE_DIGITS > 0)
@@ -43,11 +43,11 @@ inline act_t finish(const acc_t &acc, const param_t &param, const window_t &firs
 inline void finish_step(const sums_t &sums, const param_t params[COLUMNS], const place_t &to, const window_t &first,
                         bool residual, const act_t added[PIXELS][COLUMNS], const window_t &second, bool sigmoid,
                         act_t values[PIXELS][COLUMNS]) {
-#pragma HLS INLINE
+    HLS(INLINE)
     for (int p = 0; p < PIXELS; p++) {
-#pragma HLS UNROLL
+        HLS(UNROLL)
         for (int column = 0; column < COLUMNS; column++) {
-#pragma HLS UNROLL
+            HLS(UNROLL)
             const bool used = p < int(to.pixels) && (std::uint32_t(to.columns) >> column & 1);
             const acc_t acc = used ? sums.at[p][column] : acc_t(0);
             values[p][column] = finish(acc, params[column], first, residual, added[p][column], second, sigmoid);

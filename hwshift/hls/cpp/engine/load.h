@@ -8,12 +8,12 @@
 namespace hwshift {
 
 inline std::uint64_t beat_of(std::uint64_t address) {
-#pragma HLS INLINE
+    HLS(INLINE)
     return address / BEAT_BYTES;
 }
 
 inline act_t element(const beat_t &beat, int index) {
-#pragma HLS INLINE
+    HLS(INLINE)
     return narrow<act_t>(sint<STORAGE_BITS>(get_bits<STORAGE_BITS>(beat, index * STORAGE_BITS)));
 }
 
@@ -22,23 +22,23 @@ inline act_t element(const beat_t &beat, int index) {
 // [rows][width][slots][R]: a beat fills some banks of one slot of one pixel.
 inline void load_map(const load_t &op, const beat_t *memory, buffer_t buffer) {
     offset_t row = op.offset;
-load_rows:
+    HLS_LOOP(load_rows)
     for (int y = 0; y < int(op.rows); y++) {
         const std::uint64_t first = beat_of(std::uint64_t(op.address) + std::uint64_t(y) * std::uint64_t(op.row_stride));
         std::uint32_t done = 0;
-    load_pixels:
+        HLS_LOOP(load_pixels)
         for (int x = 0; x < int(op.width); x++) {
-        load_slots:
+            HLS_LOOP(load_slots)
             for (int slot = 0; slot < int(op.slots); slot++) {
-            load_beats:
+                HLS_LOOP(load_beats)
                 for (int part = 0; part < VECTOR_BEATS; part++) {
-#pragma HLS PIPELINE II = 1
+                    HLS(PIPELINE II = 1)
                     const beat_t beat = memory[first + done];
                     const int place = int(op.x0) + x;
                     const int word = word_of(op.base, op.length, std::uint32_t(row) + std::uint32_t(slot) * std::uint32_t(op.pitch) +
                                                                      std::uint32_t(place >> SUB_BITS));
                     for (int bank = 0; bank < ROWS; bank++) {
-#pragma HLS UNROLL
+                        HLS(UNROLL)
                         if (bank / BEAT_ELEMENTS == part)
                             buffer[bank][sub_bank(place)][word] = element(beat, bank % BEAT_ELEMENTS);
                     }
@@ -52,7 +52,7 @@ load_rows:
 
 // Which of a pixel's elements a bank receives: bank mod channels, for 1 to 4 channels.
 inline int input_element(int bank, int channels) {
-#pragma HLS INLINE
+    HLS(INLINE)
     switch (channels) {
     case 1:
         return 0;
@@ -67,7 +67,7 @@ inline int input_element(int bank, int channels) {
 
 // How many banks hold whole copies of a pixel's channels; the others read as 0.
 inline int input_banks(int channels) {
-#pragma HLS INLINE
+    HLS(INLINE)
     switch (channels) {
     case 3:
         return ROWS / 3 * 3;
@@ -79,20 +79,20 @@ inline int input_banks(int channels) {
 // The network's input, [rows][width][INPUT_ELEMENTS], broadcast over the banks.
 inline void load_input(const load_t &op, const beat_t *memory, buffer_t buffer) {
     offset_t row = op.offset;
-input_rows:
+    HLS_LOOP(input_rows)
     for (int y = 0; y < int(op.rows); y++) {
         const std::uint64_t first = beat_of(std::uint64_t(op.address) + std::uint64_t(y) * std::uint64_t(op.row_stride));
         std::uint32_t done = 0;
-    input_pixels:
+        HLS_LOOP(input_pixels)
         for (int x = 0; x < int(op.width); x++) {
-        input_beats:
+            HLS_LOOP(input_beats)
             for (int part = 0; part < INPUT_BEATS; part++) {
-#pragma HLS PIPELINE II = 1
+                HLS(PIPELINE II = 1)
                 const beat_t beat = memory[first + done];
                 const int place = int(op.x0) + x, channels = int(op.channels);
                 const int word = word_of(op.base, op.length, std::uint32_t(row) + std::uint32_t(place >> SUB_BITS));
                 for (int bank = 0; bank < ROWS; bank++) {
-#pragma HLS UNROLL
+                    HLS(UNROLL)
                     const int wanted = input_element(bank, channels);
                     const bool used = bank < input_banks(channels);
                     if (!used || wanted / BEAT_ELEMENTS == part)
@@ -111,12 +111,12 @@ inline bool load_ktiles(const load_t &op, const beat_t *memory, ktiles_t ktiles)
     const int beats = int(op.row_beats);
     if (int(op.dest) + beats * BEAT_WORDS > KTILE_ENTRIES)
         return false;
-ktile_beats:
+    HLS_LOOP(ktile_beats)
     for (int i = 0; i < beats; i++) {
-#pragma HLS PIPELINE II = 1
+        HLS(PIPELINE II = 1)
         const beat_t beat = memory[beat_of(op.address) + i];
         for (int word = 0; word < BEAT_WORDS; word++) {
-#pragma HLS UNROLL
+            HLS(UNROLL)
             ktiles[int(op.dest) + i * BEAT_WORDS + word] = unpack_ktile(std::uint32_t(get_bits<32>(beat, 32 * word)));
         }
     }
@@ -126,14 +126,14 @@ ktile_beats:
 inline bool load_lanes(const load_t &op, const beat_t *memory, lanes_t lanes) {
     if (int(op.dest) + int(op.count) > LANE_ROWS)
         return false;
-lane_rows:
+    HLS_LOOP(lane_rows)
     for (int row = 0; row < int(op.count); row++) {
-    lane_beats:
+        HLS_LOOP(lane_beats)
         for (int part = 0; part < ROWS / BEAT_WORDS; part++) {
-#pragma HLS PIPELINE II = 1
+            HLS(PIPELINE II = 1)
             const beat_t beat = memory[beat_of(op.address) + row * (ROWS / BEAT_WORDS) + part];
             for (int word = 0; word < BEAT_WORDS; word++) {
-#pragma HLS UNROLL
+                HLS(UNROLL)
                 lanes[int(op.dest) + row][part * BEAT_WORDS + word] =
                     unpack_lane(std::uint32_t(get_bits<32>(beat, 32 * word)));
             }
@@ -146,18 +146,18 @@ lane_rows:
 inline bool load_params(const load_t &op, const beat_t *memory, params_t params) {
     if (int(op.dest) + int(op.count) > PARAM_TILES)
         return false;
-param_tiles:
+    HLS_LOOP(param_tiles)
     for (int tile = 0; tile < int(op.count); tile++) {
         bits<PARAM_BEATS * BUS_WIDTH> entries;
-    param_beats:
+        HLS_LOOP(param_beats)
         for (int part = 0; part < PARAM_BEATS; part++) {
-#pragma HLS PIPELINE II = 1
+            HLS(PIPELINE II = 1)
             const beat_t beat = memory[beat_of(op.address) + tile * PARAM_BEATS + part];
             set_word(entries, part * BUS_WIDTH, beat);
         }
-    param_columns:
+        HLS_LOOP(param_columns)
         for (int column = 0; column < COLUMNS; column++) {
-#pragma HLS UNROLL
+            HLS(UNROLL)
             params[int(op.dest) + tile][column] = unpack_param(get_bits<64>(entries, 64 * column));
         }
     }
@@ -182,7 +182,7 @@ struct weight_state_t {
 };
 
 inline int ring_slot(int tile) {
-#pragma HLS INLINE
+    HLS(INLINE)
     return tile >= WEIGHT_TILES ? tile - WEIGHT_TILES : tile;
 }
 
@@ -198,7 +198,7 @@ inline bool note_weights(const load_t &op, weight_state_t &state) {
 }
 
 inline weight_t expand(std::uint64_t code, bool zero_code) {
-#pragma HLS INLINE
+    HLS(INLINE)
     constexpr std::uint64_t LEAST = std::uint64_t(1) << (CODE_BITS - 1) | std::uint64_t(POWER_RANGE); // -2^p_min
     weight_t out;
     out.code = code;
@@ -211,14 +211,14 @@ inline void load_tile(std::uint64_t beat, bool zero_code, const beat_t *memory, 
     constexpr int GEAR_BITS = (WORD_BITS + BUS_WIDTH + 31) / 32 * 32;
     bits<GEAR_BITS> gear;
     int filled = 0, word = 0;
-gearbox:
+    HLS_LOOP(gearbox)
     for (int taken = 0; word < TILE_WORDS;) {
-#pragma HLS PIPELINE II = 1
+        HLS(PIPELINE II = 1)
         if (filled >= WORD_BITS) {
             for (int row = 0; row < WEIGHT_ROWS; row++) {
-#pragma HLS UNROLL
+                HLS(UNROLL)
                 for (int column = 0; column < COLUMNS; column++) {
-#pragma HLS UNROLL
+                    HLS(UNROLL)
                     const std::uint64_t code = get_bits<CODE_BITS>(gear, (row * COLUMNS + column) * CODE_BITS);
                     ring[slot * TILE_WORDS + word].at[row][column] = expand(code, zero_code);
                 }
@@ -230,7 +230,7 @@ gearbox:
             const beat_t next = memory[beat + taken];
             taken++;
             for (int i = 0; i < BEAT_WORDS; i++) {
-#pragma HLS UNROLL
+                HLS(UNROLL)
                 set_bits<32>(gear, filled + 32 * i, get_bits<32>(next, 32 * i));
             }
             filled += BUS_WIDTH;
@@ -240,7 +240,7 @@ gearbox:
 
 // Fill the ring from the loads that wait.
 inline void refill(const beat_t *memory, ring_t ring, weight_state_t &state) {
-refill_tiles:
+    HLS_LOOP(refill_tiles)
     while (state.count < WEIGHT_TILES && state.job_count > 0) {
         weight_job_t &job = state.jobs[state.first_job];
         load_tile(job.beat, job.zero_code, memory, ring, ring_slot(state.head + state.count));

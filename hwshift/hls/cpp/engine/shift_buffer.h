@@ -10,7 +10,7 @@
 namespace hwshift {
 
 inline offset_t wrap(std::uint32_t offset, offset_t length) {
-#pragma HLS INLINE
+    HLS(INLINE)
     const std::uint32_t inside = offset >= std::uint32_t(length) ? offset - std::uint32_t(length) : offset;
     hw_check(inside < std::uint32_t(length), "an offset lies outside its buffer");
     return offset_t(inside);
@@ -18,14 +18,14 @@ inline offset_t wrap(std::uint32_t offset, offset_t length) {
 
 // Word in every sub-bank of an offset that may have passed the end of its buffer.
 inline int word_of(offset_t base, offset_t length, std::uint32_t offset) {
-#pragma HLS INLINE
+    HLS(INLINE)
     const int word = int(std::uint32_t(base) + std::uint32_t(wrap(offset, length)));
     hw_check(word < FEATURE_DEPTH, "a word lies outside the shift buffer");
     return word;
 }
 
 inline int sub_bank(int x) {
-#pragma HLS INLINE
+    HLS(INLINE)
     return x & (SUB_BANKS - 1);
 }
 
@@ -44,21 +44,21 @@ struct source_t {
 // One lane of one step: P pixels from the 2P sub-banks of the lane's bank, one access to each sub-bank.
 inline void read_lane(const act_t bank[SUB_BANKS][FEATURE_DEPTH], const source_t &from, const lane_t &lane,
                       act_t values[PIXELS]) {
-#pragma HLS INLINE
+    HLS(INLINE)
     int word[SUB_BANKS], sub[PIXELS];
     bool inside[PIXELS], taken[SUB_BANKS];
-#pragma HLS ARRAY_PARTITION variable = word complete
-#pragma HLS ARRAY_PARTITION variable = sub complete
-#pragma HLS ARRAY_PARTITION variable = inside complete
-#pragma HLS ARRAY_PARTITION variable = taken complete
+    HLS(ARRAY_PARTITION variable = word complete)
+    HLS(ARRAY_PARTITION variable = sub complete)
+    HLS(ARRAY_PARTITION variable = inside complete)
+    HLS(ARRAY_PARTITION variable = taken complete)
     for (int s = 0; s < SUB_BANKS; s++) {
-#pragma HLS UNROLL
+        HLS(UNROLL)
         word[s] = 0;
         taken[s] = false;
     }
     const coordinate_t y = narrow<coordinate_t>(int(from.y) + int(lane.dy));
     for (int p = 0; p < PIXELS; p++) { // address generators
-#pragma HLS UNROLL
+        HLS(UNROLL)
         const coordinate_t x = narrow<coordinate_t>(int(from.x) + p * int(from.stride_x) + int(lane.dx));
         inside[p] = lane.enable && p < int(from.pixel_lanes) && int(x) >= 0 && int(x) < int(from.width) &&
                     int(y) >= 0 && int(y) < int(from.height);
@@ -72,13 +72,13 @@ inline void read_lane(const act_t bank[SUB_BANKS][FEATURE_DEPTH], const source_t
         }
     }
     act_t data[SUB_BANKS];
-#pragma HLS ARRAY_PARTITION variable = data complete
+    HLS(ARRAY_PARTITION variable = data complete)
     for (int s = 0; s < SUB_BANKS; s++) { // port A
-#pragma HLS UNROLL
+        HLS(UNROLL)
         data[s] = bank[s][word[s]];
     }
     for (int p = 0; p < PIXELS; p++) {
-#pragma HLS UNROLL
+        HLS(UNROLL)
         const bool negative = int(data[sub[p]]) < 0;
         if (inside[p])
             values[p] = from.relu && negative ? act_t(0) : data[sub[p]];
@@ -89,14 +89,14 @@ inline void read_lane(const act_t bank[SUB_BANKS][FEATURE_DEPTH], const source_t
 
 // What the array gets in one step.
 inline void read_step(const buffer_t buffer, const source_t &from, const lane_t lanes[ROWS], vectors_t &out) {
-#pragma HLS INLINE
+    HLS(INLINE)
     for (int lane = 0; lane < ROWS; lane++) {
-#pragma HLS UNROLL
+        HLS(UNROLL)
         act_t values[PIXELS];
-#pragma HLS ARRAY_PARTITION variable = values complete
+        HLS(ARRAY_PARTITION variable = values complete)
         read_lane(buffer[lane], from, lanes[lane], values);
         for (int p = 0; p < PIXELS; p++) {
-#pragma HLS UNROLL
+            HLS(UNROLL)
             out.at[p][lane] = values[p];
         }
     }
@@ -112,12 +112,12 @@ struct place_t {
 };
 
 inline void write_step(buffer_t buffer, const place_t &to, const act_t values[PIXELS][COLUMNS]) {
-#pragma HLS INLINE
+    HLS(INLINE)
     for (int bank = 0; bank < ROWS; bank++) {
-#pragma HLS UNROLL
+        HLS(UNROLL)
         const int column = bank % COLUMNS;
         for (int p = 0; p < PIXELS; p++) {
-#pragma HLS UNROLL
+            HLS(UNROLL)
             if (bank / COLUMNS == to.group && p < int(to.pixels) && (std::uint32_t(to.columns) >> column & 1))
                 buffer[bank][to.sub + p][to.word] = values[p][column];
         }
@@ -125,11 +125,11 @@ inline void write_step(buffer_t buffer, const place_t &to, const act_t values[PI
 }
 
 inline void read_columns(const buffer_t buffer, const place_t &from, act_t values[PIXELS][COLUMNS]) {
-#pragma HLS INLINE
+    HLS(INLINE)
     for (int p = 0; p < PIXELS; p++) {
-#pragma HLS UNROLL
+        HLS(UNROLL)
         for (int column = 0; column < COLUMNS; column++) {
-#pragma HLS UNROLL
+            HLS(UNROLL)
             const bool wanted = p < int(from.pixels);
             values[p][column] = wanted ? buffer[from.group * COLUMNS + column][from.sub + p][from.word] : act_t(0);
         }

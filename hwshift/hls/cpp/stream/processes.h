@@ -27,7 +27,7 @@ template <class P> int rows_read(int y, bool more_images) {
 
 // Whether something that happens `times` times in `span` iterations happens in this one: evenly spread.
 inline bool its_turn(int &credit, int times, int span) {
-#pragma HLS INLINE
+    HLS(INLINE)
     credit += times;
     if (credit < span)
         return false;
@@ -43,24 +43,24 @@ void window(hls::stream<vec_t<P::LANES>> &in, hls::stream<vec_t<P::LANES>> &out,
     begin_process(P::NAME);
     constexpr int WORDS = P::CHANNELS / P::LANES, ROW_WORDS = P::WIDTH * WORDS;
     act_t lines[P::LANES][P::KEPT_ROWS][ROW_WORDS];
-#pragma HLS ARRAY_PARTITION variable = lines dim = 1 complete
+    HLS(ARRAY_PARTITION variable = lines dim = 1 complete)
     int base = 0, kept = 0; // places of row 0 of the image, and of the next row that is read, in the ring of rows
     int y = -1, image = 0;
     int before = 0; // rows read so far, counted from the image's first
-rows:
+    HLS_LOOP(rows)
     while (image < images) {
         const int now = rows_read<P>(y, image + 1 < images), reads = (now - before) * ROW_WORDS;
         const int writes = y < 0 ? 0 : P::OUT_WIDTH * P::TAPS * WORDS, span = reads > writes ? reads : writes;
         int at = 0, x = 0, tap = 0, word = 0, read_credit = 0, write_credit = 0;
-    columns:
+        HLS_LOOP(columns)
         for (int i = 0; i < span; i++) {
-#pragma HLS PIPELINE II = 1 style = flp
-// What is delivered in a row of output has been read in rows before it.
-#pragma HLS DEPENDENCE variable = lines type = inter dependent = false
+            HLS(PIPELINE II = 1 style = flp)
+            // What is delivered in a row of output has been read in rows before it.
+            HLS(DEPENDENCE variable = lines type = inter dependent = false)
             if (its_turn(read_credit, reads, span)) {
                 const vec_t<P::LANES> value = in.read();
                 for (int lane = 0; lane < P::LANES; lane++) {
-#pragma HLS UNROLL
+                    HLS(UNROLL)
                     lines[lane][kept][at] = value.at[lane];
                 }
                 if (++at == ROW_WORDS) {
@@ -71,7 +71,7 @@ rows:
             if (its_turn(write_credit, writes, span)) {
                 vec_t<P::LANES> value;
                 for (int lane = 0; lane < P::LANES; lane++) {
-#pragma HLS UNROLL
+                    HLS(UNROLL)
                     const int channel = word * P::LANES + lane;
                     const int from_y = y * P::STRIDE_Y + P::dy(tap, channel), from_x = x * P::STRIDE_X + P::dx(tap, channel);
                     const bool inside = from_y >= 0 && from_y < P::HEIGHT && from_x >= 0 && from_x < P::WIDTH;
@@ -107,23 +107,23 @@ template <class P> void matrix(hls::stream<vec_t<P::LANES>> &in, hls::stream<vec
     constexpr int IN_WORDS = P::TAPS * P::CHANNELS / P::LANES, OUT_WORDS = P::OUT_CHANNELS / P::OUT_LANES;
     vec_t<P::LANES> kept[IN_WORDS];
     acc_t acc[P::OUT_LANES];
-#pragma HLS ARRAY_PARTITION variable = acc complete
-pixels:
+    HLS(ARRAY_PARTITION variable = acc complete)
+    HLS_LOOP(pixels)
     for (int pixel = 0; pixel < images * P::PIXELS; pixel++) {
-    outputs:
+        HLS_LOOP(outputs)
         for (int o = 0; o < OUT_WORDS; o++) {
-        inputs:
+            HLS_LOOP(inputs)
             for (int i = 0; i < IN_WORDS; i++) {
-#pragma HLS PIPELINE II = 1 style = flp
+                HLS(PIPELINE II = 1 style = flp)
                 if (o == 0)
                     kept[i] = in.read();
                 const vec_t<P::LANES> x = kept[i];
                 vec_t<P::OUT_LANES> y;
                 for (int c = 0; c < P::OUT_LANES; c++) {
-#pragma HLS UNROLL
+                    HLS(UNROLL)
                     acc_t sum = 0; // a tree of its own: only the last addition is in the loop from word to word
                     for (int lane = 0; lane < P::LANES; lane++) {
-#pragma HLS UNROLL
+                        HLS(UNROLL)
                         sum = add_wrap(sum, term(x.at[lane], P::weight((o * IN_WORDS + i) * P::OUT_LANES + c, lane)));
                     }
                     acc[c] = i == 0 ? sum : add_wrap(acc[c], sum);
@@ -142,18 +142,18 @@ template <class P> void channelwise(hls::stream<vec_t<P::LANES>> &in, hls::strea
     begin_process(P::NAME);
     constexpr int WORDS = P::CHANNELS / P::LANES;
     acc_t acc[WORDS][P::LANES];
-#pragma HLS ARRAY_PARTITION variable = acc dim = 2 complete
-pixels:
+    HLS(ARRAY_PARTITION variable = acc dim = 2 complete)
+    HLS_LOOP(pixels)
     for (int pixel = 0; pixel < images * P::PIXELS; pixel++) {
-    taps:
+        HLS_LOOP(taps)
         for (int tap = 0; tap < P::TAPS; tap++) {
-        words:
+            HLS_LOOP(words)
             for (int word = 0; word < WORDS; word++) {
-#pragma HLS PIPELINE II = 1 style = flp
+                HLS(PIPELINE II = 1 style = flp)
                 const vec_t<P::LANES> x = in.read();
                 vec_t<P::LANES> y;
                 for (int lane = 0; lane < P::LANES; lane++) {
-#pragma HLS UNROLL
+                    HLS(UNROLL)
                     const int channel = word * P::LANES + lane;
                     const acc_t added = P::value(x.at[lane], tap, channel), before = acc[word][lane];
                     const acc_t larger = std::int64_t(before) > std::int64_t(added) ? before : added;
@@ -173,15 +173,15 @@ pixels:
 template <class P>
 void sum(hls::stream<vec_t<P::LANES>> &a, hls::stream<vec_t<P::LANES>> &b, hls::stream<vec_t<P::LANES>> &out, int images) {
     begin_process(P::NAME);
-pixels:
+    HLS_LOOP(pixels)
     for (int pixel = 0; pixel < images * P::PIXELS; pixel++) {
-    words:
+        HLS_LOOP(words)
         for (int word = 0; word < P::CHANNELS / P::LANES; word++) {
-#pragma HLS PIPELINE II = 1 style = flp
+            HLS(PIPELINE II = 1 style = flp)
             const vec_t<P::LANES> left = a.read(), right = b.read();
             vec_t<P::LANES> y;
             for (int lane = 0; lane < P::LANES; lane++) {
-#pragma HLS UNROLL
+                HLS(UNROLL)
                 const std::int64_t total = std::int64_t(left.at[lane]) + std::int64_t(right.at[lane]);
                 y.at[lane] = finish(acc_t(total * ONE), P::param(word * P::LANES + lane), P::LOW, P::HIGH);
             }
@@ -194,13 +194,13 @@ pixels:
 template <class P>
 void residual(hls::stream<vec_t<P::LANES>> &in, hls::stream<vec_t<P::LANES>> &added, hls::stream<vec_t<P::LANES>> &out, int images) {
     begin_process(P::NAME);
-words:
+    HLS_LOOP(words)
     for (int i = 0; i < images * P::PIXELS * P::CHANNELS / P::LANES; i++) {
-#pragma HLS PIPELINE II = 1 style = flp
+        HLS(PIPELINE II = 1 style = flp)
         const vec_t<P::LANES> left = in.read(), right = added.read();
         vec_t<P::LANES> y;
         for (int lane = 0; lane < P::LANES; lane++) {
-#pragma HLS UNROLL
+            HLS(UNROLL)
             y.at[lane] = narrow<act_t>(clip(std::int64_t(left.at[lane]) + std::int64_t(right.at[lane]), P::LOW, P::HIGH));
         }
         out.write(y);
@@ -213,9 +213,9 @@ words:
 template <class P>
 void fork(hls::stream<vec_t<P::LANES>> &in, hls::stream<vec_t<P::LANES>> &one, hls::stream<vec_t<P::LANES>> &other, int images) {
     begin_process(P::NAME);
-words:
+    HLS_LOOP(words)
     for (int i = 0; i < images * P::PIXELS * P::CHANNELS / P::LANES; i++) {
-#pragma HLS PIPELINE II = 1 style = flp
+        HLS(PIPELINE II = 1 style = flp)
         const vec_t<P::LANES> value = in.read();
         one.write(value);
         other.write(value);
@@ -226,16 +226,16 @@ words:
 template <class P> void narrower(hls::stream<vec_t<P::LANES>> &in, hls::stream<vec_t<P::OUT_LANES>> &out, int images) {
     begin_process(P::NAME);
     vec_t<P::LANES> held;
-words:
+    HLS_LOOP(words)
     for (int i = 0; i < images * P::PIXELS * P::CHANNELS / P::LANES; i++) {
-    parts:
+        HLS_LOOP(parts)
         for (int part = 0; part < P::LANES / P::OUT_LANES; part++) {
-#pragma HLS PIPELINE II = 1 style = flp
+            HLS(PIPELINE II = 1 style = flp)
             if (part == 0)
                 held = in.read();
             vec_t<P::OUT_LANES> value;
             for (int lane = 0; lane < P::OUT_LANES; lane++) {
-#pragma HLS UNROLL
+                HLS(UNROLL)
                 value.at[lane] = held.at[part * P::OUT_LANES + lane];
             }
             out.write(value);
@@ -248,14 +248,14 @@ template <class P> void wider(hls::stream<vec_t<P::LANES>> &in, hls::stream<vec_
     begin_process(P::NAME);
     constexpr int PARTS = P::OUT_LANES / P::LANES;
     vec_t<P::OUT_LANES> held;
-words:
+    HLS_LOOP(words)
     for (int i = 0; i < images * P::PIXELS * P::CHANNELS / P::OUT_LANES; i++) {
-    parts:
+        HLS_LOOP(parts)
         for (int part = 0; part < PARTS; part++) {
-#pragma HLS PIPELINE II = 1 style = flp
+            HLS(PIPELINE II = 1 style = flp)
             const vec_t<P::LANES> value = in.read();
             for (int lane = 0; lane < P::LANES; lane++) {
-#pragma HLS UNROLL
+                HLS(UNROLL)
                 held.at[part * P::LANES + lane] = value.at[lane];
             }
             if (part == PARTS - 1)

@@ -31,7 +31,7 @@ template <int N> void append_values(const vec_t<N> &word, std::vector<std::int64
 // A processing element. shift_add: the code is +-(q + 1) for +-2^(p_max - q), 0 for zero; the sign acts after the
 // shift. mac: the weight itself, and a shift to the accumulator's grid.
 template <int W> acc_t term(const act_t &x, const sint<W> &weight) {
-#pragma HLS INLINE
+    HLS(INLINE)
     const std::int64_t code = std::int64_t(weight);
     if constexpr (SHIFT_ADD) {
         const int right = int(code < 0 ? -code : code) - 1;
@@ -51,7 +51,7 @@ struct param_t {
 
 // y = floor(acc * m / 2^(G + s)) + b, saturated and activated: a clip.
 inline act_t finish(const acc_t &acc, const param_t &param, std::int64_t low, std::int64_t high) {
-#pragma HLS INLINE
+    HLS(INLINE)
     const int places = GUARD + int(param.s);
     std::int64_t scaled;
     if constexpr (SCALE_DIGITS > 0)
