@@ -134,6 +134,14 @@ def test_noise():
         load_data(None, shape=(2, 3, 4), seed=-1)
 
 
+def test_codes_are_contiguous_whatever_the_images_are():
+    """As the golden model wants them: pictures often have their channels last in memory."""
+    images = np.linspace(-1, 1, 2 * 4 * 5 * 3).reshape(2, 4, 5, 3).transpose(0, 3, 1, 2)
+    codes = to_codes(images, QFormat(2, 6))
+    assert codes.flags.c_contiguous and not images.flags.c_contiguous
+    np.testing.assert_array_equal(codes, np.floor(images * 64))
+
+
 def test_codes():
     act = QFormat(2, 2)
     values = np.array([[-2.0, -0.26, -0.25], [1.74, 1.76, 9.0]], np.float32)
