@@ -61,8 +61,8 @@ class NoZeroBit(load_writer.LoadWriter):
 class NoMask(Storer):
     """Stores lanes that hold nothing."""
 
-    def _read(self, m, walk, fifo, reading, lanes):
-        super()._read(m, walk, fifo, reading, Const(-1, len(lanes)))
+    def _read(self, m, walk, fifo, reading, lanes, gates):
+        super()._read(m, walk, fifo, reading, Const(-1, len(lanes)), gates)
 
 
 class IgnoresLimit(Storer):
