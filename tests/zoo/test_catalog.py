@@ -76,8 +76,8 @@ def test_spellings(spelled, name):
     ("ShiftNet-A,seed=1,seed=2", "ShiftNet-A: seed is given twice"),
     ("ShiftNet-A,seed", "ShiftNet-A: an option is KEY=VALUE, not 'seed'"),
     ("ShiftNet-A,head=4",
-     "ShiftNet-A: unknown option 'head'; known: size, classes, seed, weights, shifts, sparsity, stem, "
-     "join, spatial, kernel, order"),
+     ("ShiftNet-A: unknown option 'head'; known: size, classes, seed, weights, shifts, sparsity, stem, "
+      "join, spatial, kernel, order")),
     ("ShiftNAS-CIFAR10,genotype=pc", "genotype: published are shiftnas-cifar10, shiftnas-cifar100, darts-v2, not 'pc'"),
     ("ShiftNAS-CIFAR10,channels=35", "channels: must be even, not 35"),
     ("ShiftNet-B,stem=32", "group1.module1.conv2: 0 channels are left for it to compute, at least 1 is needed"),
