@@ -15,7 +15,7 @@ import numpy as np
 from hwshift.config import AcceleratorConfig
 from hwshift.errors import ProgramError, SimulationError
 from hwshift.golden.formats import Pow2Format
-from hwshift.golden.scale import GATE_SHIFT, MAX_GATE, gate_mantissa
+from hwshift.golden.scale import MAX_GATE, gate_mantissa
 from hwshift.golden.sigmoid import sigmoid_table
 from hwshift.program.image import Program
 from hwshift.program.instruction import Instruction, decode
@@ -31,7 +31,7 @@ from hwshift.program.isa import (
     LoadKind,
     Opcode,
 )  # fmt: skip
-from hwshift.program.params import decode_param, encode_param
+from hwshift.program.params import decode_param, encode_gates
 from hwshift.program.tables import unpack_entries
 from hwshift.progress import Progress, Stage, silent
 from hwshift.sim.functional_kernel import ADDRESS, OVERFLOW, RACE, compute_kernel
@@ -329,14 +329,9 @@ class FunctionalSimulator:
         config = self.config
         if not config.gates:
             raise SimulationError("the configuration leaves out gates")
-        m = gate_mantissa(data.astype(np.int64), config.act.n)
-        if np.abs(m).max() > MAX_GATE:
+        if np.abs(gate_mantissa(data.astype(np.int64), config.act.n)).max() > MAX_GATE:
             raise SimulationError("a gate is not smaller than 2 in magnitude")
-        entries = [encode_param(config, value, GATE_SHIFT, 0) for value in m.ravel().tolist()]
-        tiles = np.array(entries, "<u8").reshape(-1, config.columns).view(np.uint8)
-        out = np.zeros((len(tiles), config.param_beats * config.beat_bytes), np.uint8)
-        out[:, : tiles.shape[1]] = tiles
-        return out.reshape(len(data), -1)
+        return encode_gates(config, data.ravel()).reshape(len(data), -1)
 
     # -- memory and buffer ---------------------------------------------------------------------------------
 

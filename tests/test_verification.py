@@ -10,8 +10,9 @@ from hwshift.compiler import compile as compile_network
 from hwshift.config import PRESETS
 from hwshift.data import Images, load_data
 from hwshift.errors import ProgramError, ToolError
-from hwshift.network.random import csc_network, mixed_network
+from hwshift.network.random import csc_network, gated_network, mixed_network
 from hwshift.program.expected import expected_memory
+from hwshift.program.file import load_program, save_program
 from hwshift.resolve import prepare
 from hwshift.sim.stalls import StallPattern
 from hwshift.verification import choose_simulator, verify, verify_program
@@ -63,6 +64,18 @@ def test_without_rtl():
     assert report.counters_equal is None
     assert report.cycles_rtl == ()
     assert report.as_dict()["ok"] is True
+
+
+@pytest.mark.parametrize("rows", [4, 8], ids=["one-tile", "two-tiles"])
+def test_stored_gates_are_expected(rows, tmp_path):
+    """Squeeze-and-excite leaves parameters in memory, after a program file too."""
+    config = PRESETS["4x4-mac"].with_(rows=rows)
+    network = prepare(gated_network(3, instance_norm=False), config)
+    program = compile_network(network, config)
+    assert program.gates
+    save_program(program, tmp_path / "gated.hwprog")
+    for each in (program, load_program(tmp_path / "gated.hwprog")):
+        assert verify_program(each, network, noise(network).codes, simulator=None).ok
 
 
 def stub_rtl(program, monkeypatch, memories, **counters):

@@ -134,6 +134,7 @@ def _compile(
         memory.size,
         output,
         tuple(shown),
+        tuple(memory.gate_record(tensors[name], views[name]) for name in memory.gates),
     )
     return _drained(program, progress)
 

@@ -91,12 +91,20 @@ class MemoryMap:
     ) -> TensorRecord:
         """Where a layer's channels lie; its view's tensors are in memory."""
         own = [tensors[name] for name in view.tensors]
-        rows = self._config.rows
         parts = []
         for tensor in own:
             segment, offset = self.tensors[tensor.name]
-            lanes = self._config.input_elements if tensor.is_input else rows
+            lanes = self._config.input_elements if tensor.is_input else self._config.rows
             parts.append(Part(self.bases[segment] + offset, tensor.slots, lanes))
-        placement = np.stack((view.source, view.channel // rows, view.channel % rows), axis=1)
         layout = "input" if len(own) == 1 and own[0].is_input else "map"
-        return TensorRecord(layer, shape, layout, tuple(parts), placement)
+        return TensorRecord(layer, shape, layout, tuple(parts), self._placement(view))
+
+    def gate_record(self, tensor: Tensor, view: View) -> TensorRecord:
+        """Where a tensor of one pixel lies as epilogue parameters."""
+        segment, offset = self.gates[tensor.name]
+        part = Part(self.bases[segment] + offset, tensor.slots, self._config.rows)
+        return TensorRecord(tensor.name, tensor.shape, "gates", (part,), self._placement(view))
+
+    def _placement(self, view: View) -> np.ndarray:
+        rows = self._config.rows
+        return np.stack((view.source, view.channel // rows, view.channel % rows), axis=1)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from hwshift.program.image import Program, TensorRecord
+from hwshift.program.params import encode_gates
 from hwshift.program.registers import Launch
 
 __all__ = ["expected_memory", "launch_of", "tensor_table"]
@@ -43,6 +44,8 @@ def expected_memory(program: Program, x: np.ndarray, maps: Mapping[str, np.ndarr
     memory = program.memory_image(x)
     for record in program.tensors[1:]:
         _place(program, memory, record, maps[record.layer])
+    for record in program.gates:
+        _place_gates(program, memory, record, maps[record.layer])
     return memory
 
 
@@ -58,6 +61,15 @@ def tensor_table(program: Program) -> list[dict]:
         }
         for record in program.tensors
     ]
+
+
+def _place_gates(program: Program, memory: np.ndarray, record: TensorRecord, values: np.ndarray) -> None:
+    """Write a map of one pixel as epilogue parameters; other lanes are gates of 0."""
+    (part,) = record.parts
+    lanes = np.zeros((part.slots, part.lanes), np.int64)
+    lanes[record.placement[:, 1], record.placement[:, 2]] = values[:, 0, 0]
+    data = encode_gates(program.config, lanes.ravel())
+    memory[part.address : part.address + len(data)] = data
 
 
 def _place(program: Program, memory: np.ndarray, record: TensorRecord, values: np.ndarray) -> None:

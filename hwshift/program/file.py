@@ -52,7 +52,7 @@ def program_archive(program: Program) -> bytes:
         for segment in program.segments:
             if segment.data is not None:
                 archive.writestr(_entry(f"segment/{segment.name}.bin"), segment.data.tobytes())
-        for number, record in enumerate(program.tensors):
+        for number, record in enumerate((*program.tensors, *program.gates)):
             archive.writestr(_entry(f"placement/{number}.bin"), record.placement.astype("<i4").tobytes())
     return buffer.getvalue()
 
@@ -122,7 +122,7 @@ def _document(program: Program) -> dict:
                 "layout": item.layout,
                 "parts": [[part.address, part.slots, part.lanes] for part in item.parts],
             }
-            for item in program.tensors
+            for item in (*program.tensors, *program.gates)
         ],
         "layers": list(program.layers),
     }
@@ -141,16 +141,18 @@ def _program(document: dict, archive: zipfile.ZipFile) -> Program:
         if item["data"]:
             data = np.frombuffer(archive.read(f"segment/{item['name']}.bin"), np.uint8)
         segments.append(Segment(item["name"], item["base"], item["size"], data))
+    records = [_tensor(number, item, archive) for number, item in enumerate(document["tensors"])]
     return Program(
         document["name"],
         config,
         tuple(decode(row) for row in words),
         tuple(segments),
         {name: Region(*values) for name, values in document["regions"].items()},
-        tuple(_tensor(number, item, archive) for number, item in enumerate(document["tensors"])),
+        tuple(record for record in records if record.layout != "gates"),
         document["size"],
         document["output"],
         tuple(document["layers"]),
+        tuple(record for record in records if record.layout == "gates"),
     )
 
 

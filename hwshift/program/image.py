@@ -53,8 +53,9 @@ class TensorRecord:
     ----------
     layer : str
     shape : (channels, height, width)
-    layout : "map" or "input"
-        [height][width][slots][R] with a channel at its slot and bank, or [height][width][elements].
+    layout : "map", "input" or "gates"
+        [height][width][slots][R] with a channel at its slot and bank, or [height][width][elements], or a map of one
+        pixel as epilogue parameters (`hwshift.program.params.encode_gates`).
     parts : tuple of Part
         One, except for a concatenation that exists only as its inputs.
     placement : ndarray of int64, shape (channels, 3)
@@ -98,6 +99,8 @@ class Program:
         Layer whose map is the result.
     layers : tuple of dict
         What the compiler did with each layer, for people.
+    gates : tuple of TensorRecord
+        Maps of one pixel that are stored as epilogue parameters, in layout "gates".
     """
 
     name: str
@@ -109,6 +112,7 @@ class Program:
     size: int
     output: str
     layers: tuple[dict, ...] = ()
+    gates: tuple[TensorRecord, ...] = ()
 
     def __repr__(self) -> str:
         """Short: its memory has no place in it."""

@@ -1,11 +1,13 @@
 """Epilogue parameters as the table holds them: one 64-bit PARAM entry per output channel."""
 
+import numpy as np
+
 from hwshift.config import AcceleratorConfig
 from hwshift.golden.formats import MANTISSA_BITS, MAX_SHIFT
-from hwshift.golden.scale import digit_count, signed_digits
+from hwshift.golden.scale import GATE_SHIFT, digit_count, gate_mantissa, signed_digits
 from hwshift.program.isa import PARAM_ENTRY
 
-__all__ = ["DIGIT_BITS", "DIGITS", "NO_DIGIT", "decode_param", "encode_param"]
+__all__ = ["DIGIT_BITS", "DIGITS", "NO_DIGIT", "decode_param", "encode_gates", "encode_param"]
 
 DIGITS = 4
 """Signed digits the scale field has room for."""
@@ -45,6 +47,31 @@ def encode_param(config: AcceleratorConfig, m: int, s: int, b: int) -> int:
             raise ValueError(f"m must have at most {config.scale_digits} signed digits, not {count} ({m})")
         scale = _encode_digits(m)
     return PARAM_ENTRY.pack({"bias": b, "scale": scale, "shift": s})
+
+
+def encode_gates(config: AcceleratorConfig, values: np.ndarray) -> np.ndarray:
+    """Gates as the storer writes them: a parameter entry for each, every tile of C entries in whole beats.
+
+    Parameters
+    ----------
+    values : ndarray of integers, shape (n * C,)
+        In the activation format.
+
+    Returns
+    -------
+    ndarray of uint8, shape (n * param_beats * beat_bytes,)
+
+    Raises
+    ------
+    ValueError
+        When a gate is no mantissa: not smaller than 2 in magnitude.
+    """
+    m = gate_mantissa(values.astype(np.int64), config.act.n)
+    entries = [encode_param(config, value, GATE_SHIFT, 0) for value in m.tolist()]
+    tiles = np.array(entries, "<u8").reshape(-1, config.columns).view(np.uint8)
+    out = np.zeros((len(tiles), config.param_beats * config.beat_bytes), np.uint8)
+    out[:, : tiles.shape[1]] = tiles
+    return out.ravel()
 
 
 def decode_param(config: AcceleratorConfig, entry: int) -> tuple[int, int, int]:

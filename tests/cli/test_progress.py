@@ -15,7 +15,7 @@ from hwshift.cli._progress import _bar, _Teller
 from hwshift.progress import Stage
 
 COMMANDS = root.list_commands(click.Context(root))
-NO_JSON = {"demo", "export"}
+
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_a_stage_is_a_text():
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_can_print_json(name):
     options = [option for item in root.get_command(None, name).params for option in item.opts]
-    assert "--json" in options or name in NO_JSON
+    assert "--json" in options
 
 
 @pytest.mark.parametrize("name", sorted(set(COMMANDS) - {"disassemble", "doctor", "networks"}))
