@@ -17,7 +17,6 @@ from hwshift.progress import Stage
 COMMANDS = root.list_commands(click.Context(root))
 
 
-
 @pytest.fixture
 def shown():
     """A teller on a terminal of 100 columns, and a function that gives its present line."""
