@@ -16,16 +16,6 @@ from hwshift.zoo.trained import trained_network
 
 from .cases import Case, make_case
 
-CHANNELS = dict(soft_reset=5, error_range=(0, 16))
-
-
-@pytest.mark.parametrize("name", CHANNELS)
-def test_what_it_does_not_know(name, tmp_path):
-    run = RtlRun(None, b"", **{name: CHANNELS[name]})
-    with pytest.raises(ValueError, match=f"^{name} must be None, not "):
-        run_native(PRESETS["4x4"], run, build_dir=tmp_path)
-    assert not list(tmp_path.iterdir())
-
 
 @pytest.mark.slow
 def test_small_network(rtl_builds):
