@@ -75,13 +75,13 @@ def beats_strobe(config: AcceleratorConfig) -> wiring.Signature:
 
 
 def inside(config: AcceleratorConfig, burst: data.View, base: Value, limit: Value) -> Value:
-    """Whether all bytes of a burst lie in ``base .. limit``, both included.
+    """Whether a burst has bytes, and all of them lie in ``base .. limit``, both included.
 
     The burst stays within 4096 bytes, so its last byte differs from its first in the low bits only.
     """
     page = burst.address[_PAGE_BITS:]
     low = (burst.address[:_PAGE_BITS] + burst.beats * config.beat_bytes - 1)[:_PAGE_BITS]
-    return ~burst.beyond & (burst.address >= base) & (Cat(low, page) <= limit)
+    return (burst.beats != 0) & ~burst.beyond & (burst.address >= base) & (Cat(low, page) <= limit)
 
 
 def drive_address(
