@@ -26,7 +26,12 @@ CONFIGS = {
 }
 
 
-@pytest.fixture(params=CONFIGS)
+LARGE = ("16x4x4", "16x16", "32x4", "32x8-mac")
+
+
+@pytest.fixture(
+    params=[pytest.param(name, marks=[pytest.mark.slow] if name in LARGE else []) for name in CONFIGS]
+)
 def config(request):
     return CONFIGS[request.param]
 
