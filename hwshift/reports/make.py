@@ -8,7 +8,9 @@ from hwshift.config import AcceleratorConfig
 from hwshift.cost.analysis import analyse
 from hwshift.cost.tables import CostTable
 from hwshift.data import Dataset
+from hwshift.errors import CompileError
 from hwshift.evaluation import LayerScore, evaluate
+from hwshift.hls.estimates import Estimate, estimate
 from hwshift.network.fixed import FixedNetwork
 from hwshift.network.graph import Network
 from hwshift.progress import Progress, Stage, silent
@@ -74,13 +76,29 @@ def make_report(
         progress("loading images")
         accuracy, saturation = _evaluated(network, config, images(network), progress)
     compared: tuple[Variant, ...] = ()
+    stream: Estimate | str | None = None
     if styles:
+        stream = _streamed(network, config)
         compared = other_variants(
             source, analysis, weights=weights, shift=shift, keep=keep, memory=memory, progress=progress
         )
     return build_report(
-        analysis, styles=compared, accuracy=accuracy, saturation=saturation, area=area, command=command
+        analysis,
+        styles=compared,
+        stream=stream,
+        accuracy=accuracy,
+        saturation=saturation,
+        area=area,
+        command=command,
     )
+
+
+def _streamed(network: FixedNetwork, config: AcceleratorConfig) -> Estimate | str:
+    """The streaming design of as many elements as the array has or fewer; or what it has no form for."""
+    try:
+        return estimate(network, config)
+    except CompileError as error:
+        return str(error)
 
 
 def _evaluated(

@@ -14,6 +14,7 @@ from hwshift.cost.cycles import LayerCycles
 from hwshift.cost.energy import NOT_CHARGED, NOT_INCLUDED, Energy
 from hwshift.display import frame
 from hwshift.evaluation.layers import LayerScore
+from hwshift.hls.estimates import Estimate
 from hwshift.network.fixed import Input
 from hwshift.program.counters import Cause
 from hwshift.reports.variants import Variant
@@ -79,6 +80,8 @@ class Report:
         Every layer of the network but the input, also those that take nothing; the program's own row last.
     styles : tuple of Variant
         The same network on other accelerators, this one first; empty where it was not asked for.
+    stream : Estimate, str or None
+        The network as one process per layer in C++, or why it cannot be; None where it was not asked for.
     accuracy : mapping of str to value, or None
         For people, such as ``{"images": 1000, "top-1": "90.30%"}``.
     saturation : tuple of LayerScore
@@ -93,6 +96,7 @@ class Report:
     analysis: CostAnalysis
     rows: tuple[LayerRow, ...]
     styles: tuple[Variant, ...] = ()
+    stream: Estimate | str | None = None
     accuracy: Mapping[str, object] | None = None
     saturation: tuple[LayerScore, ...] = ()
     area: Mapping[str, object] | None = None
@@ -169,6 +173,7 @@ class Report:
                 "not_included": list(NOT_INCLUDED),
             },
             "styles": [asdict(style) for style in self.styles],
+            "stream": self.stream.as_dict() if isinstance(self.stream, Estimate) else self.stream,
             "accuracy": dict(self.accuracy) if self.accuracy is not None else None,
             "saturation": [layer.as_dict() for layer in self.saturation],
             "area": dict(self.area) if self.area is not None else None,
@@ -181,13 +186,14 @@ def build_report(
     analysis: CostAnalysis,
     *,
     styles: tuple[Variant, ...] = (),
+    stream: Estimate | str | None = None,
     accuracy: Mapping[str, object] | None = None,
     saturation: tuple[LayerScore, ...] = (),
     area: Mapping[str, object] | None = None,
     command: str = "",
 ) -> Report:
     """Put a report together; parameters as the members of `Report`."""
-    return Report(analysis, _rows(analysis), styles, accuracy, saturation, area, command, _versions())
+    return Report(analysis, _rows(analysis), styles, stream, accuracy, saturation, area, command, _versions())
 
 
 def _rows(analysis: CostAnalysis) -> tuple[LayerRow, ...]:

@@ -78,6 +78,19 @@ def test_other_hardware(capsys):
     assert styles["shift-add"]["array"] == "4 × 4, shift-add" and not styles["shift-add"]["refused"]
 
 
+def test_the_streaming_design_beside_the_engine(tmp_path, capsys):
+    """Estimated, and said to be; or why there is none."""
+    page = tmp_path / "r.html"
+    assert main(["report", "fashion-shiftnet-pow2", "--config", "8x8", "--out", str(page)]) == 0
+    text = page.read_text()
+    rows = re.search(r'id="stream-table".*?</table>', text, re.DOTALL)[0]
+    assert "streaming C++, estimated" in rows and "no tool has measured them" in text
+    capsys.readouterr()
+    assert main(["report", "ShuffleNet-0.25x-g3@32", "--config", "16x16-mac", "--json"]) == 0
+    why = json.loads(capsys.readouterr().out)["stream"]
+    assert why.startswith("stage2.unit1.shuffle: Shuffle has no streaming form")
+
+
 def test_a_style_that_does_not_fit_says_why(tmp_path, capsys):
     from hwshift.config import PRESETS
     from hwshift.network.serialize import save
