@@ -172,9 +172,10 @@ class Writes(wiring.Component):
             master.write_limit.eq(self.write_limit), Assume(legal(self.burst.payload)),
         ]  # fmt: skip
         # beats that the bursts on the address channel have promised, less those that have gone
-        owed, asked, done = Signal(12), Signal(8), Signal(8)
+        owed, asked, done, halted = Signal(12), Signal(8), Signal(8), Signal()
         beat, address = bus.wvalid & bus.wready, bus.awvalid & bus.awready
         m.d.sync += [
+            halted.eq(halted | self.halt),
             owed.eq(owed + _if(address, bus.awlen + 1) - beat),
             asked.eq(asked + address - bus.bvalid), done.eq(done + (beat & bus.wlast) - bus.bvalid),
         ]  # fmt: skip
@@ -183,7 +184,7 @@ class Writes(wiring.Component):
             Assert(asked <= timing(CONFIG).write_bursts),
             Assert(~bus.wvalid | (owed != 0)),  # no beat before its address
             Assert(~bus.wvalid | (owed != 1) | bus.wlast),
-            Assert(bus.wstrb.all()),
+            Assert(bus.wstrb.all() | (halted & ~bus.wstrb.any())),
             Assert(bus.bready),
             Assert(~master.drained | (asked == 0)),
             Assert(~bus.awvalid | (bus.awaddr[:12] + (bus.awlen + 1) * BEAT <= PAGE)),
@@ -192,6 +193,7 @@ class Writes(wiring.Component):
         stays(m, bus.awvalid, bus.awready, bus.awlen, "awlen")
         stays(m, bus.wvalid, bus.wready, bus.wdata, "w")
         stays(m, bus.wvalid, bus.wready, bus.wlast, "wlast")
+        stays(m, bus.wvalid, bus.wready, bus.wstrb, "wstrb")
         return m
 
 
