@@ -209,6 +209,7 @@ def _accuracy(job: _Job, codes: np.ndarray, verified: VerifyReport) -> dict[str,
 def _report(job: _Job, folder: Path) -> tuple[int, dict[str, float]]:
     """Report and plots of the accelerator as it is deployed; returns its cycles and its energy by part in µJ."""
     report = make_report(job.network, job.program.config, styles=False, command="hwshift demo")
+    folder.mkdir(exist_ok=True)
     write_html(report, folder / "report.html")
     write_figures(report, folder / "plots")
     energy = report.energy.by_part_pj

@@ -77,8 +77,8 @@ def draw(folder: Path, config: AcceleratorConfig, count: int, seed: int = SEED) 
     shutil.rmtree(folder)
     folder.mkdir()
     (folder / "core.v").write_text(verilog)
-    yosys(f"read_verilog core.v; hierarchy -top {TOP}; {_INLINE}; hierarchy -top {TOP}; {_PREPARE}; tee -q -o stat.json stat -json; "
-          "write_rtlil design.il", folder)  # fmt: skip
+    yosys(f"read_verilog core.v; hierarchy -top {TOP}; {_INLINE}; hierarchy -top {TOP}; {_PREPARE}; "
+          "tee -q -o stat.json stat -json; write_rtlil design.il", folder)  # fmt: skip
     mutants = _draw(folder, _cells(folder / "stat.json"), count, seed)
     stored.write_text(json.dumps({"key": key, "mutants": [asdict(item) for item in mutants]}, indent=1))
     return mutants
