@@ -53,6 +53,7 @@ class Scheduler:
         self._blocks: Mapping[str, Block] = {}
         self._descriptors: dict[int, dict[str, int]] = {}
         self._bounds: tuple[int, ...] | None = None
+        self._parameters: dict[tuple, bytes] = {}
         self._uses: Iterator[Use] = iter(())
         self._spaces = {
             LoadKind.KTILES: TableSpace(config.ktile_entries, config.bus_width // 32),
@@ -266,9 +267,11 @@ class Scheduler:
         if low.gates is not None:
             params = self._load_gates(low.gates, section.first, section.end)
         else:
-            content = param_bytes(self._config, rectangle, section.first, section.end)
             params = self._table(
-                LoadKind.PARAMS, content, section.end - section.first, self._config.param_beats
+                LoadKind.PARAMS,
+                self._params(low, section, rectangle),
+                section.end - section.first,
+                self._config.param_beats,
             )
         spans = [*tables, Span("PARAMS", params, params + section.end - section.first)]
         self._set_bounds(low.activation, low.residual_activation)
@@ -276,6 +279,13 @@ class Scheduler:
             for piece in pieces_of(low, run, rows, rectangle.columns, self._config):
                 base = {"ktile_base": ktiles + run.entry, "param_base": params + run.first - section.first}
                 self._compute(low, run, piece, base, spans, weights)
+
+    def _params(self, low: Lowered, section: Section, rectangle: Rectangle) -> bytes:
+        """The section's parameters, which are the same in every strip."""
+        key = (low.layer.name, rectangle.rows, rectangle.columns, section.first, section.end)
+        if key not in self._parameters:
+            self._parameters[key] = param_bytes(self._config, rectangle, section.first, section.end)
+        return self._parameters[key]
 
     def _compute(self, low: Lowered, run: Run, piece: Piece, base: dict[str, int], tables: list[Span],
                  weights: list[int]) -> None:  # fmt: skip
