@@ -15,7 +15,6 @@ import numpy as np
 from hwshift.config import AcceleratorConfig
 from hwshift.errors import ProgramError, SimulationError
 from hwshift.golden.formats import Pow2Format
-from hwshift.golden.scale import MAX_GATE, gate_mantissa
 from hwshift.golden.sigmoid import sigmoid_table
 from hwshift.program.image import Program
 from hwshift.program.instruction import Instruction, decode
@@ -329,9 +328,10 @@ class FunctionalSimulator:
         config = self.config
         if not config.gates:
             raise SimulationError("the configuration leaves out gates")
-        if np.abs(gate_mantissa(data.astype(np.int64), config.act.n)).max() > MAX_GATE:
-            raise SimulationError("a gate is not smaller than 2 in magnitude")
-        return encode_gates(config, data.ravel()).reshape(len(data), -1)
+        try:
+            return encode_gates(config, data.ravel()).reshape(len(data), -1)
+        except ValueError as error:
+            raise SimulationError(str(error)) from None
 
     # -- memory and buffer ---------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from hwshift.config import AcceleratorConfig
 from hwshift.golden.formats import MANTISSA_BITS, MAX_SHIFT
-from hwshift.golden.scale import GATE_SHIFT, digit_count, gate_mantissa, signed_digits
+from hwshift.golden.scale import GATE_SHIFT, MAX_GATE, digit_count, gate_mantissa, signed_digits
 from hwshift.program.isa import PARAM_ENTRY
 
 __all__ = ["DIGIT_BITS", "DIGITS", "NO_DIGIT", "decode_param", "encode_gates", "encode_param"]
@@ -64,9 +64,11 @@ def encode_gates(config: AcceleratorConfig, values: np.ndarray) -> np.ndarray:
     Raises
     ------
     ValueError
-        When a gate is no mantissa: not smaller than 2 in magnitude.
+        When a gate is not smaller than 2 in magnitude.
     """
     m = gate_mantissa(values.astype(np.int64), config.act.n)
+    if np.abs(m).max() > MAX_GATE:
+        raise ValueError("a gate is not smaller than 2 in magnitude")
     entries = [encode_param(config, value, GATE_SHIFT, 0) for value in m.tolist()]
     tiles = np.array(entries, "<u8").reshape(-1, config.columns).view(np.uint8)
     out = np.zeros((len(tiles), config.param_beats * config.beat_bytes), np.uint8)
