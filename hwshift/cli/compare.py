@@ -194,12 +194,10 @@ def _command_line() -> str:
 
 def _write(path: Path, text: str) -> None:
     from hwshift.errors import DataError
-    from hwshift.writing import replace_file
+    from hwshift.writing import refusals_as, replace_file
 
-    try:
+    with refusals_as(DataError, path):
         replace_file(path, text.encode())
-    except OSError as error:
-        raise DataError(f"cannot be written: {error.strerror or error}", where=str(path)) from None
 
 
 def _show(candidates: "list[Candidate]", layers: bool) -> None:

@@ -16,6 +16,7 @@ from hwshift.reports import flow, timeline
 from hwshift.reports.figures import COLOURS, FIGURES, Bars, Roofline, Stacks
 from hwshift.reports.report import Report
 from hwshift.reports.text import size
+from hwshift.writing import refusals_as
 
 __all__ = ["FORMATS", "PLOTS", "draw", "write_figures"]
 
@@ -212,7 +213,7 @@ def write_figures(report: Report, folder: Path, form: str = "svg") -> list[Path]
         When they cannot be written.
     """
     out = []
-    try:
+    with refusals_as(DataError, folder):
         folder.mkdir(exist_ok=True)
         for name in PLOTS:
             if name == "styles" and not report.styles:
@@ -223,6 +224,4 @@ def write_figures(report: Report, folder: Path, form: str = "svg") -> list[Path]
                     {"Date": None} if form == "svg" else {"CreationDate": None} if form == "pdf" else None
                 )
                 draw(report, name).savefig(out[-1], format=form, metadata=metadata, dpi=150)
-    except OSError as error:
-        raise DataError(f"cannot be written: {error.strerror or error}", where=str(folder)) from None
     return out
