@@ -182,13 +182,7 @@ def _command_line() -> str:
     for item in context.command.params:
         value = context.params[item.name or ""]
         several = value if isinstance(value, tuple) else (value,)
-        for one in several:
-            if isinstance(item, click.Argument):
-                words.append(str(one))
-            elif one is True:
-                words.append(item.opts[0])
-            elif one is not None and one is not False:
-                words += [item.opts[0], f"{one:g}" if isinstance(one, float) else str(one)]
+        words += [word for one in several for word in common.words_of(item, one)]
     return shlex.join(words)
 
 
