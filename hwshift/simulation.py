@@ -224,12 +224,7 @@ def _layers(
     program: Program, macs: dict[str, int], peak: int, timeline: Timeline
 ) -> tuple[LayerFigures, ...]:
     """The compiler's layers in order, from the first and last step of each of their instructions."""
-    owner = {
-        index: number
-        for number, layer in enumerate(program.layers)
-        for span in layer.get("instruction_ranges", ())
-        for index in range(*span)
-    }
+    owner = program.owners
     spans: list[list[tuple[int, int]]] = [[] for _ in program.layers]
     causes = np.zeros((len(program.layers), len(Cause)), np.int64)
     before = np.zeros(len(Cause), np.int64)

@@ -16,7 +16,7 @@ from hwshift.program.hazards import total_steps
 from hwshift.program.image import Program
 from hwshift.program.isa import LoadKind, Opcode
 from hwshift.sim.cycle.timeline import Timeline
-from hwshift.writing import replace_file
+from hwshift.writing import refusals_as, replace_file
 
 __all__ = ["TRACKS", "Slice", "layer_names", "perfetto", "picture", "slices", "write_trace"]
 
@@ -125,10 +125,8 @@ def write_trace(path: Path, program: Program, timeline: Timeline) -> None:
         content = picture(program, timeline, path.suffix[1:])
     else:
         content = json.dumps(perfetto(program, timeline)).encode()
-    try:
+    with refusals_as(DataError, path):
         replace_file(path, content)
-    except OSError as error:
-        raise DataError(f"cannot be written: {error.strerror or error}", where=str(path)) from None
 
 
 def picture(program: Program, timeline: Timeline, kind: str = "svg") -> bytes:

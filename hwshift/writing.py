@@ -4,12 +4,13 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
-from hwshift.errors import DataError, ProgramError
+from hwshift.errors import DataError, HwshiftError, ProgramError
 
-__all__ = ["check_folder", "check_writable", "replace_file", "replace_folder", "toml_text"]
+__all__ = ["check_folder", "check_writable", "refusals_as", "replace_file", "replace_folder", "toml_text"]
 
 
 def check_writable(path: str | os.PathLike, *, folder: bool = False) -> None:
@@ -33,6 +34,15 @@ def check_writable(path: str | os.PathLike, *, folder: bool = False) -> None:
         problem = "Permission denied"
     if problem is not None:
         raise DataError(f"cannot be written: {problem}", where=os.fspath(path))
+
+
+@contextmanager
+def refusals_as(kind: type[HwshiftError], path: str | os.PathLike) -> Iterator[None]:
+    """Raise what the system refuses within it as an error of that class, which names the file or folder."""
+    try:
+        yield
+    except OSError as error:
+        raise kind(f"cannot be written: {error.strerror or error}", where=os.fspath(path)) from None
 
 
 def replace_file(path: str | os.PathLike, data: bytes) -> None:
@@ -91,7 +101,7 @@ def replace_folder(files: Mapping[str, bytes], folder: Path) -> None:
     ProgramError
         When it cannot be written; then nothing has changed.
     """
-    try:
+    with refusals_as(ProgramError, folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         try:
@@ -103,8 +113,6 @@ def replace_folder(files: Mapping[str, bytes], folder: Path) -> None:
             _swap(new, folder, work / "old")
         finally:
             shutil.rmtree(work, ignore_errors=True)
-    except OSError as error:
-        raise ProgramError(f"cannot be written: {error.strerror or error}", where=str(folder)) from None
 
 
 def _swap(new: Path, folder: Path, old: Path) -> None:

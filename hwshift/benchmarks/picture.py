@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hwshift.errors import DataError
-from hwshift.writing import replace_file
+from hwshift.writing import refusals_as, replace_file
 
 __all__ = ["draw_curve"]
 
@@ -57,7 +57,5 @@ def draw_curve(curve: Sequence[dict], path: Path | str) -> None:
         data = io.BytesIO()
         metadata = {"Date": None} if path.suffix == ".svg" else None
         figure.savefig(data, format=path.suffix[1:], metadata=metadata)
-    try:
+    with refusals_as(DataError, path):
         replace_file(path, data.getvalue())
-    except OSError as error:
-        raise DataError(f"cannot be written: {error.strerror}", where=str(path)) from None

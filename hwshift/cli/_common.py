@@ -37,6 +37,7 @@ __all__ = [
     "stall_pattern",
     "stalls_option",
     "target_option",
+    "words_of",
 ]
 
 Command = Callable[..., object]
@@ -171,6 +172,18 @@ def stall_pattern(density: float, seed: int) -> "StallPattern | None":
     from hwshift.sim.stalls import StallPattern
 
     return StallPattern.random(density, seed) if density else None
+
+
+def words_of(item: click.Parameter, value: object) -> list[str]:
+    """A parameter with one value as on a command line; nothing where it has none."""
+    if isinstance(item, click.Argument):
+        return [str(value)]
+    if value is None or value is False:
+        return []
+    return [
+        item.opts[0],
+        *([] if value is True else [f"{value:g}" if isinstance(value, float) else str(value)]),
+    ]
 
 
 def print_json(value: object) -> None:

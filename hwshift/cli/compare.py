@@ -182,24 +182,16 @@ def _command_line() -> str:
     for item in context.command.params:
         value = context.params[item.name or ""]
         several = value if isinstance(value, tuple) else (value,)
-        for one in several:
-            if isinstance(item, click.Argument):
-                words.append(str(one))
-            elif one is True:
-                words.append(item.opts[0])
-            elif one is not None and one is not False:
-                words += [item.opts[0], f"{one:g}" if isinstance(one, float) else str(one)]
+        words += [word for one in several for word in common.words_of(item, one)]
     return shlex.join(words)
 
 
 def _write(path: Path, text: str) -> None:
     from hwshift.errors import DataError
-    from hwshift.writing import replace_file
+    from hwshift.writing import refusals_as, replace_file
 
-    try:
+    with refusals_as(DataError, path):
         replace_file(path, text.encode())
-    except OSError as error:
-        raise DataError(f"cannot be written: {error.strerror or error}", where=str(path)) from None
 
 
 def _show(candidates: "list[Candidate]", layers: bool) -> None:

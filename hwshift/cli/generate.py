@@ -1,11 +1,16 @@
 """``hwshift generate``: a design as a folder, with Verilog or C++, program and bench."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from hwshift.cli import _common as common
 from hwshift.cli._options import DataOptions, data_options
+
+if TYPE_CHECKING:
+    from hwshift.generation import Design
+    from hwshift.hls.estimates import Estimate
+    from hwshift.hls.generation import HlsDesign
 
 __all__ = ["command"]
 
@@ -47,82 +52,48 @@ def command(
     With --hls DIR holds C++ for high-level synthesis instead of Verilog, with a testbench that plain compilers build:
     `make -C DIR test`. engine: what runs the same program; stream: one process per layer, for small networks.
     """
-    from hwshift.generation import generate
-
     common.check_target(hls, target_ii)
-    if hls is not None:
-        _generate_hls(
-            net, config, weights, shift, out, data, seed, keep, hls, target_ii, force, as_json, quiet
-        )
-        return
     with common.progress(quiet) as say:
         say("quantizing")
         network, accelerator = common.resolve(net, config, weights, shift)
         inputs = data.codes(network, seed)
-        design = generate(network, accelerator, out, inputs, force=force, keep=keep, progress=say)
-    facts = {
-        "folder": out,
-        "network": network.name,
-        "config": accelerator.name,
-        "config_hash": f"0x{accelerator.hash:08x}",
-        "images": len(inputs.codes),
-        "input": inputs.description,
-        "instructions": len(design.program.instructions),
-        "memory_bytes": design.program.size,
-        "cycles": design.cycles,
-    }
-    if as_json:
-        common.print_json(facts | {"files": list(design.files)})
-    elif not quiet:
-        common.print_table([(name.replace("_", " "), value) for name, value in facts.items()])
-        click.echo(f"test it: make -C {out}/tb")
+        design: Design | HlsDesign
+        own: dict[str, object] = {}
+        estimate = None
+        if hls is None:
+            from hwshift.generation import generate
 
+            design = generate(network, accelerator, out, inputs, force=force, keep=keep, progress=say)
+            own["cycles"] = design.cycles
+        else:
+            from hwshift.hls.generation import generate_hls
 
-def _generate_hls(
-    net: str,
-    config: str,
-    weights: str | None,
-    shift: str | None,
-    out: str,
-    data: DataOptions,
-    seed: int,
-    keep: Literal["all", "outputs"],
-    hls: Literal["engine", "stream"],
-    target_ii: int | None,
-    force: bool,
-    as_json: bool,
-    quiet: bool,
-) -> None:
-    from hwshift.hls.generation import generate_hls
-
-    with common.progress(quiet) as say:
-        say("quantizing")
-        network, accelerator = common.resolve(net, config, weights, shift)
-        inputs = data.codes(network, seed)
-        design = generate_hls(
-            network, accelerator, out, inputs, style=hls, target_ii=target_ii, keep=keep, force=force, progress=say
-        )  # fmt: skip
+            design = generate_hls(
+                network, accelerator, out, inputs, style=hls, target_ii=target_ii, keep=keep, force=force, progress=say
+            )  # fmt: skip
+            estimate = design.estimate
     facts: dict[str, object] = {
         "folder": out,
         "network": network.name,
         "config": accelerator.name,
         "config_hash": f"0x{accelerator.hash:08x}",
-        "style": hls,
+        **({} if hls is None else {"style": hls}),
         "images": len(inputs.codes),
         "input": inputs.description,
     }
     if design.program is not None:
         facts |= {"instructions": len(design.program.instructions), "memory_bytes": design.program.size}
+    facts |= own
     if as_json:
-        estimate = {} if design.estimate is None else {"estimate": design.estimate.as_dict()}
-        common.print_json(facts | estimate | {"files": list(design.files)})
-        return
-    if quiet:
-        return
-    if design.estimate is not None:
-        found = design.estimate
-        names = ("target_ii", "initiation_interval", "latency", "multipliers", "dsp", "lut", "ramb36")
-        facts |= {f"{name} (estimate)": getattr(found, name) for name in names[1:]}
-        facts["target_ii"] = found.target_ii
-    common.print_table([(name.replace("_", " "), value) for name, value in facts.items()])
-    click.echo(f"test it: make -C {out} test")
+        more = {} if estimate is None else {"estimate": estimate.as_dict()}
+        common.print_json(facts | more | {"files": list(design.files)})
+    elif not quiet:
+        facts |= {} if estimate is None else _estimated(estimate)
+        common.print_table([(name.replace("_", " "), value) for name, value in facts.items()])
+        click.echo(f"test it: make -C {out}/tb" if hls is None else f"test it: make -C {out} test")
+
+
+def _estimated(estimate: "Estimate") -> dict[str, object]:
+    names = ("initiation_interval", "latency", "multipliers", "dsp", "lut", "ramb36")
+    found: dict[str, object] = {f"{name} (estimate)": getattr(estimate, name) for name in names}
+    return found | {"target_ii": estimate.target_ii}

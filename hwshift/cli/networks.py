@@ -198,13 +198,11 @@ def _layers(net: str, graph: str | None, as_json: bool) -> None:
 
 def _draw(network: "Network", path: str) -> None:
     from hwshift.errors import NetworkError
-    from hwshift.writing import replace_file
+    from hwshift.writing import refusals_as, replace_file
     from hwshift.zoo.drawing import draw_graph
 
     if Path(path).suffix.lower() != ".svg":
         raise NetworkError("a graph is drawn into a file that ends in .svg", where=path)
     text = draw_graph(network)
-    try:
+    with refusals_as(NetworkError, path):
         replace_file(path, text.encode("utf-8"))
-    except OSError as error:
-        raise NetworkError(f"cannot be written: {error.strerror or error}", where=path) from None

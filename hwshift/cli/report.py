@@ -135,16 +135,10 @@ def _command_line(data: DataOptions) -> str:
     words = ["hwshift", "report"]
     for item in context.command.params:
         value, name = context.params[item.name or ""], item.name
-        if isinstance(item, click.Argument):
-            words.append(str(value))
-        elif name == "styles":
+        if name == "styles":
             words += [] if value else ["--no-styles"]
         elif name == "form":
             words += ["--format", value] if context.params["figures"] else []
-        elif name not in ("quiet", *data.NAMES) and value is not None and value is not False:
-            words += (
-                [item.opts[0]]
-                if value is True
-                else [item.opts[0], f"{value:g}" if name == "clock" else str(value)]
-            )
+        elif name not in ("quiet", *data.NAMES):
+            words += common.words_of(item, value)
     return shlex.join([*words, *data.words()])

@@ -9,6 +9,7 @@ from hwshift.cli._options import DataOptions, data_options
 from hwshift.errors import MismatchError
 
 if TYPE_CHECKING:
+    from hwshift.hls.verification import HlsReport
     from hwshift.verification import VerifyReport
 
 __all__ = ["command"]
@@ -86,11 +87,7 @@ def command(
         common.print_json(report.as_dict() | {"input": inputs.description, "stalls": stalls, "seed": seed})
     elif not quiet:
         _show(report, inputs.description, stalls)
-    if not report.ok:
-        raise MismatchError(
-            f"{report.mismatches} mismatches in {report.values_compared} values; {report.differences[0]}",
-            where=network.name,
-        )
+    _check(report, network.name)
 
 
 def _verify_hls(
@@ -136,10 +133,15 @@ def _verify_hls(
         ])  # fmt: skip
         for text in report.differences:
             click.echo(text)
+    _check(report, network.name)
+
+
+def _check(report: "VerifyReport | HlsReport", network: str) -> None:
+    """Raise `MismatchError` where something differs."""
     if not report.ok:
         raise MismatchError(
             f"{report.mismatches} mismatches in {report.values_compared} values; {report.differences[0]}",
-            where=network.name,
+            where=network,
         )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hwshift.errors import DataError
+from hwshift.writing import refusals_as
 
 __all__ = [
     "LayerCost",
@@ -177,9 +178,7 @@ def plot_intensity(path: str | Path, kernel: int = 3) -> None:
             axes.spines[["top", "right"]].set_visible(False)
         figure.axes[0].set_ylabel("multiply-accumulates per access")
         figure.axes[-1].legend(frameon=False, fontsize=8, loc="upper right")
-        try:
+        with refusals_as(DataError, path):
             figure.savefig(
                 path, dpi=150, metadata={"Date": None} if str(path).lower().endswith(".svg") else None
             )
-        except OSError as error:
-            raise DataError(f"cannot be written: {error.strerror or error}", where=str(path)) from None

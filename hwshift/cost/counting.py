@@ -59,14 +59,11 @@ def count_program(program: Program) -> ProgramCounts:
         The compiler's layers in order, then `PROGRAM`. A layer without instructions counts nothing.
     """
     records = [*program.layers, {"name": PROGRAM}]
-    owner = [len(records) - 1] * len(program.instructions)
-    for number, record in enumerate(program.layers):
-        for span in record.get("instruction_ranges", ()):
-            for index in range(*span):
-                owner[index] = number
+    owner = program.owners
     counts = [LayerCounts(record["name"], record.get("op", "")) for record in records]
     counter = _Counter(program)
-    for number, item in zip(owner, program.instructions, strict=True):
+    for index, item in enumerate(program.instructions):
+        number = owner.get(index, len(records) - 1)
         counts[number] += counter.instruction(item, records[number])
     return ProgramCounts(tuple(counts))
 

@@ -15,6 +15,7 @@ from hwshift.cost.analysis import CostAnalysis, LayerAnalysis
 from hwshift.errors import DataError, NetworkError
 from hwshift.network.fixed import Conv, FixedLayer
 from hwshift.program.isa import LoadKind, Opcode
+from hwshift.writing import refusals_as
 
 __all__ = ["finn_files", "scale_sim_files", "topology", "write_files"]
 
@@ -252,7 +253,7 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
     DataError
         When one cannot be written; then none is in its place.
     """
-    try:
+    with refusals_as(DataError, folder):
         blocked = next((name for name in files if (folder / name).is_dir()), None)
         if blocked is not None:
             raise IsADirectoryError(None, f"{blocked} is a directory")
@@ -274,5 +275,3 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
                     os.replace(new / name, folder / name)
         finally:
             shutil.rmtree(work, ignore_errors=True)
-    except OSError as error:
-        raise DataError(f"cannot be written: {error.strerror or error}", where=str(folder)) from None

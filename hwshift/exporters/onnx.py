@@ -10,7 +10,7 @@ from hwshift.errors import NetworkError
 from hwshift.exporters.onnx_operators import WRITERS
 from hwshift.exporters.onnx_writer import Writer
 from hwshift.network.graph import Network
-from hwshift.writing import replace_file
+from hwshift.writing import refusals_as, replace_file
 
 __all__ = ["OPSET", "ShiftForm", "save_onnx", "to_onnx"]
 
@@ -91,10 +91,8 @@ def save_onnx(
     model = to_onnx(network, shift=shift, batch=batch)
     if model.ByteSize() >= 1 << 31:
         raise NetworkError("an ONNX file holds less than 2 GiB", where=network.name)
-    try:
+    with refusals_as(NetworkError, path):
         replace_file(path, model.SerializeToString(deterministic=True))
-    except OSError as error:
-        raise NetworkError(f"cannot be written: {error.strerror or error}", where=os.fspath(path)) from None
 
 
 def _output(network: Network, writer: Writer) -> tuple[int, ...]:

@@ -26,7 +26,7 @@ from hwshift.network.archive import Archive
 from hwshift.network.checks import check_map
 from hwshift.network.graph import Network, Node
 from hwshift.network.verify_fixed import verify_fixed
-from hwshift.writing import replace_file
+from hwshift.writing import refusals_as, replace_file
 
 __all__ = ["FORMAT_VERSION", "load", "save"]
 
@@ -93,10 +93,8 @@ def save(network: Network | fixed.FixedNetwork, path: str | os.PathLike) -> None
         archive.writestr(_entry("network.json"), text)
         for number, array in enumerate(arrays):
             archive.writestr(_entry(f"arrays/{number}.npy"), _npy(array))
-    try:
+    with refusals_as(NetworkError, path):
         replace_file(path, buffer.getvalue())
-    except OSError as error:
-        raise NetworkError(f"cannot be written: {error.strerror or error}", where=os.fspath(path)) from None
 
 
 def load(path: str | os.PathLike) -> Network | fixed.FixedNetwork:

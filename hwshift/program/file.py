@@ -18,7 +18,7 @@ from hwshift.config import AcceleratorConfig
 from hwshift.errors import HwshiftError, ProgramError
 from hwshift.program.image import Part, Program, Region, Segment, TensorRecord
 from hwshift.program.instruction import INSTRUCTION_WORDS, decode
-from hwshift.writing import replace_file
+from hwshift.writing import refusals_as, replace_file
 
 __all__ = ["FORMAT_VERSION", "load_program", "program_archive", "save_program"]
 
@@ -37,10 +37,8 @@ def save_program(program: Program, path: str | os.PathLike) -> None:
     ProgramError
         When the file cannot be written.
     """
-    try:
+    with refusals_as(ProgramError, path):
         replace_file(path, program_archive(program))
-    except OSError as error:
-        raise ProgramError(f"cannot be written: {error.strerror or error}", where=os.fspath(path)) from None
 
 
 def program_archive(program: Program) -> bytes:

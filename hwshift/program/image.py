@@ -129,6 +129,16 @@ class Program:
         return table(titles, rows, caption=caption)
 
     @property
+    def owners(self) -> dict[int, int]:
+        """Index of each instruction of a layer to the layer's place in ``layers``."""
+        return {
+            index: number
+            for number, layer in enumerate(self.layers)
+            for span in layer.get("instruction_ranges", ())
+            for index in range(*span)
+        }
+
+    @property
     def config_hash(self) -> int:
         """Hash of the configuration, as the header carries it."""
         return self.config.hash

@@ -1,18 +1,14 @@
 """Networks and configurations side by side as one HTML page that loads nothing."""
 
 from collections.abc import Sequence
-from importlib.resources import files
-
-from jinja2 import Environment, StrictUndefined
 
 from hwshift import __version__
 from hwshift.cost.compare import Candidate, labels, layer_table, ratio, shown, table
 from hwshift.cost.energy import PARTS
+from hwshift.reports.figures import COLOURS
+from hwshift.reports.html import template
 
 __all__ = ["render_comparison"]
-
-# Okabe and Ito's colours, told apart by colour-blind readers too.
-_COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#D55E00", "#CC79A7", "#0072B2")
 
 
 def render_comparison(candidates: Sequence[Candidate], command: str = "") -> str:
@@ -25,11 +21,7 @@ def render_comparison(candidates: Sequence[Candidate], command: str = "") -> str
     command : str
         What makes this page again.
     """
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    text = (files("hwshift.reports") / "compare.html.j2").read_text(encoding="utf-8")
-    return environment.from_string(text).render(
+    return template("compare.html.j2").render(
         candidates=candidates,
         rows=table(candidates),
         layers=layer_table(candidates),
@@ -40,7 +32,7 @@ def render_comparison(candidates: Sequence[Candidate], command: str = "") -> str
         costs=candidates[0].analysis.energy.table,
         most=max(item.analysis.energy.total_pj for item in candidates),
         parts=PARTS,
-        colours=dict(zip(PARTS, _COLOURS, strict=True)),
+        colours=COLOURS,
         command=command,
         version=__version__,
     )

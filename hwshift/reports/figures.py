@@ -12,6 +12,7 @@ __all__ = [
     "CAUSE_GROUPS",
     "COLOURS",
     "FIGURES",
+    "SHADES",
     "Bars",
     "Figure",
     "Point",
@@ -49,6 +50,9 @@ COLOURS: dict[str, str] = {
     "bus_limit": _RED,
 }
 """Colour of everything that figures show, by its key."""
+
+SHADES: dict[str, str] = COLOURS | {"busy0": COLOURS["busy"], "busy1": "#66C2A8"}
+"""These, and two for layers that take turns in the timeline."""
 
 CAUSE_GROUPS: dict[str, tuple[str, tuple[Cause, ...]]] = {
     "busy": ("array works", (Cause.BUSY,)),

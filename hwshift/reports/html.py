@@ -4,19 +4,19 @@ import os
 from collections.abc import Callable, Iterator
 from importlib.resources import files
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 
 from hwshift.cost.energy import NOT_CHARGED, NOT_INCLUDED, PARTS
 from hwshift.program.counters import COUNTERS
 from hwshift.reports import figures, flow, graph, markup, timeline
-from hwshift.reports.figures import COLOURS
+from hwshift.reports.figures import SHADES
 from hwshift.reports.findings import findings
 from hwshift.reports.flow import TITLES
 from hwshift.reports.report import Report
 from hwshift.reports.text import scaled, size
 from hwshift.reports.writers import write_text
 
-__all__ = ["render_html", "write_html"]
+__all__ = ["render_html", "template", "write_html"]
 
 _ON_DARK = {
     "#0072B2": "#2F8FD0",
@@ -44,15 +44,7 @@ _PAGE = {
 
 def render_html(report: Report) -> str:
     """The page: well-formed as XML too, the same text for the same report."""
-    environment = Environment(
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        loader=FunctionLoader(_file),
-    )
-    environment.filters |= {"scaled": scaled, "size": size}
-    return environment.get_template("page.html.j2").render(
+    return template("page.html.j2").render(
         report=report,
         simulation=report.simulation,
         energy=report.energy,
@@ -67,6 +59,19 @@ def render_html(report: Report) -> str:
         not_charged=NOT_CHARGED,
         not_included=NOT_INCLUDED,
     )
+
+
+def template(name: str) -> Template:
+    """One of the pages in this folder, as text to fill in: strict, and with text escaped."""
+    environment = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=FunctionLoader(_file),
+    )
+    environment.filters |= {"scaled": scaled, "size": size}
+    return environment.get_template(name)
 
 
 def write_html(report: Report, path: str | os.PathLike) -> None:
@@ -106,7 +111,7 @@ def _rules(choose: Callable[[str, str], str]) -> Iterator[str]:
     """Variables of the page, and classes that fill (``c-``) and stroke (``s-``)."""
     page = "; ".join(f"--{name}: {choose(*pair)}" for name, pair in _PAGE.items())
     yield f":root {{ {page}; }}"
-    for key, colour in (COLOURS | {"busy0": COLOURS["busy"], "busy1": "#66C2A8"}).items():
+    for key, colour in SHADES.items():
         value = choose(colour, _ON_DARK.get(colour, colour))
         yield f".c-{key} {{ background: {value}; fill: {value}; }}"
         if key in TITLES:

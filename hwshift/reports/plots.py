@@ -13,9 +13,10 @@ from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from hwshift.errors import DataError
 from hwshift.reports import flow, timeline
-from hwshift.reports.figures import COLOURS, FIGURES, Bars, Roofline, Stacks
+from hwshift.reports.figures import COLOURS, FIGURES, SHADES, Bars, Roofline, Stacks
 from hwshift.reports.report import Report
 from hwshift.reports.text import size
+from hwshift.writing import refusals_as
 
 __all__ = ["FORMATS", "PLOTS", "draw", "write_figures"]
 
@@ -122,7 +123,6 @@ def _roofline(figure: Roofline) -> Drawing:
 def _timeline(report: Report) -> Drawing:
     found = timeline.spans(report)
     total = report.simulation.counters["total"]
-    shades = COLOURS | {"busy0": COLOURS["busy"], "busy1": "#66C2A8"}
 
     def into(axes: Axes) -> None:
         for track, row in timeline.TRACKS.items():
@@ -130,14 +130,14 @@ def _timeline(report: Report) -> Drawing:
                 own = timeline.merged([s for s in found if s.track == track and s.key == key], total)
                 for span in own:
                     axes.broken_barh([(span.begin, span.end - span.begin)], (row + 0.4, -0.8 * span.height),
-                                     facecolors=shades[key], linewidth=0)  # fmt: skip
+                                     facecolors=SHADES[key], linewidth=0)  # fmt: skip
         axes.set_yticks(list(timeline.TRACKS.values()), list(timeline.TRACKS))
         axes.set_ylim(len(timeline.TRACKS) - 0.4, -0.6)
         axes.set_xlim(0, total)
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         axes.set_xlabel("cycles since start")
         for key, title in timeline.titles(found).items():
-            axes.barh([0], [0], color=shades[key], label=title)
+            axes.barh([0], [0], color=SHADES[key], label=title)
         axes.legend(ncols=9, loc="lower left", bbox_to_anchor=(0, 1), frameon=False, borderpad=0, handlelength=1,
                     columnspacing=1.2)  # fmt: skip
 
@@ -147,6 +147,7 @@ def _timeline(report: Report) -> Drawing:
 def _flow(report: Report) -> Drawing:
     found = flow.links(report)
     boxes, bands = flow.geometry(found)
+    into_bits, out_bits = flow.bits_of(found)
 
     def into(axes: Axes) -> None:
         for link, (x0, y0, x1, y1, thick) in bands:
@@ -156,11 +157,9 @@ def _flow(report: Report) -> Drawing:
                                      edgecolor=COLOURS[link.key], linewidth=max(thick * 0.82, 0.6)))  # fmt: skip
         for name, box in boxes.items():
             axes.add_patch(Rectangle((box.x, box.y), flow.BAR, box.height, color="#333333"))
-            into_bits = sum(link.bits for link in found if link.target == name)
-            out_bits = sum(link.bits for link in found if link.source == name)
             last = name == "external_out"
             axes.text(box.x + (flow.BAR if last else 0), box.y - 3,
-                      f"{flow.NODES[name][1]}\n{size(max(into_bits, out_bits) / 8)}",
+                      f"{flow.NODES[name][1]}\n{size(max(into_bits[name], out_bits[name]) / 8)}",
                       ha="right" if last else "left", va="bottom", fontsize=8)  # fmt: skip
         axes.set_xlim(0, flow.WIDTH)
         axes.set_ylim(flow.HEIGHT, -12)
@@ -212,7 +211,7 @@ def write_figures(report: Report, folder: Path, form: str = "svg") -> list[Path]
         When they cannot be written.
     """
     out = []
-    try:
+    with refusals_as(DataError, folder):
         folder.mkdir(exist_ok=True)
         for name in PLOTS:
             if name == "styles" and not report.styles:
@@ -223,6 +222,4 @@ def write_figures(report: Report, folder: Path, form: str = "svg") -> list[Path]
                     {"Date": None} if form == "svg" else {"CreationDate": None} if form == "pdf" else None
                 )
                 draw(report, name).savefig(out[-1], format=form, metadata=metadata, dpi=150)
-    except OSError as error:
-        raise DataError(f"cannot be written: {error.strerror or error}", where=str(folder)) from None
     return out

@@ -55,7 +55,9 @@ class Span:
 def spans(report: Report) -> list[Span]:
     """What each unit does, instruction by instruction, and the cycles without a step."""
     analysis = report.analysis
-    owner = _owners(report)
+    owner = {
+        index: analysis.program.layers[number]["name"] for index, number in analysis.program.owners.items()
+    }
     shades: dict[str, int] = {}
     out = []
     for track, name, begin, cycles, index in slices(analysis.program, analysis.timeline):
@@ -92,15 +94,6 @@ def stall_spans(report: Report) -> list[Span]:
             out.append(Span("stalls", worst, label, begin, end, min(1.0, share)))
         before, begin = now, end
     return out
-
-
-def _owners(report: Report) -> dict[int, str]:
-    return {
-        index: layer["name"]
-        for layer in report.analysis.program.layers
-        for ends in layer.get("instruction_ranges", ())
-        for index in range(*ends)
-    }
 
 
 def merged(items: Sequence[Span], total: int, most: int = _MOST) -> list[Span]:

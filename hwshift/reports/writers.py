@@ -11,7 +11,7 @@ from hwshift.errors import DataError
 from hwshift.program.counters import Cause
 from hwshift.reports.findings import findings
 from hwshift.reports.report import Report
-from hwshift.writing import replace_file
+from hwshift.writing import refusals_as, replace_file
 
 __all__ = ["csv_text", "json_text", "write_csv", "write_json", "write_text"]
 
@@ -66,7 +66,5 @@ def write_text(path: str | os.PathLike, text: str) -> None:
     DataError
         When the file cannot be written.
     """
-    try:
+    with refusals_as(DataError, path):
         replace_file(path, text.encode("utf-8"))
-    except OSError as error:
-        raise DataError(f"cannot be written: {error.strerror or error}", where=os.fspath(path)) from None

@@ -11,6 +11,7 @@ from hwshift.cost.claims.bench import Bench
 from hwshift.cost.closed_form import plot_intensity
 from hwshift.cost.energy import PARTS
 from hwshift.errors import DataError
+from hwshift.writing import refusals_as
 
 __all__ = ["PICTURES", "draw_pictures"]
 
@@ -145,7 +146,7 @@ def draw_pictures(folder: Path, bench: Bench, topics: tuple[str, ...], suffix: s
         When it cannot be written.
     """
     out = []
-    try:
+    with refusals_as(DataError, folder):
         folder.mkdir(parents=True, exist_ok=True)
         for topic in topics:
             if topic == "intensity":
@@ -159,6 +160,4 @@ def draw_pictures(folder: Path, bench: Bench, topics: tuple[str, ...], suffix: s
                 draw(figure, bench)
                 out.append(folder / f"{name}.{suffix}")
                 figure.savefig(out[-1], dpi=150, metadata={"Date": None} if suffix == "svg" else None)
-    except OSError as error:
-        raise DataError(f"cannot be written: {error.strerror or error}", where=str(folder)) from None
     return out
