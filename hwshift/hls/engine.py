@@ -115,7 +115,7 @@ class _Waiting:
         if item.opcode != Opcode.COMPUTE:
             return
         tiles = 1 if item["hold_weights"] else item["tiles"] * item["ktile_count"]
-        if item.fields.get("keep_weights"):
+        if item["keep_weights"]:
             if self._held < tiles + item["weight_offset"]:
                 self._refill()
             return
@@ -147,13 +147,11 @@ def engine_sources(config: AcceleratorConfig) -> dict[str, bytes]:
     layouts = [
         layout for name, layout in zip(isa.Opcode, isa.FORMATS.values(), strict=True) if name.name != "END"
     ]
-    values = config.to_dict()
-    options = {name: bool(values.get(name)) for name in ("sigmoid", "gates")}
-    table = sigmoid_table(config.act).tolist() if options["sigmoid"] else [0]
+    table = sigmoid_table(config.act).tolist() if config.sigmoid else [0]
     return {
         **sources("common", "engine"),
         "src/hwshift_config.h": render(
-            "hwshift_config.h.j2", config=config, numbers=numbers, weight_jobs=WEIGHT_JOBS, options=options
+            "hwshift_config.h.j2", config=config, numbers=numbers, weight_jobs=WEIGHT_JOBS
         ),
         "src/hwshift_sigmoid.h": render(
             "hwshift_sigmoid.h.j2", config=config, count=len(table), table=wrapped(table, 4)
@@ -164,18 +162,8 @@ def engine_sources(config: AcceleratorConfig) -> dict[str, bytes]:
             errors=ERRORS,
             layouts=layouts,
             tables=[isa.KTILE_ENTRY, isa.LANE_ENTRY, isa.PARAM_ENTRY],
-            later=_later(),
         ),
     }
-
-
-def _later() -> dict:
-    """What the C++ interprets and this version of the instruction set lacks; such fields read as 0."""
-    fields = {
-        name: [field for field in known if field not in isa.FORMATS[Opcode[name]].by_name]
-        for name, known in _SUPPORTED.items()
-    }
-    return {"fields": fields, "acts": [name for name in _ACTS if name not in Act.__members__]}
 
 
 def job_text(program: Program, images: int) -> bytes:
