@@ -7,7 +7,7 @@ import numpy as np
 
 from hwshift.data import Images
 from hwshift.golden.formats import Pow2Format, QFormat
-from hwshift.hls.estimates import estimate_plan
+from hwshift.hls.estimates import Estimate
 from hwshift.hls.plan import Plan
 from hwshift.hls.process import Process
 from hwshift.hls.render import LINE, plain, render, sources, wrapped
@@ -19,17 +19,20 @@ from hwshift.writing import toml_text
 __all__ = ["expected_values", "input_values", "stream_files", "stream_sources"]
 
 
-def stream_files(plan: Plan, images: Images, maps: Sequence[Mapping[str, np.ndarray]]) -> dict[str, bytes]:
+def stream_files(
+    plan: Plan, found: Estimate, images: Images, maps: Sequence[Mapping[str, np.ndarray]]
+) -> dict[str, bytes]:
     """Path to content of the whole project.
 
     Parameters
     ----------
     plan : Plan
+    found : Estimate
+        Of the plan.
     images : Images
     maps : sequence of mapping of layer name to ndarray of integers, shape (channels, height, width)
         The golden model's, per image.
     """
-    found = estimate_plan(plan)
     cpp = ["src/design.cpp", "src/testbench.cpp"]
     files = {
         **stream_sources(plan),

@@ -14,6 +14,7 @@ from hwshift.config import AcceleratorConfig
 from hwshift.data import Images
 from hwshift.hls.build import build_testbench, run_testbench
 from hwshift.hls.engine import check_program
+from hwshift.hls.estimates import estimate_plan
 from hwshift.hls.generation import Style, check_style, engine_project, stream_project
 from hwshift.hls.plan import plan_stream
 from hwshift.network.fixed import FixedNetwork
@@ -106,7 +107,7 @@ def verify_hls(
         return verify_hls_program(program, network, images, build_dir=build_dir, progress=progress)
     plan = plan_stream(network, config, target_ii)
     progress("computing the expected results")
-    files = stream_project(network, config, Images(images, ""), target_ii)
+    files = stream_project(plan, estimate_plan(plan), Images(images, ""))
     results, told = _run(files, len(images), "layers", build_dir, progress)
     compared, wrong, differences = 0, 0, []
     for index, data in enumerate(results):
