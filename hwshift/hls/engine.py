@@ -8,9 +8,9 @@ import numpy as np
 from hwshift.config import AcceleratorConfig
 from hwshift.data import Images
 from hwshift.errors import CompileError
-from hwshift.golden.formats import Pow2Format, QFormat
+from hwshift.golden.formats import Pow2Format
 from hwshift.golden.sigmoid import sigmoid_table
-from hwshift.hls.render import plain, render, sources, wrapped
+from hwshift.hls.render import plain, product_shifts, render, sources, tool_files, wrapped
 from hwshift.program import isa
 from hwshift.program.assembler import disassemble
 from hwshift.program.expected import launch_of
@@ -139,9 +139,8 @@ def engine_sources(config: AcceleratorConfig) -> dict[str, bytes]:
     fmt = config.weights
     power = isinstance(fmt, Pow2Format)
     numbers = {
-        "left": config.guard + fmt.p_max if isinstance(fmt, Pow2Format) else 0,
+        **product_shifts(config),
         "range": fmt.p_max - fmt.p_min if isinstance(fmt, Pow2Format) else 0,
-        "right": fmt.n - config.guard if isinstance(fmt, QFormat) else 0,
     }
     assert power == (config.pe == "shift_add")
     layouts = [
@@ -198,19 +197,10 @@ def engine_files(program: Program, vectors: Sequence[Vector], images: Images) ->
     """
     check_program(program)
     config = program.config
-    cpp = ["src/engine.cpp", "src/testbench.cpp"]
     files = {
         **engine_sources(config),
         "src/hwshift_program.h": render("engine_program.h.j2", program=program, config=config),
-        "Makefile": render("Makefile.j2", sources=cpp),
-        "run_hls.tcl": render(
-            "run_hls.tcl.j2",
-            top="hwshift_engine",
-            sources=cpp[:1],
-            bench=cpp[1],
-            part="xczu3eg-sbva484-1-e",
-            period=5,
-        ),
+        **tool_files("hwshift_engine", "src/engine.cpp"),
         "README.md": render(
             "engine_README.md.j2",
             program=program,
