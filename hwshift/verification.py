@@ -13,12 +13,12 @@ from hwshift.display import table
 from hwshift.errors import ProgramError, ToolError
 from hwshift.golden.model import trace
 from hwshift.network.fixed import FixedNetwork
-from hwshift.program.expected import expected_memory, launch_of, tensor_table
+from hwshift.program.expected import expected_memory, launch_of
 from hwshift.program.image import Program
 from hwshift.progress import Progress, Stage, silent
-from hwshift.sim.benches.memory_difference import first_difference
 from hwshift.sim.cycle.model import MemoryTiming, simulate_cycles
 from hwshift.sim.functional import run_program
+from hwshift.sim.memory_comparison import MemoryComparison
 from hwshift.sim.rtl_run import RtlResult, RtlRun, run_rtl
 from hwshift.sim.stalls import StallPattern
 from hwshift.tools import SIMULATORS, simulator_env, simulator_problem
@@ -211,7 +211,7 @@ def verify_program(
     if functional:
         for index, image in enumerate(images):
             progress(Stage(f"functional simulator, image {index + 1} of {len(images)}", index, len(images)))
-            comparison.memory("functional simulator", index, run_program(program, image)[0].tobytes())
+            comparison.image("functional simulator", index, run_program(program, image)[0].tobytes())
     results: list[RtlResult] = []
     if simulator is not None:
         text = f"RTL in {simulator}, {len(images)} x {model['total']} cycles"
@@ -220,7 +220,7 @@ def verify_program(
         folder = build_dir or cache_dir()
         results = run_rtl(program.config, runs, simulator=simulator, build_dir=folder)
         for index, result in enumerate(results):
-            comparison.memory("RTL", index, result.check().memory)
+            comparison.image("RTL", index, result.check().memory)
             comparison.counters(index, model, result.counters)
     return VerifyReport(
         network=network.name,
@@ -266,34 +266,20 @@ def _rtl_run(program: Program, image: np.ndarray, timing: MemoryTiming, cycles: 
     )
 
 
-class _Comparison:
+class _Comparison(MemoryComparison):
     """Collects what is compared with the golden model's results."""
 
     def __init__(self, program: Program, network: FixedNetwork, images: np.ndarray) -> None:
-        self._program = program
-        self._table = tensor_table(program)
+        super().__init__(program)
         self._expected = [
             expected_memory(program, image, trace(network, program.config.arithmetic, image).maps)
             for image in images
         ]
-        self.compared = 0
-        self.mismatches = 0
-        self.differences: list[str] = []
         self.counters_equal = True
 
-    def memory(self, model: str, index: int, actual: bytes) -> None:
+    def image(self, model: str, index: int, actual: bytes) -> None:
         """Compare the memory that a model left."""
-        expected, program = self._expected[index], self._program
-        after = np.frombuffer(actual, np.uint8)
-        differing = 0
-        for record in program.tensors[1:]:
-            wrong = program.read_tensor(expected, record.layer) != program.read_tensor(after, record.layer)
-            self.compared += wrong.size
-            differing += int(np.count_nonzero(wrong))
-        text = first_difference(expected.tobytes(), actual, self._table)
-        if text is not None:
-            self.mismatches += max(1, differing)
-            self.differences.append(f"{model}, image {index}: {text}")
+        self.memory(f"{model}, image {index}", self._expected[index].tobytes(), actual)
 
     def counters(self, index: int, model: dict[str, int], rtl: dict[str, int]) -> None:
         """Compare the counters of a run with the prediction."""

@@ -1,15 +1,18 @@
-"""The process around a simulator: its environment, and locks against other processes."""
+"""The process around a simulator: its environment, programs with a log, and locks against other processes."""
 
 import contextlib
 import fcntl
 import os
 import re
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-__all__ = ["environment", "locked"]
+from hwshift.errors import SimulationError
+
+__all__ = ["environment", "locked", "run_logged"]
 
 # Variables of the caller that would change what a run does; `extra_env` can set them again.
 _FOREIGN = re.compile(
@@ -25,6 +28,23 @@ def locked(path: Path) -> Iterator[None]:
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def run_logged(
+    command: Sequence[str],
+    log: Path,
+    env: Mapping[str, str],
+    *,
+    cwd: Path | None = None,
+    told: slice = slice(-40, None),
+) -> None:
+    """Run a program, with what it prints in ``log``; raises SimulationError, with the lines ``told`` as a note."""
+    with log.open("w") as file:
+        done = subprocess.run(command, cwd=cwd, env=env, stdout=file, stderr=subprocess.STDOUT, check=False)
+    if done.returncode:
+        error = SimulationError(f"{Path(command[0]).name} ends with status {done.returncode}; see {log}")
+        error.add_note("\n".join(log.read_text(errors="replace").splitlines()[told]))
+        raise error
 
 
 @contextlib.contextmanager

@@ -7,15 +7,13 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from hwshift.config import AcceleratorConfig
-from hwshift.errors import SimulationError
 from hwshift.program.registers import REGISTER
-from hwshift.sim._host import locked
+from hwshift.sim._host import locked, run_logged
 from hwshift.sim.rtl_run import (
     BENCH_SOURCES,
     ENABLE_ALL,
@@ -68,7 +66,7 @@ def build_native(config: AcceleratorConfig, beats: int, build_dir: Path | str) -
                        "-j", str(os.cpu_count() or 1), "-Mdir", str(directory),
                        *(f"-G{name}={value}" for name, value in parameters.items()), *map(str, sources)]  # fmt: skip
             env |= {"MAKEFLAGS": " ".join([env["MAKEFLAGS"], *_MAKEFLAGS])}
-            _run(command, env, directory / "build.log")
+            run_logged(command, directory / "build.log", env)
     return program
 
 
@@ -114,7 +112,7 @@ def run_natives(
         ]
         numbers += [number for run in runs for number in _job(run)]
         (folder / "job.txt").write_text("\n".join(map(str, numbers)))
-        _run([str(program), f"+folder={folder}"], dict(os.environ), program.parent / "run.log")
+        run_logged([str(program), f"+folder={folder}"], program.parent / "run.log", os.environ)
         lines = (folder / "result.txt").read_text().splitlines()
         return [
             _result(run, line.split(), (folder / f"result_{index}.bin").read_bytes())
@@ -158,13 +156,3 @@ def _result(run: RtlRun, line: list[str], memory: bytes) -> tuple[RtlResult, flo
     result = {"registers": dict(zip(READS, values, strict=False)), "interrupted": irq == 1, "irq_cycle": irq_cycle,
               "violations": violations, "broken": broken, "log": log}  # fmt: skip
     return rtl_result(result, memory), seconds
-
-
-def _run(command: list[str], env: dict[str, str], log: Path) -> None:
-    with log.open("w") as file:
-        done = subprocess.run(command, env=env, stdout=file, stderr=subprocess.STDOUT, check=False)
-    if done.returncode:
-        lines = log.read_text(errors="replace").splitlines()[-40:]
-        error = SimulationError(f"{Path(command[0]).name} ends with status {done.returncode}; see {log}")
-        error.add_note("\n".join(lines))
-        raise error

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hwshift.errors import SimulationError, ToolError
-from hwshift.sim._host import locked
+from hwshift.sim._host import locked, run_logged
 
 __all__ = ["FLAGS", "SANITIZE", "build_testbench", "compiler", "run_testbench"]
 
@@ -22,7 +22,8 @@ SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g", "
 """Flags that add the compiler's run-time checks."""
 
 _COMPILERS = ("g++", "c++", "clang++")
-_TAIL_LINES = 40
+_FOREIGN = ("CPATH", "CPLUS_INCLUDE_PATH")
+_TOLD = slice(40)  # a compiler's first errors tell most
 
 
 def compiler() -> str:
@@ -84,7 +85,9 @@ def build_testbench(
                 path.write_bytes(data)
             units = [name for name in sources if name.endswith(".cpp")]
             partial = folder / "testbench.partial"
-            _run([cxx, *FLAGS, *flags, "-Isrc", "-o", str(partial), *units], folder, folder / "build.log")
+            command = [cxx, *FLAGS, *flags, "-Isrc", "-o", str(partial), *units]
+            env = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
+            run_logged(command, folder / "build.log", env, cwd=folder, told=_TOLD)
             partial.rename(program)
     return program
 
@@ -120,15 +123,3 @@ def _last(text: str) -> str:
     lines = text.strip().splitlines()
     told = [line for line in lines if "ERROR" in line or "runtime error" in line]
     return (told or lines[-1:] or ["it says nothing"])[0]
-
-
-def _run(command: list[str], folder: Path, log: Path) -> None:
-    env = {name: value for name, value in os.environ.items() if name not in ("CPATH", "CPLUS_INCLUDE_PATH")}
-    with log.open("w") as file:
-        done = subprocess.run(
-            command, cwd=folder, env=env, stdout=file, stderr=subprocess.STDOUT, check=False
-        )
-    if done.returncode:
-        error = SimulationError(f"{Path(command[0]).name} ends with status {done.returncode}; see {log}")
-        error.add_note("\n".join(log.read_text(errors="replace").splitlines()[:_TAIL_LINES]))
-        raise error

@@ -8,9 +8,9 @@ import numpy as np
 from hwshift.config import AcceleratorConfig
 from hwshift.data import Images
 from hwshift.errors import CompileError
-from hwshift.golden.formats import Pow2Format, QFormat
+from hwshift.golden.formats import Pow2Format
 from hwshift.golden.sigmoid import sigmoid_table
-from hwshift.hls.render import plain, render, sources, wrapped
+from hwshift.hls.render import plain, product_shifts, render, sources, tool_files, wrapped
 from hwshift.program import isa
 from hwshift.program.assembler import disassemble
 from hwshift.program.expected import launch_of
@@ -115,7 +115,7 @@ class _Waiting:
         if item.opcode != Opcode.COMPUTE:
             return
         tiles = 1 if item["hold_weights"] else item["tiles"] * item["ktile_count"]
-        if item.fields.get("keep_weights"):
+        if item["keep_weights"]:
             if self._held < tiles + item["weight_offset"]:
                 self._refill()
             return
@@ -139,21 +139,18 @@ def engine_sources(config: AcceleratorConfig) -> dict[str, bytes]:
     fmt = config.weights
     power = isinstance(fmt, Pow2Format)
     numbers = {
-        "left": config.guard + fmt.p_max if isinstance(fmt, Pow2Format) else 0,
+        **product_shifts(config),
         "range": fmt.p_max - fmt.p_min if isinstance(fmt, Pow2Format) else 0,
-        "right": fmt.n - config.guard if isinstance(fmt, QFormat) else 0,
     }
     assert power == (config.pe == "shift_add")
     layouts = [
         layout for name, layout in zip(isa.Opcode, isa.FORMATS.values(), strict=True) if name.name != "END"
     ]
-    values = config.to_dict()
-    options = {name: bool(values.get(name)) for name in ("sigmoid", "gates")}
-    table = sigmoid_table(config.act).tolist() if options["sigmoid"] else [0]
+    table = sigmoid_table(config.act).tolist() if config.sigmoid else [0]
     return {
         **sources("common", "engine"),
         "src/hwshift_config.h": render(
-            "hwshift_config.h.j2", config=config, numbers=numbers, weight_jobs=WEIGHT_JOBS, options=options
+            "hwshift_config.h.j2", config=config, numbers=numbers, weight_jobs=WEIGHT_JOBS
         ),
         "src/hwshift_sigmoid.h": render(
             "hwshift_sigmoid.h.j2", config=config, count=len(table), table=wrapped(table, 4)
@@ -164,18 +161,8 @@ def engine_sources(config: AcceleratorConfig) -> dict[str, bytes]:
             errors=ERRORS,
             layouts=layouts,
             tables=[isa.KTILE_ENTRY, isa.LANE_ENTRY, isa.PARAM_ENTRY],
-            later=_later(),
         ),
     }
-
-
-def _later() -> dict:
-    """What the C++ interprets and this version of the instruction set lacks; such fields read as 0."""
-    fields = {
-        name: [field for field in known if field not in isa.FORMATS[Opcode[name]].by_name]
-        for name, known in _SUPPORTED.items()
-    }
-    return {"fields": fields, "acts": [name for name in _ACTS if name not in Act.__members__]}
 
 
 def job_text(program: Program, images: int) -> bytes:
@@ -210,19 +197,10 @@ def engine_files(program: Program, vectors: Sequence[Vector], images: Images) ->
     """
     check_program(program)
     config = program.config
-    cpp = ["src/engine.cpp", "src/testbench.cpp"]
     files = {
         **engine_sources(config),
         "src/hwshift_program.h": render("engine_program.h.j2", program=program, config=config),
-        "Makefile": render("Makefile.j2", sources=cpp),
-        "run_hls.tcl": render(
-            "run_hls.tcl.j2",
-            top="hwshift_engine",
-            sources=cpp[:1],
-            bench=cpp[1],
-            part="xczu3eg-sbva484-1-e",
-            period=5,
-        ),
+        **tool_files("hwshift_engine", "src/engine.cpp"),
         "README.md": render(
             "engine_README.md.j2",
             program=program,

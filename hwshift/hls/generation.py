@@ -1,6 +1,5 @@
 """C++ projects as folders: there as a whole or not at all, and the same bytes for the same input."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,7 +13,7 @@ from hwshift.errors import ConfigError
 from hwshift.golden.model import trace
 from hwshift.hls.engine import Vector, check_program, engine_files
 from hwshift.hls.estimates import Estimate, estimate_plan
-from hwshift.hls.plan import plan_stream
+from hwshift.hls.plan import Plan, plan_stream
 from hwshift.hls.stream import stream_files
 from hwshift.network.fixed import FixedNetwork
 from hwshift.program.expected import expected_memory
@@ -120,7 +119,7 @@ def generate_hls(
         plan = plan_stream(network, config, target_ii)
         found = estimate_plan(plan)
         progress("computing the expected results")
-        files = stream_project(network, config, images, target_ii)
+        files = stream_project(plan, found, images)
     progress("writing files")
     replace_folder(files, folder)
     return HlsDesign(folder, style, tuple(sorted(files)), program, found)
@@ -161,12 +160,7 @@ def engine_project(program: Program, network: FixedNetwork, images: Images) -> d
     return engine_files(program, engine_vectors(program, network, images.codes), images)
 
 
-def stream_project(
-    network: FixedNetwork, config: AcceleratorConfig, images: Images, target_ii: int | None = None
-) -> dict[str, bytes]:
-    """Path to content of a streaming project."""
-    plan = plan_stream(network, config, target_ii)
-    traces: Sequence[dict[str, np.ndarray]] = [
-        dict(trace(network, config.arithmetic, image).maps) for image in images.codes
-    ]
-    return stream_files(plan, images, traces)
+def stream_project(plan: Plan, found: Estimate, images: Images) -> dict[str, bytes]:
+    """Path to content of a streaming project; see `hwshift.hls.stream.stream_files`."""
+    maps = [trace(plan.network, plan.config.arithmetic, image).maps for image in images.codes]
+    return stream_files(plan, found, images, maps)

@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from hwshift.data import Images
-from hwshift.golden.formats import Pow2Format, QFormat
-from hwshift.hls.estimates import estimate_plan
+from hwshift.hls.estimates import Estimate
 from hwshift.hls.plan import Plan
 from hwshift.hls.process import Process
-from hwshift.hls.render import LINE, plain, render, sources, wrapped
+from hwshift.hls.render import LINE, plain, product_shifts, render, sources, tool_files, wrapped
 from hwshift.network.fixed import FixedLayer
 from hwshift.program.isa import PARAM_ENTRY
 from hwshift.program.params import encode_param
@@ -19,29 +18,23 @@ from hwshift.writing import toml_text
 __all__ = ["expected_values", "input_values", "stream_files", "stream_sources"]
 
 
-def stream_files(plan: Plan, images: Images, maps: Sequence[Mapping[str, np.ndarray]]) -> dict[str, bytes]:
+def stream_files(
+    plan: Plan, found: Estimate, images: Images, maps: Sequence[Mapping[str, np.ndarray]]
+) -> dict[str, bytes]:
     """Path to content of the whole project.
 
     Parameters
     ----------
     plan : Plan
+    found : Estimate
+        Of the plan.
     images : Images
     maps : sequence of mapping of layer name to ndarray of integers, shape (channels, height, width)
         The golden model's, per image.
     """
-    found = estimate_plan(plan)
-    cpp = ["src/design.cpp", "src/testbench.cpp"]
     files = {
         **stream_sources(plan),
-        "Makefile": render("Makefile.j2", sources=cpp),
-        "run_hls.tcl": render(
-            "run_hls.tcl.j2",
-            top="hwshift_stream",
-            sources=cpp[:1],
-            bench=cpp[1],
-            part="xczu3eg-sbva484-1-e",
-            period=5,
-        ),
+        **tool_files("hwshift_stream", "src/design.cpp"),
         "config.toml": toml_text(plan.config.to_dict()).encode(),
         "estimate.json": (json.dumps(found.as_dict(), indent=1) + "\n").encode(),
         "README.md": render(
@@ -61,11 +54,7 @@ def stream_files(plan: Plan, images: Images, maps: Sequence[Mapping[str, np.ndar
 
 def stream_sources(plan: Plan) -> dict[str, bytes]:
     """Path to content of the C++."""
-    fmt = plan.config.weights
-    numbers = {
-        "left": plan.config.guard + fmt.p_max if isinstance(fmt, Pow2Format) else 0,
-        "right": fmt.n - plan.config.guard if isinstance(fmt, QFormat) else 0,
-    }
+    numbers = product_shifts(plan.config)
     comments = {layer.name: _comment(layer) for layer in plan.network.layers}
     return {
         **sources("common", "stream"),

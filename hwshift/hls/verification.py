@@ -14,13 +14,13 @@ from hwshift.config import AcceleratorConfig
 from hwshift.data import Images
 from hwshift.hls.build import build_testbench, run_testbench
 from hwshift.hls.engine import check_program
+from hwshift.hls.estimates import estimate_plan
 from hwshift.hls.generation import Style, check_style, engine_project, stream_project
 from hwshift.hls.plan import plan_stream
 from hwshift.network.fixed import FixedNetwork
-from hwshift.program.expected import tensor_table
 from hwshift.program.image import Program
 from hwshift.progress import Progress, silent
-from hwshift.sim.benches.memory_difference import first_difference
+from hwshift.sim.memory_comparison import MemoryComparison
 
 __all__ = ["HlsReport", "verify_hls", "verify_hls_program"]
 
@@ -106,7 +106,7 @@ def verify_hls(
         return verify_hls_program(program, network, images, build_dir=build_dir, progress=progress)
     plan = plan_stream(network, config, target_ii)
     progress("computing the expected results")
-    files = stream_project(network, config, Images(images, ""), target_ii)
+    files = stream_project(plan, estimate_plan(plan), Images(images, ""))
     results, told = _run(files, len(images), "layers", build_dir, progress)
     compared, wrong, differences = 0, 0, []
     for index, data in enumerate(results):
@@ -137,22 +137,11 @@ def verify_hls_program(
     progress("computing the expected results")
     files = engine_project(program, network, Images(images, ""))
     results, told = _run(files, len(images), "memory", build_dir, progress)
-    table = tensor_table(program)
-    compared, wrong, differences = 0, 0, []
+    comparison = MemoryComparison(program)
     for index, data in enumerate(results):
-        expected = files[f"vectors/expected_{index}.bin"]
-        before, after = (np.frombuffer(item, np.uint8) for item in (expected, data))
-        differing = 0
-        for record in program.tensors[1:]:
-            maps = program.read_tensor(before, record.layer), program.read_tensor(after, record.layer)
-            compared += maps[0].size
-            differing += int(np.count_nonzero(maps[0] != maps[1]))
-        text = first_difference(expected, data, table)
-        if text is not None:
-            wrong += max(1, differing)
-            differences.append(f"C simulation, image {index}: {text}")
-    layers = len(program.tensors) - 1
-    return _report(network, program.config, "engine", images, layers, (compared, wrong, differences), told)
+        comparison.memory(f"C simulation, image {index}", files[f"vectors/expected_{index}.bin"], data)
+    found = comparison.compared, comparison.mismatches, comparison.differences
+    return _report(network, program.config, "engine", images, len(program.tensors) - 1, found, told)
 
 
 def _report(

