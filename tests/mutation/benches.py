@@ -19,7 +19,6 @@ from pathlib import Path
 import numpy as np
 
 from hwshift.errors import SimulationError
-from hwshift.golden.model import trace
 from hwshift.program.expected import launch_of
 from hwshift.program.registers import REGISTER, REGISTERS, Access, ErrorCode
 from hwshift.sim.cycle.model import MemoryTiming, simulate_cycles
@@ -29,8 +28,8 @@ from hwshift.sim.stalls import CHANNELS, StallPattern
 from hwshift.timing import RESTART_CYCLES
 
 from ..sim.cases import SMALL as CONFIG
-from ..sim.cases import Case, moved, together
-from ..sim.drawn import REFUSALS, draw_for
+from ..sim.cases import Case, moved, noise_case, together
+from ..sim.drawn import draw_for, first_good
 from ..sim.extremes import extremes
 from ..sim.faults import faults
 
@@ -54,16 +53,9 @@ def _cases(count: int, seed: int, longest: int) -> tuple[Case, ...]:
     rng = np.random.default_rng(seed)
     found: list[Case] = []
     while len(found) < count:
-        try:
-            program, network = draw_for(CONFIG, rng)
-        except REFUSALS:
-            continue
-        if not 150 <= simulate_cycles(program)["total"] <= longest:
-            continue
-        act = CONFIG.act
-        x = rng.integers(-3 << act.n, 3 << act.n, network.input.shape).clip(act.min, act.max)
-        maps = {name: values[0] for name, values in trace(network, CONFIG.arithmetic, x[None]).items()}
-        found.append(Case(program, program.memory_image(x), maps))
+        program, network = first_good(lambda: draw_for(CONFIG, rng))
+        if 150 <= simulate_cycles(program)["total"] <= longest:
+            found.append(noise_case(program, network, rng))
     return tuple(found)
 
 

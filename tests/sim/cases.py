@@ -7,14 +7,13 @@ import numpy as np
 from hwshift.compiler import compile
 from hwshift.config import PRESETS, AcceleratorConfig
 from hwshift.golden.model import trace
-from hwshift.network.bind import bind
 from hwshift.network.fixed import FixedNetwork
 from hwshift.network.graph import Network
-from hwshift.network.quantize import quantize
 from hwshift.network.random import csc_network
 from hwshift.program.expected import launch_of
 from hwshift.program.image import Program, Region
 from hwshift.program.isa import Opcode
+from hwshift.resolve import prepare
 from hwshift.sim.rtl_run import RtlRun
 from hwshift.sim.stalls import StallPattern
 
@@ -48,13 +47,22 @@ class Case:
 
 
 def make_case(network: Network, config: AcceleratorConfig, seed: int) -> Case:
-    kind = "fixed" if config.pe == "mac" else "pow2"
-    bound: FixedNetwork = bind(quantize(network, act=config.act, weights=kind), config.arithmetic)
-    shape = bound.input.shape
-    x = np.random.default_rng(seed).integers(-3 << config.act.n, 3 << config.act.n, shape)
-    program = compile(bound, config)
-    maps = {name: values[0] for name, values in trace(bound, config.arithmetic, x[None]).items()}
+    bound = prepare(network, config)
+    x = np.random.default_rng(seed).integers(-3 << config.act.n, 3 << config.act.n, bound.input.shape)
+    return case_of(compile(bound, config), bound, x)
+
+
+def case_of(program: Program, network: FixedNetwork, x: np.ndarray) -> Case:
+    """A program on an input; what must come out is what the golden model says of its network."""
+    maps = {name: values[0] for name, values in trace(network, program.config.arithmetic, x[None]).items()}
     return Case(program, program.memory_image(x), maps)
+
+
+def noise_case(program: Program, network: FixedNetwork, rng: np.random.Generator) -> Case:
+    """A program on values that are drawn around zero, as far as the format holds them."""
+    act = program.config.act
+    x = rng.integers(-3 << act.n, 3 << act.n, network.input.shape).clip(act.min, act.max)
+    return case_of(program, network, x)
 
 
 def small_csc(seed: int) -> Network:

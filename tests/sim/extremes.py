@@ -12,19 +12,18 @@ import numpy as np
 from hwshift.compiler import compile as compile_network
 from hwshift.config import AcceleratorConfig
 from hwshift.errors import ProgramError, SimulationError
-from hwshift.network.bind import bind
 from hwshift.network.graph import Network
-from hwshift.network.quantize import quantize
 from hwshift.network.random import NetworkBuilder, csc_network
 from hwshift.program.image import Program, Region
 from hwshift.program.instruction import Instruction
 from hwshift.program.isa import FORMATS, INSTRUCTION_BYTES, TOKENS, Field, LoadKind, Opcode, Token
 from hwshift.program.verifier import problems, verify
+from hwshift.resolve import prepare
 from hwshift.sim.cycle.model import MemoryTiming, simulate_cycles
 from hwshift.sim.functional import FunctionalSimulator
 from hwshift.timing import timing
 
-from .drawn import REFUSALS, draw_for
+from .drawn import draw_for, first_good
 
 Bin = tuple[str, str, str]
 """Operation, field, and "low" or "high"."""
@@ -319,9 +318,7 @@ def many_tokens(config: AcceleratorConfig) -> Program:
 
 
 def _network(config: AcceleratorConfig, network: Network) -> Program:
-    kind = "fixed" if config.pe == "mac" else "pow2"
-    fixed = quantize(network, act=config.act, weights=kind, weight_format=config.weights)
-    return _roomy(compile_network(bind(fixed, config.arithmetic), config))
+    return _roomy(compile_network(prepare(network, config), config))
 
 
 def directed(config: AcceleratorConfig) -> Iterator[Program]:
@@ -379,11 +376,7 @@ def extremes(config: AcceleratorConfig, count: int, seed: int, longest: int = 30
 
 
 def _drawn(config: AcceleratorConfig, rng: np.random.Generator) -> Program:
-    while True:
-        try:
-            return _roomy(draw_for(config, rng)[0])
-        except REFUSALS:
-            continue
+    return _roomy(first_good(lambda: draw_for(config, rng))[0])
 
 
 def _roomy(program: Program) -> Program:

@@ -5,7 +5,6 @@ import pytest
 
 from hwshift.compiler import compile as compile_network
 from hwshift.config import PRESETS
-from hwshift.golden.model import trace
 from hwshift.network.random import csc_network
 from hwshift.program.expected import launch_of
 from hwshift.resolve import prepare
@@ -14,7 +13,7 @@ from hwshift.sim.native import run_native
 from hwshift.sim.rtl_run import RtlRun
 from hwshift.zoo.trained import trained_network
 
-from .cases import Case, make_case
+from .cases import Case, case_of, make_case
 
 
 @pytest.mark.slow
@@ -33,8 +32,7 @@ def test_trained_networks_whole(preset, rtl_builds):
     network = prepare(trained_network("cifar10-shiftresnet20-1-pow2"), config)
     program = compile_network(network, config, keep="all")
     x = np.random.default_rng(8).integers(-2 << 16, 2 << 16, network.input.shape)
-    maps = {name: values[0] for name, values in trace(network, config.arithmetic, x[None]).items()}
-    _check(Case(program, program.memory_image(x), maps), (40, 40), rtl_builds)
+    _check(case_of(program, network, x), (40, 40), rtl_builds)
 
 
 def _check(case: Case, latencies: tuple[int, int], build_dir) -> None:
