@@ -240,15 +240,19 @@ def _towards(best: Extreme, x: np.ndarray, goal: Bin, value: int, places: list[i
     return best
 
 
+def _of(program: Program, items: list[Instruction]) -> Program:
+    """With other instructions, however many: the header and the region that they are fetched from agree."""
+    header, base = items[0].with_(count=len(items)), program.program_base
+    regions = dict(program.regions) | {"program": Region(base, base + len(items) * INSTRUCTION_BYTES - 1)}
+    return replace(program, instructions=(header, *items[1:]), regions=regions)
+
+
 def _store_again(program: Program) -> Program:
     """With the last STORE a second time, without tokens."""
     items = list(program.instructions)
     index = max(index for index, item in enumerate(items) if item.opcode is Opcode.STORE)
     items.insert(index + 1, items[index].with_(pop=0, push=0))
-    items[0] = items[0].with_(count=len(items))
-    base = program.program_base
-    regions = dict(program.regions) | {"program": Region(base, base + len(items) * INSTRUCTION_BYTES - 1)}
-    return replace(program, instructions=tuple(items), regions=regions)
+    return _of(program, items)
 
 
 def _at_the_end_of_the_table(program: Program) -> Program:
@@ -311,10 +315,7 @@ def many_tokens(config: AcceleratorConfig) -> Program:
         tail.append(by[Opcode.STORE].with_(rows=1, base=8 + number, length=1, offset=0, row_step=0))
     items = [*head, *body, *tail, program.instructions[-1]]
     assert items[first] == weights
-    items[0] = items[0].with_(count=len(items))
-    base = program.program_base
-    regions = dict(program.regions) | {"program": Region(base, base + len(items) * INSTRUCTION_BYTES - 1)}
-    return verify(replace(program, instructions=tuple(items), regions=regions))
+    return verify(_of(program, items))
 
 
 def _network(config: AcceleratorConfig, network: Network) -> Program:
