@@ -60,18 +60,14 @@ def _cases(count: int, seed: int, longest: int) -> tuple[Case, ...]:
 
 
 def _run(case: Case, time: MemoryTiming, base: int = 0) -> RtlRun:
-    launch = launch_of(case.program)
     longest = 2 * simulate_cycles(case.program, time)["total"] + 600  # one that hangs does not cost much more
-    return RtlRun(launch, case.image.tobytes(), time.read_latency, time.write_latency, time.stalls,
-                  max_cycles=longest, base=base)  # fmt: skip
+    return case.run(time, max_cycles=longest, base=base)
 
 
 def _programs(name: str, cases: Sequence[Case], times: Sequence[MemoryTiming]) -> Bench:
     def check(results: list[RtlResult]) -> None:
         for case, time, result in zip(cases, times, results, strict=True):
-            assert case.check_memory(result.check().memory) > 0
-            expected = simulate_cycles(case.program, time)
-            assert result.counters == expected and result.irq_cycle == expected["total"]
+            case.check(result, time)
 
     return Bench(name, tuple(_run(case, time) for case, time in zip(cases, times, strict=True)), check)
 

@@ -1,6 +1,7 @@
 """Programs with their inputs and what must come out, for the benches of the whole accelerator."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -14,8 +15,8 @@ from hwshift.program.expected import launch_of
 from hwshift.program.image import Program, Region
 from hwshift.program.isa import Opcode
 from hwshift.resolve import prepare
-from hwshift.sim.rtl_run import RtlRun
-from hwshift.sim.stalls import StallPattern
+from hwshift.sim.cycle.model import MemoryTiming, simulate_cycles
+from hwshift.sim.rtl_run import RtlResult, RtlRun
 
 SMALL = PRESETS["4x4"].with_(
     feature_depth=32, weight_tiles=3, acc_depth=8, ktile_entries=32, lane_rows=16, param_tiles=4
@@ -31,8 +32,18 @@ class Case:
     image: np.ndarray
     maps: dict[str, np.ndarray]
 
-    def run(self, stalls: StallPattern | None) -> RtlRun:
-        return RtlRun(launch_of(self.program), self.image.tobytes(), stalls=stalls)
+    def run(self, time: MemoryTiming | None = None, **options: Any) -> RtlRun:
+        """With the memory's timing, and other members of the run."""
+        time = time or MemoryTiming()
+        return RtlRun(launch_of(self.program), self.image.tobytes(), time.read_latency, time.write_latency,
+                      time.stalls, **options)  # fmt: skip
+
+    def check(self, result: RtlResult, time: MemoryTiming | None = None, what: str = "") -> None:
+        """The run ended well: all maps are right, counters and the interrupt's cycle what the cycle model says."""
+        assert self.check_memory(result.check().memory) > 0, what
+        expected = simulate_cycles(self.program, time)
+        assert result.counters == expected, (what, result.counters, expected)
+        assert result.irq_cycle == expected["total"], (what, result.irq_cycle)
 
     def check_memory(self, memory: bytes) -> int:
         """Compare every element of every map in memory; returns how many."""

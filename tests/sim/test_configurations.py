@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 from hwshift.config import AcceleratorConfig
-from hwshift.program.expected import launch_of
 from hwshift.sim.cycle.model import MemoryTiming, simulate_cycles
-from hwshift.sim.rtl_run import RtlRun, run_rtl
+from hwshift.sim.rtl_run import run_rtl
 from hwshift.sim.stalls import StallPattern
 
 from ..seeds import seed_of
@@ -96,16 +95,9 @@ def test_configuration(number: int, rtl_builds) -> None:
         MemoryTiming(40, 1, StallPattern.bursty(0.6, 30, int(rng.integers(1 << 30)))),
     ]
     cut = int(rng.integers(5, simulate_cycles(cases[0].program)["total"]))
-    runs = [RtlRun(launch_of(cases[0].program), cases[0].image.tobytes(), soft_reset=cut)]
-    runs += [
-        RtlRun(
-            launch_of(case.program), case.image.tobytes(), time.read_latency, time.write_latency, time.stalls
-        )
-        for case, time in zip(cases, times, strict=True)
-    ]
+    runs = [cases[0].run(soft_reset=cut)]
+    runs += [case.run(time) for case, time in zip(cases, times, strict=True)]
     first, *results = run_rtl(config, runs, simulator="icarus", build_dir=rtl_builds)
     assert first.interrupted and not first.violations
     for case, time, result in zip(cases, times, results, strict=True):
-        assert case.check_memory(result.check().memory) > 0
-        expected = simulate_cycles(case.program, time)
-        assert result.counters == expected and result.irq_cycle == expected["total"]
+        case.check(result, time)

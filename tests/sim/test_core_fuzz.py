@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 
-from hwshift.program.expected import launch_of
 from hwshift.program.isa import LoadKind, Opcode
 from hwshift.sim.cycle.model import MemoryTiming, simulate_cycles
 from hwshift.sim.functional import FunctionalSimulator
-from hwshift.sim.rtl_run import RtlRun, run_rtl
+from hwshift.sim.rtl_run import run_rtl
 from hwshift.sim.stalls import StallPattern
 
 from ..seeds import seed_of
@@ -59,18 +58,12 @@ def _check(seed: int, longest: int, patterns: tuple[str, ...], build_dir, drawin
     drawn = _stalls(rng)
     latencies = [(16, 8), (1, 1), (2, 30), *rng.integers(1, 40, (len(patterns), 2)).tolist()]
     times = [MemoryTiming(*pair, drawn[name]) for pair, name in zip(latencies, patterns, strict=False)]
-    launch, memory = launch_of(case.program), case.image.tobytes()
     cut = int(rng.integers(5, simulate_cycles(case.program)["total"]))
-    runs = [RtlRun(launch, memory, stalls=drawn["half"], soft_reset=cut)]
-    runs += [RtlRun(launch, memory, item.read_latency, item.write_latency, item.stalls) for item in times]
+    runs = [case.run(MemoryTiming(stalls=drawn["half"]), soft_reset=cut), *map(case.run, times)]
     first, *results = run_rtl(config, runs, simulator="icarus", build_dir=build_dir)
     assert first.interrupted and not first.violations
     for name, time, result in zip(patterns, times, results, strict=True):
-        result.check()
-        assert case.check_memory(result.memory) > 0
-        expected = simulate_cycles(case.program, time)
-        assert result.counters == expected, name
-        assert result.irq_cycle == expected["total"], name
+        case.check(result, time, name)
 
 
 def _draw_case(rng: np.random.Generator, longest: int, drawing) -> Case:

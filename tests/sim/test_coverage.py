@@ -47,7 +47,7 @@ def _case(network, rng) -> Case:
 
 def _equal(cases: list[Case], builds) -> None:
     """The RTL gives what the golden model and the cycle model say."""
-    runs = [RtlRun(launch_of(case.program), case.image.tobytes()) for case in cases]
+    runs = [case.run() for case in cases]
     for case, (result, _) in zip(cases, run_natives(SMALL, runs, build_dir=builds), strict=True):
         assert case.check_memory(result.check().memory) > 0
         assert result.counters == simulate_cycles(case.program)

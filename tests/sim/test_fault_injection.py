@@ -48,7 +48,8 @@ def _inject(cases: list[Case], seed: int, count: int, builds) -> None:
     kinds = [list(KINDS)[index % len(KINDS)] for index in range(count)]
     drawn = [draw(rng, cases, kind) for kind in kinds]
     good = [cases[rng.integers(len(cases))] for _ in drawn]
-    runs = [item for (_, bad), case in zip(drawn, good, strict=True) for item in (bad, _good(case))]
+    runs = [item for (_, bad), case in zip(drawn, good, strict=True)
+            for item in (bad, case.run(MemoryTiming(3, 3), max_cycles=20_000))]  # fmt: skip
     results = [result for result, _ in run_natives(CONFIG, runs, build_dir=builds)]
     expected = {id(case): simulate_cycles(case.program, MemoryTiming(3, 3)) for case in cases}
     ends: dict[str, dict[str, int]] = {kind: {} for kind in KINDS}
@@ -63,10 +64,6 @@ def _inject(cases: list[Case], seed: int, count: int, builds) -> None:
         print(f"{kind}: {found}")
     seen = {end for found in ends.values() for end in found}
     assert seen >= {code.name for code in ErrorCode if code is not ErrorCode.NONE} | {"done", "aborted"}
-
-
-def _good(case: Case) -> RtlRun:
-    return RtlRun(launch_of(case.program), case.image.tobytes(), 3, 3, max_cycles=20_000)
 
 
 def check(kind: str, case: Case, run: RtlRun, result: RtlResult, what: str) -> str:
