@@ -22,7 +22,7 @@ from hwshift.errors import SimulationError
 from hwshift.program.expected import launch_of
 from hwshift.program.registers import REGISTER, REGISTERS, Access, ErrorCode
 from hwshift.sim.cycle.model import MemoryTiming, simulate_cycles
-from hwshift.sim.rtl_run import RtlResult, RtlRun, build_core, rtl_result, write_job
+from hwshift.sim.rtl_run import RtlResult, RtlRun, build_core, read_results, write_job
 from hwshift.sim.runner import Build, run_tests
 from hwshift.sim.stalls import CHANNELS, StallPattern
 from hwshift.timing import RESTART_CYCLES
@@ -256,9 +256,7 @@ def digests(built: Build, bench: Bench) -> list[str]:
     folder = Path(tempfile.mkdtemp(prefix="reference-", dir=built.directory))
     write_job(CONFIG, bench.runs, folder)
     run_tests(built, test_module="hwshift.sim.benches.bench_core", seed=1, plusargs=[f"+folder={folder}"])
-    results = json.loads((folder / "results.json").read_text())
-    bench.check([rtl_result(item, (folder / f"result_{index}.bin").read_bytes())
-                 for index, item in enumerate(results)])  # fmt: skip
+    bench.check(read_results(folder))
     _simulate(built, [], [], None, folder)
     found = json.loads((folder / "digests.json").read_text())
     shutil.rmtree(folder)
