@@ -70,20 +70,16 @@ def limits(config: AcceleratorConfig) -> dict[tuple[str, str], tuple[int, int, s
     buffer = f"base + length is at most feature_depth = {depth}"
     below = f"offsets are below a length of at most feature_depth = {depth}"
     out: dict[tuple[str, str], tuple[int, int, str]] = {}
-    for name, prefixes in {"STORE": ("",), "DESCRIPTOR": ("",), "COMPUTE": ("out_",)}.items():
-        for prefix in prefixes:
-            out[name, f"{prefix}base"] = (0, last, buffer)
-            out[name, f"{prefix}length"] = (1, depth, buffer)
-            out[name, f"{prefix}offset"] = (0, last, below)
-            if name != "DESCRIPTOR":
-                out[name, f"{prefix}row_step"] = (0, last, below)
-    for name in ("row_step", "chunk_step"):
-        out["DESCRIPTOR", name] = (0, last, below)
-    for name in ("STORE",):
-        for field in ("rows", "slots"):
-            out[name, field] = (1, 0xFFFF, "at least 1")
-        out[name, "width"] = (1, depth * config.sub_banks, "a row lies in its buffer")
-        out[name, "x0"] = (0, depth * config.sub_banks - 1, "a row lies in its buffer")
+    for name, prefix in {"STORE": "", "DESCRIPTOR": "", "COMPUTE": "out_"}.items():
+        out[name, f"{prefix}base"] = (0, last, buffer)
+        out[name, f"{prefix}length"] = (1, depth, buffer)
+        for field in ("offset", "row_step"):
+            out[name, f"{prefix}{field}"] = (0, last, below)
+    out["DESCRIPTOR", "chunk_step"] = (0, last, below)
+    for field in ("rows", "slots"):
+        out["STORE", field] = (1, 0xFFFF, "at least 1")
+    out["STORE", "width"] = (1, depth * config.sub_banks, "a row lies in its buffer")
+    out["STORE", "x0"] = (0, depth * config.sub_banks - 1, "a row lies in its buffer")
     out["LOAD", "rows"] = (1, 0xFFFF, "at least 1")
     for field in ("height", "width", "rows", "chunks"):
         out["COMPUTE", field] = (1, 0xFFFF, "at least 1")
