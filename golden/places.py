@@ -58,28 +58,34 @@ class Places:
         }
         self.views: dict[str, View] = {}
         self.writers: dict[str, int] = {}
-        self.maps = 0
-        self._place(keep)
+        owners = self._owners()
+        self.maps = len(self.writers)
+        self._place(owners, self._last_reads(owners, keep))
 
-    def _place(self, keep: bool) -> None:
+    def _owners(self) -> dict[str, tuple[int, ...]]:
+        """For each layer the maps that hold its values: its own, or those that it gives other names to."""
+        owners: dict[str, tuple[int, ...]] = {}
+        for layer in self._network.layers:
+            if isinstance(layer.op, fixed.Concat | fixed.Shuffle | fixed.Slice):
+                owners[layer.name] = tuple(dict.fromkeys(o for name in layer.inputs for o in owners[name]))
+            else:
+                self.writers[layer.name] = len(self.writers)
+                owners[layer.name] = (self.writers[layer.name],)
+        return owners
+
+    def _place(self, owners: dict[str, tuple[int, ...]], last: dict[int, int]) -> None:
         layers = self._network.layers
         regions = {size: Region(geometry) for size, geometry in self._geometries.items()}
         runs: dict[int, tuple[tuple[int, int], int, int]] = {}  # map -> size, first plane, planes
         slots: dict[str, np.ndarray] = {}  # layer -> numbers of its planes in the region of its size
-        owners: dict[str, tuple[int, ...]] = {}
-        last = self._last_reads(keep)
         for i, layer in enumerate(layers):
             size = layer.shape[1:]
             if isinstance(layer.op, fixed.Concat | fixed.Shuffle | fixed.Slice):
                 slots[layer.name] = _renamed(layer.op, [slots[name] for name in layer.inputs])
-                owners[layer.name] = tuple(dict.fromkeys(o for name in layer.inputs for o in owners[name]))
             else:
                 start = regions[size].take(layer.shape[0])
                 slots[layer.name] = np.arange(start, start + layer.shape[0])
-                self.writers[layer.name] = self.maps
-                runs[self.maps] = size, start, layer.shape[0]
-                owners[layer.name] = (self.maps,)
-                self.maps += 1
+                runs[self.writers[layer.name]] = size, start, layer.shape[0]
             for number in [number for number in runs if last[number] <= i]:
                 size, start, count = runs.pop(number)
                 regions[size].give_back(start, count)
@@ -93,21 +99,17 @@ class Places:
             planes = base[layer.shape[1:]] + slots[layer.name] * geometry.size
             self.views[layer.name] = View(planes, geometry, owners[layer.name])
 
-    def _last_reads(self, keep: bool) -> dict[int, int]:
+    def _last_reads(self, owners: dict[str, tuple[int, ...]], keep: bool) -> dict[int, int]:
         """For each map the number of the last layer that reads it, under whatever name."""
         layers = self._network.layers
-        owners: dict[str, tuple[int, ...]] = {}
         last: dict[int, int] = {}
         for i, layer in enumerate(layers):
             read = [name for name in (*layer.inputs, layer.residual) if name is not None]
             for number in {number for name in read for number in owners[name]}:
                 last[number] = i
-            if isinstance(layer.op, fixed.Concat | fixed.Shuffle | fixed.Slice):
-                owners[layer.name] = tuple(dict.fromkeys(o for name in layer.inputs for o in owners[name]))
-            else:
-                owners[layer.name] = (len(last),)
-                last[len(last)] = i
-        forever = range(len(last)) if keep else owners[layers[-1].name]
+            if layer.name in self.writers:
+                last[self.writers[layer.name]] = i
+        forever = range(self.maps) if keep else owners[layers[-1].name]
         return last | dict.fromkeys(forever, len(layers))
 
 

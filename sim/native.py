@@ -16,13 +16,13 @@ from hwshift.program.registers import REGISTER
 from hwshift.sim._host import locked, run_logged
 from hwshift.sim.rtl_run import (
     BENCH_SOURCES,
-    ENABLE_ALL,
     READS,
     VERILOG,
     RtlResult,
     RtlRun,
     bench_parameters,
     core_file,
+    job_of,
     rtl_result,
     write_memory,
 )
@@ -35,6 +35,8 @@ _OPTIONS = ("--cc", "--exe", "--build", "-O3", "--threads", "1", "--x-assign", "
             "--noassert", "--no-timing", "-Wno-fatal", "-Wno-lint", "-Wno-style")  # fmt: skip
 _MAKEFLAGS = ("OPT_FAST=-O3", "OPT_SLOW=-O1", "OPT_GLOBAL=-O3")
 _START, _SOFT_RESET, _ALL_BYTES = 1, 2, 0b1111
+_MEMBERS = ("read_latency", "write_latency", "max_cycles", "base", "error_base", "error_last")
+"""Numbers of a run in the order of ``job.txt``."""
 _OPERATIONS = ("write", "read", "cycles", "until", "finish")
 """Operations of a script in the order of their codes in ``job.txt``."""
 
@@ -122,10 +124,9 @@ def run_natives(
 
 def _job(run: RtlRun) -> list[int]:
     """The numbers of a run in ``job.txt``."""
-    first, last = run.error_range or (1, 0)
-    writes = {**run.launch.registers(), "IRQ_ENABLE": ENABLE_ALL}
-    out = [run.read_latency, run.write_latency, run.max_cycles, run.base, first, last, len(writes)]
-    for name, value in writes.items():
+    job = job_of(run)
+    out = [job[name] for name in _MEMBERS] + [len(job["writes"])]
+    for name, value in job["writes"].items():
         out += [REGISTER[name].offset, value]
     operations = _script(run)
     out.append(len(operations))

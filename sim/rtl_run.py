@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from hwshift.timing import timing
 from hwshift.tools import package_dir
 
 __all__ = ["BENCH_SOURCES", "ENABLE_ALL", "READS", "RtlResult", "RtlRun", "bench_parameters", "build_core", "core_file",
-           "rtl_result", "run_rtl", "write_job", "write_memory"]  # fmt: skip
+           "job_of", "read_results", "rtl_result", "run_rtl", "write_job", "write_memory"]  # fmt: skip
 
 VERILOG = Path(__file__).parent / "verilog"
 BENCH_SOURCES = tuple(
@@ -183,10 +184,7 @@ def run_rtl(
         seed=1,
         waves=waves,
     )
-    results = [
-        rtl_result(result, (folder / f"result_{index}.bin").read_bytes())
-        for index, result in enumerate(json.loads((folder / "results.json").read_text()))
-    ]
+    results = read_results(folder)
     shutil.rmtree(folder)  # both are kept when something fails
     if not waves:
         shutil.rmtree(ran.directory)
@@ -258,25 +256,35 @@ def _sources_hash() -> str:
 
 def write_job(config: AcceleratorConfig, runs: Sequence[RtlRun], folder: Path) -> None:
     """Write what `hwshift.sim.benches.bench_core` reads: memories, stalls and ``job.json``."""
-    listed: list[dict] = []
     for index, run in enumerate(runs):
         write_memory(config, run, folder, index)
-        first, last = run.error_range or (1, 0)
-        listed.append(
-            {
-                "writes": run.launch.registers() | {"IRQ_ENABLE": ENABLE_ALL},
-                "read_latency": run.read_latency,
-                "write_latency": run.write_latency,
-                "base": run.base,
-                "error_base": first,
-                "error_last": last,
-                "max_cycles": run.max_cycles,
-                "soft_reset": run.soft_reset,
-                "script": run.script,
-            }
-        )
     registers = {item.name: item.offset for item in REGISTERS}
-    (folder / "job.json").write_text(json.dumps({"registers": registers, "reads": READS, "runs": listed}))
+    job = {"registers": registers, "reads": READS, "runs": [job_of(run) for run in runs]}
+    (folder / "job.json").write_text(json.dumps(job))
+
+
+def job_of(run: RtlRun) -> dict[str, Any]:
+    """What a bench is told about a run: the registers it writes first, by name, and the run's members."""
+    first, last = run.error_range or (1, 0)
+    return {
+        "writes": run.launch.registers() | {"IRQ_ENABLE": ENABLE_ALL},
+        "read_latency": run.read_latency,
+        "write_latency": run.write_latency,
+        "base": run.base,
+        "error_base": first,
+        "error_last": last,
+        "max_cycles": run.max_cycles,
+        "soft_reset": run.soft_reset,
+        "script": run.script,
+    }
+
+
+def read_results(folder: Path) -> list[RtlResult]:
+    """What `hwshift.sim.benches.bench_core` left in a job's folder, in the order of the runs."""
+    return [
+        rtl_result(result, (folder / f"result_{index}.bin").read_bytes())
+        for index, result in enumerate(json.loads((folder / "results.json").read_text()))
+    ]
 
 
 def write_memory(config: AcceleratorConfig, run: RtlRun, folder: Path, index: int) -> None:

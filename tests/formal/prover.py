@@ -76,15 +76,17 @@ class Opened(Elaboratable):
 
 def stays(m, valid, ready, payload, name):
     """Assert that a stream keeps its offer until it is taken."""
-    payload = payload.as_value() if hasattr(payload, "as_value") else payload
-    waited, before = Signal(name=f"{name}_waited"), Signal(len(payload), name=f"{name}_before")
-    m.d.sync += [waited.eq(valid & ~ready), before.eq(payload)]
-    m.d.comb += Assert(~waited | (valid & (payload == before)))
+    m.d.comb += Assert(_kept(m, valid, ready, payload, name))
 
 
 def offered(m, valid, ready, payload, name):
     """Assume the same of a stream that comes in."""
+    m.d.comb += Assume(_kept(m, valid, ready, payload, name))
+
+
+def _kept(m, valid, ready, payload, name):
+    """Whether what waited in the cycle before is still offered."""
     payload = payload.as_value() if hasattr(payload, "as_value") else payload
     waited, before = Signal(name=f"{name}_waited"), Signal(len(payload), name=f"{name}_before")
     m.d.sync += [waited.eq(valid & ~ready), before.eq(payload)]
-    m.d.comb += Assume(~waited | (valid & (payload == before)))
+    return ~waited | (valid & (payload == before))

@@ -8,24 +8,6 @@ import pytest
 from hwshift.golden import crew
 
 
-@pytest.fixture
-def busy():
-    """All helpers are at work until the test ends."""
-    crew._start(2)
-    arrived, leave = threading.Barrier(crew._started + 1), threading.Event()
-
-    def hold(_):
-        arrived.wait(60)
-        leave.wait(60)
-
-    helps = crew.offer(hold, crew._started)
-    arrived.wait(60)
-    yield
-    leave.set()
-    for each in helps:
-        each.settle()
-
-
 def test_each_helper_gets_a_number_of_its_own():
     """Three at a time, each waits for the others; twice, so that threads are used again."""
     for _ in range(2):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from hwshift.errors import QuantizeError
-from hwshift.golden import crew, model, runner
+from hwshift.golden import model, runner
 from hwshift.golden.formats import Arithmetic, QFormat
 from hwshift.network.fixed import ChannelScale, Conv, Epilogue, FixedLayer, InstanceNorm, Slice, Sum
 
@@ -257,28 +257,15 @@ def test_an_error_in_a_thread_is_raised_and_nobody_waits_for_it(images, failing,
     np.testing.assert_array_equal(model.run(net, A, x, threads=2), right)
 
 
+@pytest.mark.usefixtures("busy")
 def test_nobody_waits_for_a_thread_that_does_not_come(monkeypatch):
     """All helpers are busy elsewhere: the caller does the work alone."""
     monkeypatch.setattr(runner, "_WORTH_THREADS", 0)
-    crew._start(2)
-    busy, leave = threading.Barrier(crew._started + 1), threading.Event()
-
-    def hold(_):
-        busy.wait(60)
-        leave.wait(60)
-
-    helps = crew.offer(hold, crew._started)
-    try:
-        busy.wait(60)
-        net = wide()
-        for images in (1, 5):
-            x = codes(np.random.default_rng(3), A.act, (images, *net.input.shape))
-            outputs, _ = expected(net, x[:1])
-            assert model.run(net, A, x, threads=2)[:1].tolist() == outputs.tolist()
-    finally:
-        leave.set()
-        for each in helps:
-            each.settle()
+    net = wide()
+    for images in (1, 5):
+        x = codes(np.random.default_rng(3), A.act, (images, *net.input.shape))
+        outputs, _ = expected(net, x[:1])
+        assert model.run(net, A, x, threads=2)[:1].tolist() == outputs.tolist()
 
 
 def test_a_failed_run_leaves_a_runner_usable():

@@ -19,18 +19,17 @@ from pathlib import Path
 import numpy as np
 
 from hwshift.errors import SimulationError
-from hwshift.golden.model import trace
 from hwshift.program.expected import launch_of
 from hwshift.program.registers import REGISTER, REGISTERS, Access, ErrorCode
 from hwshift.sim.cycle.model import MemoryTiming, simulate_cycles
-from hwshift.sim.rtl_run import RtlResult, RtlRun, build_core, rtl_result, write_job
+from hwshift.sim.rtl_run import RtlResult, RtlRun, build_core, read_results, write_job
 from hwshift.sim.runner import Build, run_tests
 from hwshift.sim.stalls import CHANNELS, StallPattern
 from hwshift.timing import RESTART_CYCLES
 
 from ..sim.cases import SMALL as CONFIG
-from ..sim.cases import Case, moved, together
-from ..sim.drawn import REFUSALS, draw_for
+from ..sim.cases import Case, moved, noise_case, together
+from ..sim.drawn import draw_for, first_good
 from ..sim.extremes import extremes
 from ..sim.faults import faults
 
@@ -54,32 +53,21 @@ def _cases(count: int, seed: int, longest: int) -> tuple[Case, ...]:
     rng = np.random.default_rng(seed)
     found: list[Case] = []
     while len(found) < count:
-        try:
-            program, network = draw_for(CONFIG, rng)
-        except REFUSALS:
-            continue
-        if not 150 <= simulate_cycles(program)["total"] <= longest:
-            continue
-        act = CONFIG.act
-        x = rng.integers(-3 << act.n, 3 << act.n, network.input.shape).clip(act.min, act.max)
-        maps = {name: values[0] for name, values in trace(network, CONFIG.arithmetic, x[None]).items()}
-        found.append(Case(program, program.memory_image(x), maps))
+        program, network = first_good(lambda: draw_for(CONFIG, rng))
+        if 150 <= simulate_cycles(program)["total"] <= longest:
+            found.append(noise_case(program, network, rng))
     return tuple(found)
 
 
 def _run(case: Case, time: MemoryTiming, base: int = 0) -> RtlRun:
-    launch = launch_of(case.program)
     longest = 2 * simulate_cycles(case.program, time)["total"] + 600  # one that hangs does not cost much more
-    return RtlRun(launch, case.image.tobytes(), time.read_latency, time.write_latency, time.stalls,
-                  max_cycles=longest, base=base)  # fmt: skip
+    return case.run(time, max_cycles=longest, base=base)
 
 
 def _programs(name: str, cases: Sequence[Case], times: Sequence[MemoryTiming]) -> Bench:
     def check(results: list[RtlResult]) -> None:
         for case, time, result in zip(cases, times, results, strict=True):
-            assert case.check_memory(result.check().memory) > 0
-            expected = simulate_cycles(case.program, time)
-            assert result.counters == expected and result.irq_cycle == expected["total"]
+            case.check(result, time)
 
     return Bench(name, tuple(_run(case, time) for case, time in zip(cases, times, strict=True)), check)
 
@@ -268,9 +256,7 @@ def digests(built: Build, bench: Bench) -> list[str]:
     folder = Path(tempfile.mkdtemp(prefix="reference-", dir=built.directory))
     write_job(CONFIG, bench.runs, folder)
     run_tests(built, test_module="hwshift.sim.benches.bench_core", seed=1, plusargs=[f"+folder={folder}"])
-    results = json.loads((folder / "results.json").read_text())
-    bench.check([rtl_result(item, (folder / f"result_{index}.bin").read_bytes())
-                 for index, item in enumerate(results)])  # fmt: skip
+    bench.check(read_results(folder))
     _simulate(built, [], [], None, folder)
     found = json.loads((folder / "digests.json").read_text())
     shutil.rmtree(folder)

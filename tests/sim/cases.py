@@ -1,22 +1,22 @@
 """Programs with their inputs and what must come out, for the benches of the whole accelerator."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from hwshift.compiler import compile
 from hwshift.config import PRESETS, AcceleratorConfig
 from hwshift.golden.model import trace
-from hwshift.network.bind import bind
 from hwshift.network.fixed import FixedNetwork
 from hwshift.network.graph import Network
-from hwshift.network.quantize import quantize
 from hwshift.network.random import csc_network
 from hwshift.program.expected import launch_of
 from hwshift.program.image import Program, Region
 from hwshift.program.isa import Opcode
-from hwshift.sim.rtl_run import RtlRun
-from hwshift.sim.stalls import StallPattern
+from hwshift.resolve import prepare
+from hwshift.sim.cycle.model import MemoryTiming, simulate_cycles
+from hwshift.sim.rtl_run import RtlResult, RtlRun
 
 SMALL = PRESETS["4x4"].with_(
     feature_depth=32, weight_tiles=3, acc_depth=8, ktile_entries=32, lane_rows=16, param_tiles=4
@@ -32,8 +32,18 @@ class Case:
     image: np.ndarray
     maps: dict[str, np.ndarray]
 
-    def run(self, stalls: StallPattern | None) -> RtlRun:
-        return RtlRun(launch_of(self.program), self.image.tobytes(), stalls=stalls)
+    def run(self, time: MemoryTiming | None = None, **options: Any) -> RtlRun:
+        """With the memory's timing, and other members of the run."""
+        time = time or MemoryTiming()
+        return RtlRun(launch_of(self.program), self.image.tobytes(), time.read_latency, time.write_latency,
+                      time.stalls, **options)  # fmt: skip
+
+    def check(self, result: RtlResult, time: MemoryTiming | None = None, what: str = "") -> None:
+        """The run ended well: all maps are right, counters and the interrupt's cycle what the cycle model says."""
+        assert self.check_memory(result.check().memory) > 0, what
+        expected = simulate_cycles(self.program, time)
+        assert result.counters == expected, (what, result.counters, expected)
+        assert result.irq_cycle == expected["total"], (what, result.irq_cycle)
 
     def check_memory(self, memory: bytes) -> int:
         """Compare every element of every map in memory; returns how many."""
@@ -48,13 +58,22 @@ class Case:
 
 
 def make_case(network: Network, config: AcceleratorConfig, seed: int) -> Case:
-    kind = "fixed" if config.pe == "mac" else "pow2"
-    bound: FixedNetwork = bind(quantize(network, act=config.act, weights=kind), config.arithmetic)
-    shape = bound.input.shape
-    x = np.random.default_rng(seed).integers(-3 << config.act.n, 3 << config.act.n, shape)
-    program = compile(bound, config)
-    maps = {name: values[0] for name, values in trace(bound, config.arithmetic, x[None]).items()}
+    bound = prepare(network, config)
+    x = np.random.default_rng(seed).integers(-3 << config.act.n, 3 << config.act.n, bound.input.shape)
+    return case_of(compile(bound, config), bound, x)
+
+
+def case_of(program: Program, network: FixedNetwork, x: np.ndarray) -> Case:
+    """A program on an input; what must come out is what the golden model says of its network."""
+    maps = {name: values[0] for name, values in trace(network, program.config.arithmetic, x[None]).items()}
     return Case(program, program.memory_image(x), maps)
+
+
+def noise_case(program: Program, network: FixedNetwork, rng: np.random.Generator) -> Case:
+    """A program on values that are drawn around zero, as far as the format holds them."""
+    act = program.config.act
+    x = rng.integers(-3 << act.n, 3 << act.n, network.input.shape).clip(act.min, act.max)
+    return case_of(program, network, x)
 
 
 def small_csc(seed: int) -> Network:

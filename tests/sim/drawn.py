@@ -1,6 +1,7 @@
 """Drawn configurations, networks, and programs that go with both."""
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -20,6 +21,16 @@ from hwshift.program.image import Program
 
 REFUSALS = (ConfigError, QuantizeError, CompileError)
 """What `draw` raises when what was drawn does not go together."""
+Drawn = TypeVar("Drawn")
+
+
+def first_good(drawing: Callable[[], Drawn]) -> Drawn:
+    """The first drawing that is not refused."""
+    while True:
+        try:
+            return drawing()
+        except REFUSALS:
+            continue
 
 
 def draw(rng: np.random.Generator, scale: int = 1) -> tuple[Program, FixedNetwork]:
@@ -53,11 +64,7 @@ def draw_for(
 
 def draw_program(rng: np.random.Generator, scale: int = 1) -> Program:
     """The first that is not refused."""
-    while True:
-        try:
-            return draw(rng, scale)[0]
-        except REFUSALS:
-            continue
+    return first_good(lambda: draw(rng, scale))[0]
 
 
 def _config(rng: np.random.Generator) -> AcceleratorConfig:

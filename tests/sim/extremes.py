@@ -12,19 +12,18 @@ import numpy as np
 from hwshift.compiler import compile as compile_network
 from hwshift.config import AcceleratorConfig
 from hwshift.errors import ProgramError, SimulationError
-from hwshift.network.bind import bind
 from hwshift.network.graph import Network
-from hwshift.network.quantize import quantize
 from hwshift.network.random import NetworkBuilder, csc_network
 from hwshift.program.image import Program, Region
 from hwshift.program.instruction import Instruction
 from hwshift.program.isa import FORMATS, INSTRUCTION_BYTES, TOKENS, Field, LoadKind, Opcode, Token
 from hwshift.program.verifier import problems, verify
+from hwshift.resolve import prepare
 from hwshift.sim.cycle.model import MemoryTiming, simulate_cycles
 from hwshift.sim.functional import FunctionalSimulator
 from hwshift.timing import timing
 
-from .drawn import REFUSALS, draw_for
+from .drawn import draw_for, first_good
 
 Bin = tuple[str, str, str]
 """Operation, field, and "low" or "high"."""
@@ -71,20 +70,16 @@ def limits(config: AcceleratorConfig) -> dict[tuple[str, str], tuple[int, int, s
     buffer = f"base + length is at most feature_depth = {depth}"
     below = f"offsets are below a length of at most feature_depth = {depth}"
     out: dict[tuple[str, str], tuple[int, int, str]] = {}
-    for name, prefixes in {"STORE": ("",), "DESCRIPTOR": ("",), "COMPUTE": ("out_",)}.items():
-        for prefix in prefixes:
-            out[name, f"{prefix}base"] = (0, last, buffer)
-            out[name, f"{prefix}length"] = (1, depth, buffer)
-            out[name, f"{prefix}offset"] = (0, last, below)
-            if name != "DESCRIPTOR":
-                out[name, f"{prefix}row_step"] = (0, last, below)
-    for name in ("row_step", "chunk_step"):
-        out["DESCRIPTOR", name] = (0, last, below)
-    for name in ("STORE",):
-        for field in ("rows", "slots"):
-            out[name, field] = (1, 0xFFFF, "at least 1")
-        out[name, "width"] = (1, depth * config.sub_banks, "a row lies in its buffer")
-        out[name, "x0"] = (0, depth * config.sub_banks - 1, "a row lies in its buffer")
+    for name, prefix in {"STORE": "", "DESCRIPTOR": "", "COMPUTE": "out_"}.items():
+        out[name, f"{prefix}base"] = (0, last, buffer)
+        out[name, f"{prefix}length"] = (1, depth, buffer)
+        for field in ("offset", "row_step"):
+            out[name, f"{prefix}{field}"] = (0, last, below)
+    out["DESCRIPTOR", "chunk_step"] = (0, last, below)
+    for field in ("rows", "slots"):
+        out["STORE", field] = (1, 0xFFFF, "at least 1")
+    out["STORE", "width"] = (1, depth * config.sub_banks, "a row lies in its buffer")
+    out["STORE", "x0"] = (0, depth * config.sub_banks - 1, "a row lies in its buffer")
     out["LOAD", "rows"] = (1, 0xFFFF, "at least 1")
     for field in ("height", "width", "rows", "chunks"):
         out["COMPUTE", field] = (1, 0xFFFF, "at least 1")
@@ -241,15 +236,19 @@ def _towards(best: Extreme, x: np.ndarray, goal: Bin, value: int, places: list[i
     return best
 
 
+def _of(program: Program, items: list[Instruction]) -> Program:
+    """With other instructions, however many: the header and the region that they are fetched from agree."""
+    header, base = items[0].with_(count=len(items)), program.program_base
+    regions = dict(program.regions) | {"program": Region(base, base + len(items) * INSTRUCTION_BYTES - 1)}
+    return replace(program, instructions=(header, *items[1:]), regions=regions)
+
+
 def _store_again(program: Program) -> Program:
     """With the last STORE a second time, without tokens."""
     items = list(program.instructions)
     index = max(index for index, item in enumerate(items) if item.opcode is Opcode.STORE)
     items.insert(index + 1, items[index].with_(pop=0, push=0))
-    items[0] = items[0].with_(count=len(items))
-    base = program.program_base
-    regions = dict(program.regions) | {"program": Region(base, base + len(items) * INSTRUCTION_BYTES - 1)}
-    return replace(program, instructions=tuple(items), regions=regions)
+    return _of(program, items)
 
 
 def _at_the_end_of_the_table(program: Program) -> Program:
@@ -312,16 +311,11 @@ def many_tokens(config: AcceleratorConfig) -> Program:
         tail.append(by[Opcode.STORE].with_(rows=1, base=8 + number, length=1, offset=0, row_step=0))
     items = [*head, *body, *tail, program.instructions[-1]]
     assert items[first] == weights
-    items[0] = items[0].with_(count=len(items))
-    base = program.program_base
-    regions = dict(program.regions) | {"program": Region(base, base + len(items) * INSTRUCTION_BYTES - 1)}
-    return verify(replace(program, instructions=tuple(items), regions=regions))
+    return verify(_of(program, items))
 
 
 def _network(config: AcceleratorConfig, network: Network) -> Program:
-    kind = "fixed" if config.pe == "mac" else "pow2"
-    fixed = quantize(network, act=config.act, weights=kind, weight_format=config.weights)
-    return _roomy(compile_network(bind(fixed, config.arithmetic), config))
+    return _roomy(compile_network(prepare(network, config), config))
 
 
 def directed(config: AcceleratorConfig) -> Iterator[Program]:
@@ -379,11 +373,7 @@ def extremes(config: AcceleratorConfig, count: int, seed: int, longest: int = 30
 
 
 def _drawn(config: AcceleratorConfig, rng: np.random.Generator) -> Program:
-    while True:
-        try:
-            return _roomy(draw_for(config, rng)[0])
-        except REFUSALS:
-            continue
+    return _roomy(first_good(lambda: draw_for(config, rng))[0])
 
 
 def _roomy(program: Program) -> Program:

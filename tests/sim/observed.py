@@ -129,7 +129,7 @@ def every_power(p_min: int, p_max: int) -> Iterator[tuple[Network, set]]:
 def saturating(seed: int) -> Network:
     """Sums far beyond the format, with every activation before and after a residual; borders of both kinds."""
     rng = np.random.default_rng(seed)
-    nodes, last = [Node("input", ops.Input(4, 5, 4))], "input"
+    nodes = [Node("input", ops.Input(4, 5, 4))]
 
     def add(name: str, op: ops.Op, *inputs: str) -> str:
         nodes.append(Node(name, op, inputs))
@@ -138,16 +138,14 @@ def saturating(seed: int) -> Network:
     activations = {"none": None, "relu": ops.ReLU(), "clamp": ops.Clamp(-100.0, 200.0)}
     for index, (before, after) in enumerate(product(activations.values(), repeat=2)):
         signs = rng.choice([-1.0, 1.0], (4, 4, 1, 1))
-        name = add(f"conv{index}", ops.Conv2d(signs), last)
+        name = add(f"conv{index}", ops.Conv2d(signs), "input")
         if before is not None:
             name = add(f"before{index}", before, name)
         name = add(f"sum{index}", ops.Add(), name, "input")
-        last = name if after is None else add(f"after{index}", after, name)
-        last = "input"
+        if after is not None:
+            add(f"after{index}", after, name)
     add("pool", ops.MaxPool((3, 3), (1, 1), (1, 1, 1, 1)), name)
-    last = add(
-        "padded", ops.Conv2d(rng.choice([-0.5, 0.25], (4, 4, 3, 3)), None, (1, 1), (1, 1, 1, 1)), "pool"
-    )
+    add("padded", ops.Conv2d(rng.choice([-0.5, 0.25], (4, 4, 3, 3)), None, (1, 1), (1, 1, 1, 1)), "pool")
     names = {source for node in nodes for source in node.inputs}
     ends = [node.name for node in nodes if node.name not in names]
     joined = add("joined", ops.Concat(), *ends)

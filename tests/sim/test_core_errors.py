@@ -9,7 +9,7 @@ from hwshift.config import PRESETS
 from hwshift.program.expected import launch_of
 from hwshift.program.registers import ErrorCode
 from hwshift.sim.cycle.model import simulate_cycles
-from hwshift.sim.rtl_run import RtlRun, run_rtl
+from hwshift.sim.rtl_run import run_rtl
 from hwshift.sim.stalls import StallPattern
 
 from .cases import make_case, small_csc
@@ -23,7 +23,7 @@ def case():
 
 def test_every_error_is_reported_and_survived(case, rtl_builds) -> None:
     listed = faults(case)
-    good = RtlRun(launch_of(case.program), case.image.tobytes(), max_cycles=20_000)
+    good = case.run(max_cycles=20_000)
     runs = [replace(run, max_cycles=20_000) for _, run in listed]
     results = run_rtl(
         case.program.config, [run for pair in zip(runs, [good] * len(runs), strict=True) for run in pair],
@@ -44,7 +44,7 @@ def test_every_error_is_reported_and_survived(case, rtl_builds) -> None:
 
 
 def test_a_soft_reset_ends_a_run_and_the_next_is_right(case, rtl_builds) -> None:
-    good = RtlRun(launch_of(case.program), case.image.tobytes(), max_cycles=20_000)
+    good = case.run(max_cycles=20_000)
     stalled = replace(good, stalls=StallPattern.random(0.5, seed=3))
     runs = [run for at in (3, 100, 400, 900) for run in (replace(stalled, soft_reset=at), good)]
     results = run_rtl(case.program.config, runs, simulator="icarus", build_dir=rtl_builds)

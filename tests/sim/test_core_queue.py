@@ -44,8 +44,8 @@ def last_irq(runs: int) -> list[tuple]:
             ("write", "IRQ_ENABLE", ENABLE_ALL), ("finish",)]  # fmt: skip
 
 
-def run_script(case, script, builds, **options):
-    run = RtlRun(launch_of(case.program), case.image.tobytes(), script=tuple(script), **options)
+def run_script(case, script, builds, stalls=None):
+    run = case.run(MemoryTiming(stalls=stalls), script=tuple(script))
     return run_rtl(CONFIG, [run], simulator="icarus", build_dir=builds)[0]
 
 

@@ -36,6 +36,6 @@ def test_a_walk_beyond_the_coordinates_is_refused(axis: str) -> None:
 @pytest.mark.parametrize("axis", AXES)
 def test_a_walk_to_the_last_coordinates(axis: str, rtl_builds) -> None:
     case = make_case(_padded(axis, 262080, 252), CONFIGS[axis], seed=1)
-    (result,) = run_rtl(CONFIGS[axis], [case.run(None)], simulator="icarus", build_dir=rtl_builds)
+    (result,) = run_rtl(CONFIGS[axis], [case.run()], simulator="icarus", build_dir=rtl_builds)
     assert case.check_memory(result.check().memory) == 1 + 262080 // 252 + 1
     assert result.counters == simulate_cycles(case.program)

@@ -8,19 +8,17 @@ import numpy as np
 import pytest
 
 from hwshift.compiler import compile as compile_network
-from hwshift.golden.model import trace
-from hwshift.network.bind import bind
-from hwshift.network.quantize import quantize
 from hwshift.program.counters import Cause
 from hwshift.program.expected import launch_of
 from hwshift.program.isa import FORMATS, Opcode
+from hwshift.resolve import prepare
 from hwshift.sim.cycle.model import MemoryTiming, simulate_cycles
 from hwshift.sim.native import run_natives
 from hwshift.sim.rtl_run import RtlRun
 from hwshift.sim.stalls import StallPattern
 
 from ..seeds import seed_of
-from .cases import SMALL, Case
+from .cases import SMALL, Case, case_of
 from .extremes import FIXED, LONG, _changed, _recipes, all_bins, extremes, limits
 from .observed import HALO, VALUES, every_power, halo_of, saturating, values_of
 
@@ -39,22 +37,17 @@ def pushed():
 
 
 def _case(network, rng) -> Case:
-    fixed = bind(
-        quantize(network, act=SMALL.act, weights="pow2", weight_format=SMALL.weights), SMALL.arithmetic
-    )
+    fixed = prepare(network, SMALL)
     act = SMALL.act
     wide = rng.integers(act.min, act.max + 1, fixed.input.shape)
     near = rng.integers(-250 << act.n, 250 << act.n, fixed.input.shape)
     x = np.where(rng.random(fixed.input.shape) < 0.5, wide, near)
-    maps = {name: values[0] for name, values in trace(fixed, SMALL.arithmetic, x[None]).items()}
-    program = compile_network(fixed, SMALL)
-    case = Case(program, program.memory_image(x), maps)
-    return case, fixed, x
+    return case_of(compile_network(fixed, SMALL), fixed, x), fixed, x
 
 
 def _equal(cases: list[Case], builds) -> None:
     """The RTL gives what the golden model and the cycle model say."""
-    runs = [RtlRun(launch_of(case.program), case.image.tobytes()) for case in cases]
+    runs = [case.run() for case in cases]
     for case, (result, _) in zip(cases, run_natives(SMALL, runs, build_dir=builds), strict=True):
         assert case.check_memory(result.check().memory) > 0
         assert result.counters == simulate_cycles(case.program)

@@ -12,7 +12,7 @@ from hwshift.sim.rtl_run import RtlRun, run_rtl
 from hwshift.sim.stalls import CHANNELS, StallPattern
 
 from ..seeds import seed_of
-from .drawn import REFUSALS, draw_for
+from .drawn import draw_for, first_good
 
 KINDS, PIXELS, GUARDS, BUSES = ("shift_add", "mac"), (1, 2, 4), ("exact", "none"), (32, 64, 128)
 CONFIGS = [
@@ -44,10 +44,7 @@ def program_for(config: AcceleratorConfig, rng: np.random.Generator) -> Program:
     """The one out of six of at most 500 cycles that waits for the most causes."""
     found: list[tuple[int, Program]] = []
     while len(found) < 6:
-        try:
-            program = draw_for(config, rng)[0]
-        except REFUSALS:
-            continue
+        program, _ = first_good(lambda: draw_for(config, rng))
         counters = simulate_cycles(program)
         if counters["total"] <= 500:
             found.append((sum(value > 0 for value in counters.values()), program))

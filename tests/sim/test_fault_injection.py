@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hwshift.golden.model import trace
 from hwshift.program.expected import launch_of
 from hwshift.program.registers import ErrorCode
 from hwshift.rtl.axi_lite import OKAY, SLVERR
@@ -15,9 +14,9 @@ from hwshift.sim.rtl_run import RtlResult, RtlRun
 
 from ..seeds import seed_of
 from .cases import SMALL as CONFIG
-from .cases import Case
+from .cases import Case, noise_case
 from .corrupt import ALWAYS, KINDS, bound, draw
-from .drawn import REFUSALS, draw_for
+from .drawn import draw_for, first_good
 
 PROGRAMS = 12
 
@@ -27,16 +26,9 @@ def cases() -> list[Case]:
     rng = np.random.default_rng(5)
     found: list[Case] = []
     while len(found) < PROGRAMS:
-        try:
-            program, network = draw_for(CONFIG, rng)
-        except REFUSALS:
-            continue
-        if simulate_cycles(program)["total"] > 600:
-            continue
-        act = CONFIG.act
-        x = rng.integers(-3 << act.n, 3 << act.n, network.input.shape).clip(act.min, act.max)
-        maps = {name: values[0] for name, values in trace(network, CONFIG.arithmetic, x[None]).items()}
-        found.append(Case(program, program.memory_image(x), maps))
+        program, network = first_good(lambda: draw_for(CONFIG, rng))
+        if simulate_cycles(program)["total"] <= 600:
+            found.append(noise_case(program, network, rng))
     return found
 
 
@@ -56,7 +48,8 @@ def _inject(cases: list[Case], seed: int, count: int, builds) -> None:
     kinds = [list(KINDS)[index % len(KINDS)] for index in range(count)]
     drawn = [draw(rng, cases, kind) for kind in kinds]
     good = [cases[rng.integers(len(cases))] for _ in drawn]
-    runs = [item for (_, bad), case in zip(drawn, good, strict=True) for item in (bad, _good(case))]
+    runs = [item for (_, bad), case in zip(drawn, good, strict=True)
+            for item in (bad, case.run(MemoryTiming(3, 3), max_cycles=20_000))]  # fmt: skip
     results = [result for result, _ in run_natives(CONFIG, runs, build_dir=builds)]
     expected = {id(case): simulate_cycles(case.program, MemoryTiming(3, 3)) for case in cases}
     ends: dict[str, dict[str, int]] = {kind: {} for kind in KINDS}
@@ -71,10 +64,6 @@ def _inject(cases: list[Case], seed: int, count: int, builds) -> None:
         print(f"{kind}: {found}")
     seen = {end for found in ends.values() for end in found}
     assert seen >= {code.name for code in ErrorCode if code is not ErrorCode.NONE} | {"done", "aborted"}
-
-
-def _good(case: Case) -> RtlRun:
-    return RtlRun(launch_of(case.program), case.image.tobytes(), 3, 3, max_cycles=20_000)
 
 
 def check(kind: str, case: Case, run: RtlRun, result: RtlResult, what: str) -> str:
