@@ -178,16 +178,6 @@ class AcceleratorConfig:
         return self.vector_bits // self.bus_width
 
     @property
-    def input_elements(self) -> int:
-        """Elements a pixel of a network input occupies in memory: 4, or a whole beat if that is more."""
-        return max(4, self.beat_elements)
-
-    @property
-    def input_beats(self) -> int:
-        """Beats of one pixel of a network input."""
-        return self.input_elements // self.beat_elements
-
-    @property
     def sub_banks(self) -> int:
         """Sub-banks per bank: 2P; pixel x lies in sub-bank x mod 2P."""
         return 2 * self.pixels

@@ -36,9 +36,7 @@ class PixelWalk(wiring.Component):
 
     def __init__(self, config: AcceleratorConfig) -> None:
         self._config = config
-        beats = range(
-            max(2, config.vector_beats, config.input_beats, config.gate_beats if config.gates else 0)
-        )
+        beats = range(max(2, config.vector_beats, config.gate_beats if config.gates else 0))
         super().__init__({
             "start": In(1), "region": In(region_layout()), "last_beat": In(beats), "advance": In(1),
             "place": Out(store_request(config)), "beat": Out(beats), "last_slot": Out(1), "last": Out(1),

@@ -202,19 +202,22 @@ class Pieces:
         """Strips in which the first layers follow the arrival of the network's input."""
         low = chain.layers[0]
         late = [name for name in chain.readers if name not in self._lives.produced]
-        beats = sum(self._tensors[name].shape[1] * self._row_beats(name) for name in late)
+        cycles = sum(self._tensors[name].shape[1] * self._row_cycles(name) for name in late)
         tiles = sum(map(self._weight_tiles, chain.layers))
         steps = -(-low.layer.shape[2] // self._config.pixels)
         least = -(-max(_LEAST_STEPS, 4 * self._config.tile_words) // steps)
-        strips = min(_INPUT_STRIPS, beats // (tiles * self._config.tile_beats), low.layer.shape[1] // least)
+        strips = min(_INPUT_STRIPS, cycles // (tiles * self._config.tile_beats), low.layer.shape[1] // least)
         return -(-chain.height // max(1, strips))
 
     def _row_beats(self, name: str) -> int:
         """Beats of one row in memory."""
         tensor, config = self._tensors[name], self._config
-        return tensor.shape[2] * (
-            config.input_beats if tensor.is_input else tensor.slots * config.vector_beats
-        )
+        values = tensor.shape[0] if tensor.is_input else tensor.slots * config.rows
+        return -(-tensor.shape[2] * values // config.beat_elements)
+
+    def _row_cycles(self, name: str) -> int:
+        """Cycles in which a row arrives: pixels are written one by one."""
+        return max(self._tensors[name].shape[2], self._row_beats(name))
 
     @staticmethod
     def _weight_tiles(low: Lowered) -> int:

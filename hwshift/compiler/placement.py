@@ -8,6 +8,7 @@ import numpy as np
 
 from hwshift.config import AcceleratorConfig
 from hwshift.network.fixed import Concat, FixedLayer, FixedNetwork, Input, Shuffle, Slice
+from hwshift.program.isa import INPUT_CHANNELS
 
 __all__ = ["Tensor", "View", "tensor_of", "views_of"]
 
@@ -92,7 +93,7 @@ class View:
 def tensor_of(layer: FixedLayer, config: AcceleratorConfig) -> Tensor:
     """The tensor of a layer that is computed or loaded."""
     channels, _, width = layer.shape
-    is_input = isinstance(layer.op, Input) and channels <= 4
+    is_input = isinstance(layer.op, Input) and channels <= INPUT_CHANNELS
     replicas = config.rows // channels if is_input else 1
     slots, pitch = -(-channels // config.rows), -(-width // config.sub_banks)
     return Tensor(layer.name, layer.shape, slots, pitch, replicas, is_input)
