@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from hwshift.compiler.fusion import (
     AS_COMPILED,
     Lives,
+    NotInPlace,
     Piece,
     Pieces,
     Preference,
@@ -113,6 +114,8 @@ def plan_buffers(
     ------
     CompileError
         When one row at a time of a layer alone does not fit.
+    NotInPlace
+        When a map that is to be written over in part does not stay on chip.
     """
     lives, depth = Lives.of(lowered, outputs), config.feature_depth
     pieces = Pieces(lowered, tensors, lives, config, keep_all, preference)
@@ -209,7 +212,10 @@ class _Placer:
         for name in sorted(crossing, key=lambda name: crossing[name][0]):
             tensor, (born, _) = self._tensors[name], crossing[name]
             others = {o: b for o, b in placed.items() if _overlap(crossing[name], crossing[o])}
-            old = self._replaceable(name, partition[born], others, crossing, replaced)
+            if tensor.takes is not None:
+                old = self._taken(tensor, partition[born], others)
+            else:
+                old = self._replaceable(name, partition[born], others, crossing, replaced)
             if old is not None:
                 replaced[name] = old
                 placed[name] = _block(others[old].base, tensor, tensor.shape[1])
@@ -218,7 +224,18 @@ class _Placer:
             if base is None:
                 raise Unplaced(partition[born].start, partition[born].end)
             placed[name] = _block(base, tensor, tensor.shape[1])
+        for tensor in self._tensors.values():
+            if tensor.takes is not None and tensor.name not in placed:
+                raise NotInPlace(tensor.name)
         return placed
+
+    def _taken(self, tensor: Tensor, piece: Piece, others: Mapping[str, Block]) -> str:
+        """The tensor whose place another takes, which goes on to hold what is not written over."""
+        chain = self._pieces.chain(piece.start, piece.end)
+        old = tensor.takes
+        if old is None or old not in others or not chain.replaces(tensor.name, old, chain.ends(piece.rows)):
+            raise NotInPlace(tensor.name)
+        return old
 
     def _replaceable(
         self,
