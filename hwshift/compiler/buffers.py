@@ -14,6 +14,7 @@ from hwshift.compiler.fusion import (
     partition,
     strip_heights,
 )
+from hwshift.compiler.limits import raise_to
 from hwshift.compiler.lowered import Lowered
 from hwshift.compiler.placement import Tensor
 from hwshift.compiler.strips import Chain, touched
@@ -128,11 +129,15 @@ def plan_buffers(
             if error.fused:
                 pieces.refused.add((error.start, error.end))
             else:
-                pieces.in_memory.add(_victim(lowered, tensors, pieces, error, depth))
+                pieces.in_memory.add(_victim(lowered, tensors, pieces, error, config))
 
 
 def _victim(
-    lowered: list[Lowered], tensors: Mapping[str, Tensor], pieces: Pieces, error: Unplaced, depth: int
+    lowered: list[Lowered],
+    tensors: Mapping[str, Tensor],
+    pieces: Pieces,
+    error: Unplaced,
+    config: AcceleratorConfig,
 ) -> str:
     """The map to send to memory so that layers fit: the largest, rather one that they do not touch."""
     whole = pieces.whole(error.start, error.end)
@@ -140,7 +145,8 @@ def _victim(
     if not whole:
         needed = sum(tensors[name].row_words * rows for name, rows in _least(pieces, error.start).items())
         raise CompileError(
-            f"one output row needs {needed} words per sub-bank, feature_depth is {depth}",
+            f"one output row needs {needed} words per sub-bank, feature_depth is {config.feature_depth}: "
+            + raise_to("feature_depth", needed),
             where=lowered[error.start].layer.name,
         )
     return max([name for name in whole if name not in own] or whole, key=lambda name: tensors[name].words)
@@ -212,10 +218,11 @@ class _Placer:
         for name in sorted(crossing, key=lambda name: crossing[name][0]):
             tensor, (born, _) = self._tensors[name], crossing[name]
             others = {o: b for o, b in placed.items() if _overlap(crossing[name], crossing[o])}
-            if tensor.takes is not None:
-                old = self._taken(tensor, partition[born], others)
-            else:
-                old = self._replaceable(name, partition[born], others, crossing, replaced)
+            old = (
+                self._replaceable(name, partition[born], others, crossing, replaced)
+                if tensor.takes is None
+                else self._taken(tensor, partition[born], others)
+            )
             if old is not None:
                 replaced[name] = old
                 placed[name] = _block(others[old].base, tensor, tensor.shape[1])

@@ -201,12 +201,11 @@ class _Follower:
             for name in names:
                 needed.setdefault(name, set()).add(writer)
         for layer in self._layers:
-            held = [layer.residual] if layer.name not in self._names else []
-            held += layer.inputs[1:] if isinstance(layer.op, ChannelScale) else []
-            for name in held:
-                if name in moved:
-                    self.wrong.add(self._layers[moved[name]].name)
-                self.wrong |= needed.get(name or "", set())
+            held = set(layer.inputs[1:] if isinstance(layer.op, ChannelScale) else ())
+            if layer.residual is not None and layer.name not in self._names:
+                held.add(layer.residual)
+            self.wrong |= {self._layers[moved[name]].name for name in held & set(moved)}
+            self.wrong = self.wrong.union(*(needed[name] for name in held & set(needed)))
 
     def _order(self, base: int) -> np.ndarray:
         """Channels by position: those of the narrowest layer that writes first."""
