@@ -330,7 +330,8 @@ class Scheduler:
 
     def _describe(self, low: Lowered, group: Group, ranges: list[tuple[int, int]], sections: int) -> None:
         items = [self.operations[index - 1].instruction for a, b in ranges for index in range(a, b)]
-        record = describe(low, group, items, self._config, self._plan.whole, self._memory.tensors)
+        over = self._tensors[low.layer.name].takes
+        record = describe(low, group, items, self._config, self._plan.whole, self._memory.tensors, over)
         record |= {"sections": sections, "instruction_ranges": [list(item) for item in ranges]}
         self.layers.append(record)
 
