@@ -10,7 +10,7 @@ from hwshift.compiler.lower import lower
 from hwshift.compiler.memory_map import MemoryMap
 from hwshift.compiler.operations import Operation
 from hwshift.compiler.placement import tensor_of, views_of
-from hwshift.compiler.rename import passes_because, renamed_layers
+from hwshift.compiler.rename import Renaming, no_renaming, plan_renaming
 from hwshift.compiler.schedule import Scheduler
 from hwshift.compiler.shift_mode import ShiftMode, with_shifts
 from hwshift.compiler.tokens import assign_tokens
@@ -73,23 +73,26 @@ def compile(  # noqa: A001
     check_layers(network, config)
     if len(network.layers) < 2:
         raise CompileError("there is no layer to compute", where=network.name)
-    if preference.rename:
-        try:
-            return _compile(network, config, keep, renamed_layers(network, config), preference, progress)
-        except CompileError:
-            pass
-    return _compile(network, config, keep, frozenset(), preference, progress)
+    if not preference.rename:
+        renaming = no_renaming(network, "this schedule was asked for")
+        return _compile(network, config, keep, renaming, preference, progress)
+    try:
+        return _compile(network, config, keep, plan_renaming(network, config), preference, progress)
+    except CompileError as error:
+        renaming = no_renaming(network, f"with names alone it does not fit: {error}")
+    return _compile(network, config, keep, renaming, preference, progress)
 
 
 def _compile(
     network: FixedNetwork,
     config: AcceleratorConfig,
     keep: str,
-    renamed: frozenset[str],
+    renaming: Renaming,
     preference: Preference,
     progress: Progress,
 ) -> Program:
     """Compile with some layers only renamed."""
+    renamed, why = renaming.layers, renaming.why
     views = views_of(network, renamed)
     tensors = {layer.name: tensor_of(layer, config) for layer in network.layers if layer.name not in renamed}
     lowered = [
@@ -112,7 +115,6 @@ def _compile(
         scheduler.group(group)
     progress(Stage("compiling", 1, 3))
     layers = {layer["name"]: layer for layer in scheduler.layers}
-    why = passes_because(network, config, renamed)
     shown = [
         (layers.get(layer.name) or _renamed(layer)) | ({"why": why[layer.name]} if layer.name in why else {})
         for layer in network.layers[1:]

@@ -1,56 +1,76 @@
 """Which concatenations, shuffles and slices are only other names for channels, instead of passes through the array."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
 from hwshift.compiler.lower import ktiles_of
 from hwshift.compiler.placement import tensor_of, views_of
 from hwshift.config import AcceleratorConfig
 from hwshift.errors import CompileError
 from hwshift.network.fixed import ChannelScale, Concat, FixedNetwork, Input, Shuffle, Slice
 
-__all__ = ["passes_because", "renamed_layers"]
+__all__ = ["Renaming", "no_renaming", "plan_renaming"]
 
 
-def renamed_layers(network: FixedNetwork, config: AcceleratorConfig) -> frozenset[str]:
-    """Layers to rename: those whose readers need no more steps for it than the pass would take.
+@dataclass(frozen=True)
+class Renaming:
+    """What is only renamed.
+
+    Members
+    -------
+    layers : frozenset of str
+    why : mapping of str to str
+        For every other concatenation, shuffle and slice, the reason that it is a pass through the array.
+    """
+
+    layers: frozenset[str] = frozenset()
+    why: Mapping[str, str] = field(default_factory=dict)
+
+
+def no_renaming(network: FixedNetwork, why: str) -> Renaming:
+    """Every concatenation, shuffle and slice is a pass, for one reason."""
+    movable = (layer.name for layer in network.layers if isinstance(layer.op, Concat | Shuffle | Slice))
+    return Renaming(why=dict.fromkeys(movable, why))
+
+
+def plan_renaming(network: FixedNetwork, config: AcceleratorConfig) -> Renaming:
+    """Rename layers whose readers need no more steps for it than the pass would take.
 
     A residual has to lie like the map it is added to, and gates are stored channel by channel, so a layer that is one
     or the other is computed. Decided one by one in the order of execution.
     """
-    fixed = {layer.residual for layer in network.layers}
-    fixed |= {layer.inputs[1] for layer in network.layers if isinstance(layer.op, ChannelScale)}
+    why = _fixed_layers(network)
     renamed: frozenset[str] = frozenset()
     known: dict[tuple[str, bytes], int] = {}
     for layer in network.layers:
-        if isinstance(layer.op, Concat | Shuffle | Slice) and layer.name not in fixed:
-            trial = renamed | {layer.name}
-            if _is_computed(network, trial) and _steps(network, config, trial, known) <= _steps(
-                network, config, renamed, known
-            ):
-                renamed = trial
-    return renamed
-
-
-def passes_because(
-    network: FixedNetwork, config: AcceleratorConfig, renamed: frozenset[str]
-) -> dict[str, str]:
-    """Why concatenations, shuffles and slices that are not renamed are passes through the array."""
-    reasons: dict[str, str] = {}
-    adds = {layer.residual: layer.name for layer in network.layers}
-    known: dict[tuple[str, bytes], int] = {}
-    for layer in network.layers:
-        if not isinstance(layer.op, Concat | Shuffle | Slice) or layer.name in renamed:
+        if not isinstance(layer.op, Concat | Shuffle | Slice) or layer.name in why:
             continue
-        more = _steps(network, config, renamed | {layer.name}, known) - _steps(
-            network, config, renamed, known
-        )
-        if layer.name in adds:
-            reasons[layer.name] = f"{adds[layer.name]} adds it, and has to find it where it writes the sum"
-        elif more == float("inf"):
-            reasons[layer.name] = "the layers that read it would read more maps than an instruction names"
-        elif more > 0:
-            reasons[layer.name] = f"the layers that read it would take {more} steps more than both do now"
+        trial = renamed | {layer.name}
+        if not _is_computed(network, trial):
+            why[layer.name] = "nothing else is computed"
+            continue
+        after, before = (_steps(network, config, names, known) for names in (trial, renamed))
+        if after <= before:
+            renamed = trial
+        elif after == float("inf"):
+            why[layer.name] = "the layers that read it would read more maps than an instruction names"
         else:
-            reasons[layer.name] = "nothing else is computed"
-    return reasons
+            why[layer.name] = (
+                f"the layers that read it would take {after - before} steps more than both do now"
+            )
+    return Renaming(renamed, why)
+
+
+def _fixed_layers(network: FixedNetwork) -> dict[str, str]:
+    """Concatenations, shuffles and slices that are passes whatever it takes, and why."""
+    why: dict[str, str] = {}
+    movable = {layer.name for layer in network.layers if isinstance(layer.op, Concat | Shuffle | Slice)}
+    for layer in network.layers:
+        if isinstance(layer.op, ChannelScale) and layer.inputs[1] in movable:
+            why[layer.inputs[1]] = f"{layer.name} takes it as gates, which are stored channel by channel"
+        if layer.residual in movable:
+            why[layer.residual] = f"{layer.name} adds it, and has to find it where it writes the sum"
+    return why
 
 
 def _is_computed(network: FixedNetwork, renamed: frozenset[str]) -> bool:

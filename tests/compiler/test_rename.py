@@ -1,0 +1,66 @@
+"""Concatenations, shuffles and slices as names, and the reasons where they are passes."""
+
+from hwshift.compiler import compile as compile_network
+from hwshift.compiler.fusion import AS_COMPILED, Preference
+from hwshift.compiler.rename import plan_renaming
+from hwshift.config import PRESETS
+from hwshift.network import ops
+from hwshift.network.bind import bind
+from hwshift.network.quantize import quantize
+from hwshift.network.random import NetworkBuilder
+
+CONFIG = PRESETS["4x4-mac"]
+
+
+def bound(network, config=CONFIG):
+    fixed = quantize(network, act=config.act, weights="fixed", weight_format=config.weights)
+    return bind(fixed, config.arithmetic)
+
+
+def sliced(start=0):
+    build = NetworkBuilder(3, 3, 6, 6)
+    stem = build.conv("stem", "input", 8)
+    part = build.add("part", ops.ChannelSlice(start, start + 4), stem)
+    return build, stem, part
+
+
+def reasons(network, config=CONFIG, preference=AS_COMPILED):
+    program = compile_network(network, config, preference=preference)
+    return {layer["name"]: layer["why"] for layer in program.layers if "why" in layer}
+
+
+def test_a_whole_slot_is_a_name():
+    build, _, part = sliced(4)
+    build.conv("out", part, 4)
+    renaming = plan_renaming(bound(build.network("net")), CONFIG)
+    assert renaming.layers == {"part"} and renaming.why == {}
+
+
+def test_a_residual_is_a_pass():
+    build, _, part = sliced()
+    build.sum("sum", build.conv("conv", part, 4), part)
+    why = {"part": "sum adds it, and has to find it where it writes the sum"}
+    assert reasons(bound(build.network("net"))) == why
+
+
+def test_gates_are_a_pass():
+    build, _, part = sliced()
+    build.add("pool", ops.GlobalAveragePool(), part)
+    build.add("all", ops.Sigmoid(), build.linear("fc", "pool", 8))
+    gates = build.add("gates", ops.ChannelSlice(0, 4), "all")
+    build.add("scaled", ops.ChannelScale(), part, gates)
+    why = reasons(bound(build.network("net")))
+    assert why["gates"] == "scaled takes it as gates, which are stored channel by channel"
+
+
+def test_a_network_of_names_alone_computes_the_last():
+    build = NetworkBuilder(3, 8, 6, 6)
+    build.add("part", ops.ChannelSlice(0, 4), "input")
+    assert reasons(bound(build.network("net"))) == {"part": "nothing else is computed"}
+
+
+def test_a_schedule_of_passes():
+    build, _, part = sliced(4)
+    build.conv("out", part, 4)
+    why = reasons(bound(build.network("net")), preference=Preference(rename=False))
+    assert why == {"part": "this schedule was asked for"}
