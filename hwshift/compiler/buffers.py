@@ -154,7 +154,7 @@ def _victim(
 
 def _least(pieces: Pieces, index: int) -> dict[str, int]:
     chain = pieces.chain(index, index)
-    return pieces.windows(chain, chain.ends(1), [], 0)
+    return {name: int(rows) for name, (rows,) in pieces.windows(chain, chain.ends(1), [], 0).items()}
 
 
 def _overlap(one: tuple[int, int], other: tuple[int, int]) -> bool:
@@ -290,9 +290,9 @@ class _Placer:
             ):
                 continue
             windows = self._pieces.windows(chain, ends, list(alive), ahead)
-            blocks = self._rows(windows, alive)
+            blocks = self._rows({name: int(rows) for name, (rows,) in windows.items()}, alive)
             if blocks is not None:
-                return Group(chain, ends, {name: blocks[name] for name in own}, loaded)
+                return Group(chain, ends.rows.tolist(), {name: blocks[name] for name in own}, loaded)
         raise Unplaced(piece.start, piece.end, piece.start < piece.end)
 
     def _rows(self, windows: Mapping[str, int], alive: Mapping[str, Block]) -> dict[str, Block] | None:

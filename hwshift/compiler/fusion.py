@@ -3,9 +3,11 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from hwshift.compiler.lowered import Lowered
 from hwshift.compiler.placement import Tensor
-from hwshift.compiler.strips import Chain, touched
+from hwshift.compiler.strips import Chain, Ends, touched
 from hwshift.config import AcceleratorConfig
 from hwshift.program.isa import INSTRUCTION_BYTES
 
@@ -168,8 +170,8 @@ class Pieces:
             if (name in self._pinned or self._lives.crosses(name, start, end)) and name not in self.in_memory
         ]
 
-    def windows(self, chain: Chain, ends: list[list[int]], whole: list[str], ahead: int) -> dict[str, int]:
-        """Rows on chip of every other tensor of the chain."""
+    def windows(self, chain: Chain, ends: Ends, whole: list[str], ahead: int) -> dict[str, np.ndarray]:
+        """Rows on chip of every other tensor of the chain, for each height of strips."""
         names = dict.fromkeys(name for low in chain.layers for name in touched(low))
         return {
             name: chain.window(name, ends, self.is_stored(name, chain), ahead)
@@ -205,15 +207,18 @@ class Pieces:
         saving = sum(max((self._tensors[n].words for n in born), default=0) for _ in dying[:1])
         if total - saving > depth:
             return None
-        for rows in strip_heights(chain.height):
-            ends = chain.ends(rows)
-            saved = self._saved(chain, ends, born, dying)
-            windows = self.windows(chain, ends, whole, 0)
-            if total - saved + sum(self._tensors[n].row_words * r for n, r in windows.items()) <= depth:
-                return rows
+        heights = list(strip_heights(chain.height))
+        ends = chain.ends(*heights)
+        windows = self.windows(chain, ends, whole, 0)
+        rows = sum(self._tensors[name].row_words * count for name, count in windows.items())
+        words = np.full(len(heights), total) + rows
+        most = sum(self._tensors[name].words for name in born if dying)
+        for height in np.flatnonzero(words - most <= depth).tolist():
+            if words[height] - self._saved(chain, ends.only(height), born, dying) <= depth:
+                return heights[height]
         return None
 
-    def _saved(self, chain: Chain, ends: list[list[int]], born: list[str], dying: list[str]) -> int:
+    def _saved(self, chain: Chain, ends: Ends, born: list[str], dying: list[str]) -> int:
         """Words that outputs need not have of their own, because they replace inputs."""
         saved, free = 0, list(dying)
         for name in born:

@@ -40,7 +40,7 @@ def lower_conv(layer: FixedLayer, view: View, tensors: list[Tensor], config: Acc
     assert isinstance(op, Conv)
     codes = conv_codes(op.weights, config, layer.name)
     all_taps = conv_taps(layer, view, tensors, config)
-    packed = {id(taps): pack(taps, config) for taps in all_taps}
+    packed = {key: pack(taps, config) for key, taps in {id(taps): taps for taps in all_taps}.items()}
     patterns = [packed[id(taps)] for taps in all_taps]
     weights, zeros = [], False
     for outs, pattern in zip(_tiles(layer, config), patterns, strict=True):

@@ -104,28 +104,27 @@ class Lowered:
         stop = min(self.extent[0], (end - 1) * self.stride[0] + base + high + 1)
         return (start, stop) if start < stop else (0, 0)
 
-    def needs(self, name: str, end: int) -> int:
-        """Rows of a tensor, from the first, that output rows up to ``end`` read."""
-        if end == 0:
-            return 0
-        rows = [end] if name == self.layer.residual else []
+    def needs(self, name: str, end: np.ndarray) -> np.ndarray:
+        """Rows of a tensor, from the first, that output rows up to each of ``end`` read."""
+        rows = end if name == self.layer.residual else np.zeros_like(end)
         if name == self.gates:
-            rows.append(1)
+            rows = np.maximum(rows, 1)
         if name in self.sources:
-            end = -(-end // self.spread[0])
-            last = (end - 1) * self.stride[0] + self.corner[0] + self.reach[1]
-            rows.append(min(max(0, last + 1), self.extent[0]))
-        return max(rows)
+            last = (-(-end // self.spread[0]) - 1) * self.stride[0] + self.corner[0] + self.reach[1]
+            rows = np.maximum(rows, np.minimum(last + 1, self.extent[0]))
+        return np.where(end > 0, rows, 0)
 
-    def lowest(self, name: str, first: int) -> int:
-        """The first row of a tensor that output rows from ``first`` on read."""
-        rows = [first] if name == self.layer.residual else []
-        if name == self.gates:
-            rows.append(0)
+    def lowest(self, name: str, first: np.ndarray) -> np.ndarray:
+        """The first row of a tensor that output rows from each of ``first`` on read."""
+        rows = []
         if name in self.sources:
-            first //= self.spread[0]
-            rows.append(max(0, first * self.stride[0] + self.corner[0] + self.reach[0]))
-        return min(rows)
+            row = first // self.spread[0] * self.stride[0] + self.corner[0] + self.reach[0]
+            rows.append(np.maximum(row, 0))
+        if name == self.layer.residual:
+            rows.append(first)
+        if name == self.gates:
+            rows.append(np.zeros_like(first))
+        return np.minimum.reduce(rows)
 
 
 def finish(

@@ -94,12 +94,14 @@ class Scheduler:
     def _arrive(self, group: Group, name: str, arrived: int, before: list[int], ends: list[int]) -> int:
         """Load the rows of a tensor that a strip needs and that are not there; returns how many have arrived."""
         chain, final = group.chain, group.ends[-1]
-        wanted = chain.needed(name, ends)
+        wanted = int(chain.needed(name, np.array([ends]))[0])
         if name in self._plan.whole:
             if ends == final:
                 wanted = self._tensors[name].shape[1]
         else:
-            arrived = max(arrived, min(wanted, chain.lowest(name, before, final)))
+            arrived = max(
+                arrived, min(wanted, int(chain.lowest(name, np.array([before]), np.array(final))[0]))
+            )
         if wanted > arrived:
             self._load_rows(name, arrived, wanted)
         return max(arrived, wanted)

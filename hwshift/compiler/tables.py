@@ -12,7 +12,7 @@ from hwshift.compiler.tiles import Pattern
 from hwshift.config import AcceleratorConfig
 from hwshift.errors import CompileError
 from hwshift.program.isa import KTILE_ENTRY, LANE_ENTRY, Layout
-from hwshift.program.params import encode_param
+from hwshift.program.params import encode_params
 
 __all__ = ["Run", "Section", "TableSpace", "ktile_words", "lane_words", "param_bytes", "split_layer"]
 
@@ -101,15 +101,14 @@ def ktile_words(section: Section, lane_base: int, count: int) -> np.ndarray:
 
 def param_bytes(config: AcceleratorConfig, rectangle: Rectangle, first: int, end: int) -> bytes:
     """Parameter tiles of output tiles ``first`` to ``end``, each padded to a whole beat."""
-    size = config.param_beats * config.beat_bytes
-    out = bytearray()
-    for tile in range(first, end):
-        piece = bytearray()
-        for channel in range(tile * config.columns, min((tile + 1) * config.columns, len(rectangle.m))):
-            m, s, b = (int(values[channel]) for values in (rectangle.m, rectangle.s, rectangle.b))
-            piece += encode_param(config, m, s, b).to_bytes(8, "little")
-        out += piece.ljust(size, b"\0")
-    return bytes(out)
+    channels = slice(first * config.columns, end * config.columns)
+    entries = encode_params(config, rectangle.m[channels], rectangle.s[channels], rectangle.b[channels])
+    tiles = np.zeros(((end - first) * config.columns), "<u8")
+    tiles[: len(entries)] = entries
+    content = tiles.view(np.uint8).reshape(end - first, -1)
+    out = np.zeros((end - first, config.param_beats * config.beat_bytes), np.uint8)
+    out[:, : content.shape[1]] = content
+    return out.tobytes()
 
 
 def split_layer(low: Lowered, blocks: Mapping[str, Block], config: AcceleratorConfig) -> list[Section]:
@@ -121,7 +120,9 @@ def split_layer(low: Lowered, blocks: Mapping[str, Block], config: AcceleratorCo
         When the tables of a single output tile do not fit.
     """
     own = [blocks[name] for name in low.sources]
-    words = {id(pattern): lane_words(pattern, own, low.inside, config.sub_banks) for pattern in low.patterns}
+    words = {
+        id(pattern): lane_words(pattern, own, low.inside, config.sub_banks) for pattern in set(low.patterns)
+    }
     sections, first = [], 0
     while first < low.tiles:
         end = _section_end(low, first, words, config)

@@ -1,5 +1,6 @@
 """What an instruction reads and writes, from its words and the tables it finds."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -80,9 +81,11 @@ class Footprints:
         first = item["address"] + np.arange(item["rows"]) * item["row_stride"]
         if first[-1] + item["row_stride"] < self._region.base or first[0] > self._region.limit:
             return np.zeros(0, np.int64)
-        beats = (first[:, None] - self._region.base) // self._config.beat_bytes + np.arange(item["row_beats"])
-        size = (self._region.limit + 1 - self._region.base) // self._config.beat_bytes
-        return np.unique(beats[(beats >= 0) & (beats < size)])
+        beat = self._config.beat_bytes
+        beats = (first[:, None] - self._region.base) // beat + np.arange(item["row_beats"])
+        size = (self._region.limit + 1 - self._region.base) // beat
+        beats = beats[(beats >= 0) & (beats < size)]
+        return beats if item["row_stride"] >= item["row_beats"] * beat else np.unique(beats)
 
     def _loaded_words(self, item: Instruction, kind: LoadKind) -> np.ndarray:
         is_map = kind == LoadKind.MAP
@@ -93,47 +96,69 @@ class Footprints:
         x = np.arange(item["x0"] // sub, (item["x0"] + item["width"] - 1) // sub + 1)
         rows = (item["offset"] + np.arange(lines) * item["row_step"]) % item["length"]
         offset = rows[:, None, None] + (np.arange(slots) * item["pitch"])[None, :, None] + x
-        return np.unique(item["base"] + offset % item["length"])
+        return self._words(item["base"] + offset % item["length"])
+
+    def _words(self, *found: np.ndarray) -> np.ndarray:
+        """Words of the shift buffer, each once, in order."""
+        seen = np.zeros(self._config.feature_depth, bool)
+        for words in found:
+            seen[words] = True
+        return np.flatnonzero(seen)
 
     def _compute(self, item: Instruction) -> Footprint:
         count = item["ktile_count"] * (item["tiles"] if item["ktile_advance"] else 1)
         used = np.arange(item["ktile_base"], item["ktile_base"] + count)
-        entries = np.unique(self.tables.ktiles[used], axis=0)
-        words = [self._read_words(item, *entry) for entry in entries]
+        entries = self.tables.ktiles[used]
         reads = {
             "KTILES": used,
             "LANES": np.unique(entries[:, 2]),
             "PARAMS": np.arange(item["param_base"], item["param_base"] + item["tiles"]),
         }
-        before = np.unique(np.concatenate(words))
+        before = self._words(*self._read_words(item, entries))
         reads["buffer"] = before
         if item["residual"]:
-            reads["buffer"] = np.union1d(before, self._target_words(item, "res"))
+            reads["buffer"] = self._words(before, self._target_words(item, "res"))
             if any(item[f"res_{name}"] != item[f"out_{name}"] for name in _TARGET):
                 before = reads["buffer"]
         return Footprint(reads, {"buffer": self._target_words(item, "out")}, before)
 
-    def _read_words(self, item: Instruction, offset: int, number: int, lane_row: int) -> np.ndarray:
-        """Words inside the map that one k-tile reads, over all rows and steps."""
-        base, length, start, row_step, chunk_step = self.sources[number]
-        lanes = self.tables.lanes[lane_row]
-        lanes = np.unique(lanes[lanes[:, 3] == 1], axis=0)
+    def _read_words(self, item: Instruction, entries: np.ndarray) -> Iterator[np.ndarray]:
+        """Words inside the map that k-tiles read, over all rows and steps; some more than once."""
+        number, offset, dy, dx = self._moves(entries)
+        base, length, start, row_step, chunk_step = (column[:, None] for column in self.sources[number].T)
         row = np.arange(item["rows"])
         chunk, inner = row // item["chunk_rows"], row % item["chunk_rows"]
-        row_offset = (start + chunk * chunk_step + inner * row_step) % length
+        word = (start + chunk * chunk_step + inner * row_step) % np.maximum(1, length) + offset[:, None]
+        y = item["y0"] + row * item["stride_y"] + dy[:, None]
+        inside = (y >= 0) & (y < item["height"])
+        for move, words in self._columns(item, dx):
+            own = inside & (dx == move)[:, None]
+            read = word[own][:, None] + words
+            end = np.broadcast_to(length, own.shape)[own][:, None]
+            yield np.broadcast_to(base, own.shape)[own][:, None] + np.where(read >= end, read - end, read)
+
+    def _moves(self, entries: np.ndarray) -> tuple[np.ndarray, ...]:
+        """What lanes of k-tiles add: source, offset of k-tile and lane, dy, dx; each combination once."""
+        lanes = self.tables.lanes[entries[:, 2]]
+        on = lanes[..., 3] == 1
+        which = np.broadcast_to(np.arange(len(entries))[:, None], on.shape)[on]
+        own, dy, dx, _ = lanes[on].T
+        offset, number = entries[which, 0] + own, entries[which, 1]
+        code = ((number << 20 | offset) << 8 | dy + 128) << 8 | dx + 128
+        first = np.unique(code, return_index=True)[1]
+        return number[first], offset[first], dy[first], dx[first]
+
+    def _columns(self, item: Instruction, dx: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+        """For every displacement, the words of a row that are read, over all steps."""
         first = item["x0"] + np.arange(item["steps"])[:, None] * item["x_step"]
-        lanes_used = lanes_of(self._config.pixels, item["out_step"])
-        pixels = (first + np.arange(lanes_used) * item["stride_x"]).ravel()
-        pixels = pixels[: len(pixels) - lanes_used + item["last_pixels"]]
-        out = []
-        for own, dy, dx, _ in lanes:
-            y = item["y0"] + row * item["stride_y"] + dy
-            x = pixels + dx
-            x = np.unique(x[(x >= 0) & (x < item["width"])] // self._config.sub_banks)
-            rows = row_offset[(y >= 0) & (y < item["height"])]
-            word = rows[:, None] + (offset + own) + x
-            out.append(base + np.where(word >= length, word - length, word).ravel())
-        return np.unique(np.concatenate(out)) if out else np.zeros(0, np.int64)
+        together = lanes_of(self._config.pixels, item["out_step"])
+        pixels = (first + np.arange(together) * item["stride_x"]).ravel()
+        pixels = pixels[: len(pixels) - together + item["last_pixels"]]
+        for move in set(dx.tolist()):
+            x = pixels + move
+            seen = np.zeros(item["width"] // self._config.sub_banks + 1, bool)
+            seen[x[(x >= 0) & (x < item["width"])] // self._config.sub_banks] = True
+            yield move, np.flatnonzero(seen)
 
     def _target_words(self, item: Instruction, prefix: str) -> np.ndarray:
         sub, groups = self._config.sub_banks, self._config.groups
@@ -143,4 +168,4 @@ class Footprints:
         rows = (item[f"{prefix}_offset"] + np.arange(item["rows"]) * item[f"{prefix}_row_step"]) % length
         slots = np.arange((item["group0"] + item["tiles"] - 1) // groups + 1) * item[f"{prefix}_pitch"]
         word = rows[:, None, None] + slots[None, :, None] + x
-        return np.unique(item[f"{prefix}_base"] + np.where(word >= length, word - length, word))
+        return self._words(item[f"{prefix}_base"] + np.where(word >= length, word - length, word))

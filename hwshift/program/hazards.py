@@ -5,7 +5,6 @@ what ran before and the first steps of an instruction can be closer than the pip
 word by word.
 """
 
-from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,19 +17,21 @@ from hwshift.program.ports import lanes_of
 from hwshift.program.tables import TableState
 from hwshift.timing import timing
 
-__all__ = ["Place", "StepWalker", "hazards", "locate", "total_steps"]
+__all__ = ["StepWalker", "Steps", "hazards", "located", "total_steps"]
 
 
 @dataclass(frozen=True)
-class Place:
-    """One step of an instruction: output tile, chunk, k-tile, row in the chunk, row in all, step in the row."""
+class Steps:
+    """Some steps of an instruction, each an entry of ndarrays of int64: output tile, chunk, k-tile, row in the chunk,
+    row in all, step in the row.
+    """
 
-    tile: int
-    chunk: int
-    k: int
-    row: int
-    full_row: int
-    step: int
+    tile: np.ndarray
+    chunk: np.ndarray
+    k: np.ndarray
+    row: np.ndarray
+    full_row: np.ndarray
+    step: np.ndarray
 
 
 def total_steps(item: Instruction) -> int:
@@ -38,14 +39,14 @@ def total_steps(item: Instruction) -> int:
     return item["tiles"] * item["ktile_count"] * item["rows"] * item["steps"]
 
 
-def locate(item: Instruction, index: int) -> Place:
-    """The step of that number, counted from 0."""
-    tile, rest = divmod(index, item["ktile_count"] * item["rows"] * item["steps"])
-    chunk, rest = divmod(rest, item["ktile_count"] * item["chunk_rows"] * item["steps"])
-    rows = min(item["chunk_rows"], item["rows"] - chunk * item["chunk_rows"])
-    k, rest = divmod(rest, rows * item["steps"])
-    row, step = divmod(rest, item["steps"])
-    return Place(tile, chunk, k, row, chunk * item["chunk_rows"] + row, step)
+def located(item: Instruction, index: np.ndarray) -> Steps:
+    """The steps of those numbers, counted from 0."""
+    tile, rest = np.divmod(index, item["ktile_count"] * item["rows"] * item["steps"])
+    chunk, rest = np.divmod(rest, item["ktile_count"] * item["chunk_rows"] * item["steps"])
+    rows = np.minimum(item["chunk_rows"], item["rows"] - chunk * item["chunk_rows"])
+    k, rest = np.divmod(rest, rows * item["steps"])
+    row, step = np.divmod(rest, item["steps"])
+    return Steps(tile, chunk, k, row, chunk * item["chunk_rows"] + row, step)
 
 
 class StepWalker:
@@ -70,49 +71,65 @@ class StepWalker:
             names = ("base", "length", "offset", "row_step", "chunk_step")
             self.sources[item["id"]] = [item[name] for name in names]
 
-    def reads(self, item: Instruction, place: Place) -> np.ndarray:
-        """What the array reads in a step."""
+    def reads(self, item: Instruction, steps: Steps) -> tuple[np.ndarray, np.ndarray]:
+        """What the array reads in steps: words, and which of the steps reads each."""
         config = self._config
         entry = (
-            item["ktile_base"] + place.k + (place.tile * item["ktile_count"] if item["ktile_advance"] else 0)
+            item["ktile_base"] + steps.k + (steps.tile * item["ktile_count"] if item["ktile_advance"] else 0)
         )
-        ktile_offset, number, lane_row = self.tables.ktiles[entry]
-        base, length, offset, row_step, chunk_step = self.sources[number]
-        lane = np.flatnonzero(self.tables.lanes[lane_row, :, 3])
-        own_offset, dy, dx, _ = self.tables.lanes[lane_row, lane].T
-        start = (offset + place.chunk * chunk_step + place.row * row_step) % max(1, length)
-        y = item["y0"] + place.full_row * item["stride_y"] + dy
-        pixel = np.arange(self._pixels(item, place))[:, None]
-        x = item["x0"] + place.step * item["x_step"] + pixel * item["stride_x"] + dx
-        inside = (x >= 0) & (x < item["width"]) & (y >= 0) & (y < item["height"])
-        word = start + ktile_offset + own_offset + x // config.sub_banks
-        word = base + np.where(word >= length, word - length, word)
-        return self._keys(np.broadcast_to(lane, x.shape)[inside], x[inside] % config.sub_banks, word[inside])
+        ktile_offset, number, lane_row = self.tables.ktiles[entry].T
+        base, length, offset, row_step, chunk_step = self.sources[number].T
+        own_offset, dy, dx, on = (
+            column[..., None] for column in np.moveaxis(self.tables.lanes[lane_row], 2, 0)
+        )
+        start = (offset + steps.chunk * chunk_step + steps.row * row_step) % np.maximum(
+            1, length
+        ) + ktile_offset
+        y = _each(item["y0"] + steps.full_row * item["stride_y"]) + dy
+        pixel = np.arange(lanes_of(config.pixels, item["out_step"]))
+        x = _each(item["x0"] + steps.step * item["x_step"]) + pixel * item["stride_x"] + dx
+        inside = (on != 0) & (pixel < _each(self._pixels(item, steps)))
+        inside = inside & (x >= 0) & (x < item["width"]) & (y >= 0) & (y < item["height"])
+        word = _each(start) + own_offset + x // config.sub_banks
+        word = _each(base) + np.where(word >= _each(length), word - _each(length), word)
+        at, lane, _ = np.nonzero(inside)
+        return self._keys(lane, x[inside] % config.sub_banks, word[inside]), at
 
-    def writes(self, item: Instruction, place: Place, prefix: str = "out") -> np.ndarray:
-        """What the epilogue writes in a step, or reads as residual (prefix ``res``); empty before the last k-tile."""
-        if place.k + 1 < item["ktile_count"]:
-            return np.zeros(0, np.int64)
-        config, tile = self._config, item["group0"] + place.tile
+    def writes(self, item: Instruction, steps: Steps, prefix: str = "out") -> tuple[np.ndarray, np.ndarray]:
+        """What the epilogue writes in steps, or reads as residual (prefix ``res``): words, and which of the steps.
+
+        Nothing before the last k-tile.
+        """
+        config, tile = self._config, item["group0"] + steps.tile
         length = item[f"{prefix}_length"]
-        x = item["out_x0"] + place.step * item["out_step"] + np.arange(self._pixels(item, place))
+        pixel, column = (
+            np.arange(lanes_of(config.pixels, item["out_step"])),
+            np.arange(config.columns)[:, None],
+        )
+        x = _each(item["out_x0"] + steps.step * item["out_step"]) + pixel
         slot = tile // config.groups * item[f"{prefix}_pitch"]
-        row = (item[f"{prefix}_offset"] + place.full_row * item[f"{prefix}_row_step"]) % max(1, length)
-        word = row + slot + x // config.sub_banks
+        row = (item[f"{prefix}_offset"] + steps.full_row * item[f"{prefix}_row_step"]) % max(1, length)
+        word = _each(row + slot) + x // config.sub_banks
         word = item[f"{prefix}_base"] + np.where(word >= length, word - length, word)
-        columns = np.arange(config.columns)
-        if place.tile + 1 == item["tiles"]:
-            columns = columns[item["last_columns"] >> columns & 1 == 1]
-        bank = tile % config.groups * config.columns + columns
-        return self._keys(bank[:, None], x % config.sub_banks, word).ravel()
+        bank = _each(tile % config.groups * config.columns) + column
+        written = (item["last_columns"] >> column & 1 == 1) | _each(steps.tile + 1 < item["tiles"])
+        written = (
+            written & (pixel < _each(self._pixels(item, steps))) & _each(steps.k + 1 == item["ktile_count"])
+        )
+        keys = self._keys(bank, x % config.sub_banks, word)
+        return keys[written], np.nonzero(written)[0]
 
-    def _pixels(self, item: Instruction, place: Place) -> int:
-        if place.step + 1 == item["steps"]:
-            return item["last_pixels"]
-        return lanes_of(self._config.pixels, item["out_step"])
+    def _pixels(self, item: Instruction, steps: Steps) -> np.ndarray:
+        together = lanes_of(self._config.pixels, item["out_step"])
+        return np.where(steps.step + 1 == item["steps"], item["last_pixels"], together)
 
     def _keys(self, bank: np.ndarray, sub: np.ndarray, word: np.ndarray) -> np.ndarray:
         return (bank * self._config.sub_banks + sub) * self._config.feature_depth + word
+
+
+def _each(values: np.ndarray) -> np.ndarray:
+    """One value per step, beside lanes or columns and pixels."""
+    return values[:, None, None]
 
 
 def hazards(program: Program, memory: np.ndarray | None = None) -> list[int]:
@@ -143,45 +160,45 @@ def hazards(program: Program, memory: np.ndarray | None = None) -> list[int]:
 
 
 class _Recent:
-    """Writes of the last steps that issued."""
+    """Writes of the last steps that issued: words in order, each with the time of its last one."""
 
     def __init__(self, config: AcceleratorConfig) -> None:
         t = timing(config)
         self._distance, self._residual = t.raw_distance, t.write_stage - t.residual_stage + 1
         self._time = 0
-        self._writes: deque[tuple[int, np.ndarray]] = deque()
+        self._words = self._times = np.zeros(0, np.int64)
 
     def drain(self) -> None:
-        if self._writes:
-            self._time = max(self._time, self._writes[-1][0] + self._distance)
-        self._writes.clear()
+        if len(self._times):
+            self._time = max(self._time, int(self._times.max()) + self._distance)
+        self._words = self._times = np.zeros(0, np.int64)
 
     def meets(self, walker: StepWalker, item: Instruction) -> bool:
         """Whether a first step of the instruction reads what is not visible yet."""
-        for index in range(min(self._distance, total_steps(item))):
-            place = locate(item, index)
-            now = self._time + index
-            late = [keys for time, keys in self._writes if now - time < self._distance]
-            if not late:
-                return False
-            if np.isin(walker.reads(item, place), np.concatenate(late)).any():
-                return True
-            late = [keys for time, keys in self._writes if now - time < self._residual]
-            if (
-                late
-                and item["residual"]
-                and np.isin(walker.writes(item, place, "res"), np.concatenate(late)).any()
-            ):
-                return True
-        return False
+        if not len(self._words):
+            return False
+        index = np.arange(min(self._distance, total_steps(item)))
+        steps = located(item, index)
+        if self._late(*walker.reads(item, steps), self._distance):
+            return True
+        return bool(item["residual"]) and self._late(*walker.writes(item, steps, "res"), self._residual)
+
+    def _late(self, words: np.ndarray, at: np.ndarray, distance: int) -> bool:
+        """Whether one of the words, read that many steps from now, was written less than ``distance`` before."""
+        place = np.minimum(np.searchsorted(self._words, words), len(self._words) - 1)
+        written = self._words[place] == words
+        return bool((written & (self._time + at - self._times[place] < distance)).any())
 
     def add(self, walker: StepWalker, item: Instruction) -> None:
         """The instruction has issued."""
         steps = total_steps(item)
-        for index in range(max(0, steps - self._distance), steps):
-            keys = walker.writes(item, locate(item, index))
-            if len(keys):
-                self._writes.append((self._time + index, keys))
+        index = np.arange(max(0, steps - self._distance), steps)
+        words, at = walker.writes(item, located(item, index))
+        words = np.concatenate((self._words, words))
+        times = np.concatenate((self._times, self._time + index[at]))
         self._time += steps
-        while self._writes and self._time - self._writes[0][0] >= self._distance:
-            self._writes.popleft()
+        recent = self._time - times < self._distance
+        order = np.lexsort((times[recent], words[recent]))
+        words, times = words[recent][order], times[recent][order]
+        last = np.append(words[1:] != words[:-1], True)[: len(words)]
+        self._words, self._times = words[last], times[last]

@@ -4,10 +4,18 @@ import numpy as np
 
 from hwshift.config import AcceleratorConfig
 from hwshift.golden.formats import MANTISSA_BITS, MAX_SHIFT
-from hwshift.golden.scale import GATE_SHIFT, MAX_GATE, digit_count, gate_mantissa, signed_digits
+from hwshift.golden.scale import GATE_SHIFT, MAX_GATE, digit_count, gate_mantissa
 from hwshift.program.isa import PARAM_ENTRY
 
-__all__ = ["DIGIT_BITS", "DIGITS", "NO_DIGIT", "decode_param", "encode_gates", "encode_param"]
+__all__ = [
+    "DIGIT_BITS",
+    "DIGITS",
+    "NO_DIGIT",
+    "decode_param",
+    "encode_gates",
+    "encode_param",
+    "encode_params",
+]
 
 DIGITS = 4
 """Signed digits the scale field has room for."""
@@ -18,21 +26,30 @@ NO_DIGIT = 31
 
 
 def encode_param(config: AcceleratorConfig, m: int, s: int, b: int) -> int:
-    """One channel's scale and bias as a table entry.
+    """One channel's scale and bias as a table entry; see `encode_params`."""
+    return int(encode_params(config, *(np.array([value]) for value in (m, s, b)))[0])
+
+
+def encode_params(config: AcceleratorConfig, m: np.ndarray, s: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Scales and biases as table entries.
 
     Parameters
     ----------
-    m : int
-        Signed 18-bit mantissa; with ``config.scale_digits`` of at most that many signed digits.
-    s : int
-        Shift, ``0 <= s`` and ``G + s <= 62``.
-    b : int
-        Bias in the activation format.
+    m : ndarray of int64, shape (channels,)
+        Signed 18-bit mantissas; with ``config.scale_digits`` of at most that many signed digits.
+    s : ndarray of int64, shape (channels,)
+        Shifts, ``0 <= s`` and ``G + s <= 62``.
+    b : ndarray of int64, shape (channels,)
+        Biases in the activation format.
+
+    Returns
+    -------
+    ndarray of uint64, shape (channels,)
 
     Raises
     ------
     ValueError
-        Naming the parameter, its range and the value.
+        Naming the parameter, its range and the first value outside.
     """
     assert config.guard is not None
     half = 1 << (MANTISSA_BITS - 1)
@@ -42,11 +59,20 @@ def encode_param(config: AcceleratorConfig, m: int, s: int, b: int) -> int:
     if config.scale_digits is None:
         scale = m & (2 * half - 1)
     else:
-        count = digit_count(m)
-        if count > config.scale_digits:
-            raise ValueError(f"m must have at most {config.scale_digits} signed digits, not {count} ({m})")
-        scale = _encode_digits(m)
-    return PARAM_ENTRY.pack({"bias": b, "scale": scale, "shift": s})
+        count = digit_count(m.astype(np.int64))
+        over = np.flatnonzero(count > config.scale_digits)
+        if len(over):
+            value, digits = int(m[over[0]]), int(count[over[0]])
+            raise ValueError(
+                f"m must have at most {config.scale_digits} signed digits, not {digits} ({value})"
+            )
+        scale = _encode_digits(m, count)
+    fields = {"bias": b, "scale": scale, "shift": s}
+    entries = np.zeros(len(m), np.uint64)
+    for name, values in fields.items():
+        mask = (1 << PARAM_ENTRY.by_name[name].width) - 1
+        entries |= (values.astype(np.int64) & mask).astype(np.uint64) << np.uint64(PARAM_ENTRY.offsets[name])
+    return entries
 
 
 def encode_gates(config: AcceleratorConfig, values: np.ndarray) -> np.ndarray:
@@ -69,8 +95,8 @@ def encode_gates(config: AcceleratorConfig, values: np.ndarray) -> np.ndarray:
     m = gate_mantissa(values.astype(np.int64), config.act.n)
     if np.abs(m).max() > MAX_GATE:
         raise ValueError("a gate is not smaller than 2 in magnitude")
-    entries = [encode_param(config, value, GATE_SHIFT, 0) for value in m.tolist()]
-    tiles = np.array(entries, "<u8").reshape(-1, config.columns).view(np.uint8)
+    entries = encode_params(config, m, np.full_like(m, GATE_SHIFT), np.zeros_like(m))
+    tiles = entries.astype("<u8").reshape(-1, config.columns).view(np.uint8)
     out = np.zeros((len(tiles), config.param_beats * config.beat_bytes), np.uint8)
     out[:, : tiles.shape[1]] = tiles
     return out.ravel()
@@ -88,11 +114,20 @@ def decode_param(config: AcceleratorConfig, entry: int) -> tuple[int, int, int]:
     return m, fields["shift"], fields["bias"]
 
 
-def _encode_digits(m: int) -> int:
-    _, digits = signed_digits(m, DIGITS)
-    codes = [position | (sign < 0) << (DIGIT_BITS - 1) for sign, position in digits]
-    codes += [NO_DIGIT] * (DIGITS - len(codes))
-    return sum(code << DIGIT_BITS * i for i, code in enumerate(codes))
+def _encode_digits(m: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """Mantissas as digits, no two neighbours non-zero, highest position first; ``count`` of each."""
+    rest, left = m.astype(np.int64), count.copy()
+    code = np.zeros_like(rest)
+    for position in range(MANTISSA_BITS):
+        odd = rest & 1 == 1
+        negative = odd & (rest & 3 == 3)
+        left -= odd
+        digit = position | negative.astype(np.int64) << (DIGIT_BITS - 1)
+        code |= np.where(odd, digit << DIGIT_BITS * left, 0)
+        rest = (rest - odd + 2 * negative) >> 1
+    for place in range(DIGITS):
+        code |= np.where(place >= count, NO_DIGIT << DIGIT_BITS * place, 0)
+    return code
 
 
 def _decode_digit(code: int) -> int:
@@ -102,6 +137,7 @@ def _decode_digit(code: int) -> int:
     return -(1 << position) if negative else 1 << position
 
 
-def _check_range(name: str, value: int, low: int, high: int) -> None:
-    if not low <= value <= high:
-        raise ValueError(f"{name} must lie in {low}..{high}, not {value!r}")
+def _check_range(name: str, values: np.ndarray, low: int, high: int) -> None:
+    outside = np.flatnonzero((values < low) | (values > high))
+    if len(outside):
+        raise ValueError(f"{name} must lie in {low}..{high}, not {int(values[outside[0]])}")

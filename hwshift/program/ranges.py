@@ -267,20 +267,20 @@ def _sources(item: Instruction, config: AcceleratorConfig, state: Footprints) ->
     """k-tiles, lanes and descriptors: every sum of offsets must stay below twice the length."""
     count = item["ktile_count"] * (item["tiles"] if item["ktile_advance"] else 1)
     entries = np.unique(state.tables.ktiles[item["ktile_base"] : item["ktile_base"] + count], axis=0)
+    base, length = state.sources[entries[:, 1], :2].T
+    known = (entries[:, 2] < config.lane_rows) & (length > 0) & (base + length <= config.feature_depth)
+    for (_, number, lane_row), words in zip(entries[~known], length[~known], strict=True):
+        yield f"a k-tile names lane row {lane_row} of {config.lane_rows} and descriptor {number} of length {words}"
+    offset, number, lane_row = entries[known].T
+    _, length, start, row_step, chunk_step = (column[:, None] for column in state.sources[number].T)
+    lane_offset, _, dx, on = np.moveaxis(state.tables.lanes[lane_row], 2, 0)
     row = np.arange(item["rows"])
     chunk, inner = row // item["chunk_rows"], row % item["chunk_rows"]
+    rows = (start + chunk * chunk_step + inner * row_step) % length
     lanes_used = lanes_of(config.pixels, item["out_step"])
     last = item["x0"] + (item["steps"] - 1) * item["x_step"] + (lanes_used - 1) * item["stride_x"]
-    for offset, number, lane_row in entries.tolist():
-        base, length, start, row_step, chunk_step = state.sources[number].tolist()
-        if lane_row >= config.lane_rows or not length or base + length > config.feature_depth:
-            yield f"a k-tile names lane row {lane_row} of {config.lane_rows} and descriptor {number} of length {length}"
-            continue
-        lanes = state.tables.lanes[lane_row]
-        lanes = lanes[lanes[:, 3] == 1]
-        if not len(lanes):
-            continue
-        x = np.minimum(item["width"] - 1, last + lanes[:, 2]) // config.sub_banks
-        highest = int(((start + chunk * chunk_step + inner * row_step) % length).max()) + offset
-        if offset >= length or lanes[:, 0].max() >= length or (highest + lanes[:, 0] + x).max() >= 2 * length:
-            yield f"offsets of k-tile and lanes reach {int((highest + lanes[:, 0] + x).max())} in a buffer of {length}"
+    x = np.minimum(item["width"] - 1, last + dx) // config.sub_banks
+    reach = np.where(on == 1, rows.max(axis=1, keepdims=True) + offset[:, None] + lane_offset + x, -1)
+    beyond = (offset[:, None] >= length) | (lane_offset >= length) | (reach >= 2 * length)
+    for index in np.flatnonzero((beyond & (on == 1)).any(axis=1)):
+        yield f"offsets of k-tile and lanes reach {reach[index].max()} in a buffer of {length[index, 0]}"

@@ -87,8 +87,9 @@ class _Accesses:
             for space in SPACES
         }
 
-    def last(self, kind: str, space: str, queue: int, places: np.ndarray) -> int:
-        return int(self._last[kind, space][queue, places].max(initial=-1))
+    def last(self, kind: str, space: str, places: np.ndarray) -> np.ndarray:
+        """The last instruction of each queue that touched one of the places, -1 for none."""
+        return self._last[kind, space][:, places].max(axis=1, initial=-1)
 
     def add(self, kind: str, space: str, queue: int, places: np.ndarray, index: int) -> None:
         self._last[kind, space][queue, places] = index
@@ -109,25 +110,28 @@ def _unordered(program: Program, footprints: list[Footprint], knows: dict[int, C
         for space, places in footprint.reads.items():
             if accesses.unwritten(space, places):
                 yield f"{where}: it reads {space} entries that nothing has written"
-        for queue in range(len(QUEUES)):
-            if queue != own:
-                yield from _conflicts(where, queue, footprint, accesses, knows[index])
-        both = np.intersect1d(footprint.before, footprint.writes.get("buffer", []))
-        if item.opcode == Opcode.COMPUTE and len(both):
+        yield from _conflicts(where, own, footprint, accesses, knows[index])
+        if item.opcode == Opcode.COMPUTE and _meet(footprint.before, footprint.writes["buffer"]):
             yield f"{where}: it reads words of the shift buffer that it writes itself"
         for kind, spans in (("read", footprint.reads), ("write", footprint.writes)):
             for space, places in spans.items():
                 accesses.add(kind, space, own, places, index)
 
 
+def _meet(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two sets of places, both in order, have one in common; ``other`` has some."""
+    place = np.minimum(np.searchsorted(other, one), len(other) - 1)
+    return bool((other[place] == one).any())
+
+
 def _conflicts(
-    where: str, queue: int, footprint: Footprint, accesses: _Accesses, clock: Clock
+    where: str, own: int, footprint: Footprint, accesses: _Accesses, clock: Clock
 ) -> Iterator[str]:
     pairs = (("write", footprint.reads, "reads"), ("write", footprint.writes, "writes"),
              ("read", footprint.writes, "writes"))  # fmt: skip
     for kind, spans, does in pairs:
         for space, places in spans.items():
-            last = accesses.last(kind, space, queue, places)
-            if last > clock[queue]:
-                did = "writes" if kind == "write" else "reads"
-                yield f"{where}: it {does} {space} entries that instruction {last} {did}, and no token orders them"
+            for queue, last in enumerate(accesses.last(kind, space, places).tolist()):
+                if queue != own and last > clock[queue]:
+                    did = "writes" if kind == "write" else "reads"
+                    yield f"{where}: it {does} {space} entries that instruction {last} {did}, and no token orders them"
