@@ -64,11 +64,11 @@ class PixelCutter(wiring.Component):
         return m
 
     def _select(self, m: Module, window: Cat, place: Signal) -> None:
-        """The values from ``place`` on; places are few, so this is a multiplexer."""
-        bits = self._config.act.storage_bits
+        """The values from ``place`` on; places are few, so this is a multiplexer. Behind the window: its last value."""
+        bits, end = self._config.act.storage_bits, _HELD + self._config.beat_elements
         with m.Switch(place):
-            for first in range(_HELD + self._config.beat_elements):
+            for first in range(end):
                 with m.Case(first):
-                    m.d.comb += self.o.payload.as_value().eq(
-                        window[first * bits : (first + INPUT_CHANNELS) * bits]
-                    )
+                    for channel in range(INPUT_CHANNELS):
+                        value = window.word_select(min(first + channel, end - 1), bits)
+                        m.d.comb += self.o.payload[channel].eq(value)

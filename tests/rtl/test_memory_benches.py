@@ -1,7 +1,7 @@
 """The cocotb benches of fetch, loader and storer; each also on broken designs."""
 
 import pytest
-from amaranth.hdl import Const
+from amaranth.hdl import Cat, Const
 
 from hwshift.config import AcceleratorConfig
 from hwshift.errors import SimulationError
@@ -58,6 +58,13 @@ class NoZeroBit(load_writer.LoadWriter):
         m.d.comb += self.weight_write.data[0][0].zero.eq(0)
 
 
+class NoPixelAcrossBeats(load_writer.PixelCutter):
+    """Knows nothing of earlier beats."""
+
+    def _select(self, m, window, place):
+        super()._select(m, Cat(self.i.payload, window[len(self.i.payload) :]), place)
+
+
 class NoMask(Storer):
     """Stores lanes that hold nothing."""
 
@@ -111,7 +118,9 @@ def test_can_fail(run, block, bench):
     check_failure(run, block(NARROW), bench, NARROW)
 
 
-@pytest.mark.parametrize(("module", "part"), [(load_writer, NoWrap), (loader, NoZeroBit)])
+@pytest.mark.parametrize(
+    ("module", "part"), [(load_writer, NoWrap), (load_writer, NoPixelAcrossBeats), (loader, NoZeroBit)]
+)
 def test_loader_bench_can_fail(run, module, part, monkeypatch):
     monkeypatch.setattr(module, part.__base__.__name__, part)
     check_failure(run, Loader(NARROW), "bench_loader", NARROW)
