@@ -113,9 +113,10 @@ def _finish_tiles(step, group, block, begin, end, sums, ints, reals, memory, flo
     slot = 0
     for first in range(begin, min(begin + PANEL * PIXELS, end), PIXELS):
         finish_tile(
-            wide, slot, sums, reals, step.parameters + channel * PARAMETERS, memory, ints, step.target + channel, ints,
-            step.residual + channel, step.first + first, ints, step.write_at + first, step.linear, reals,
-            step.mask + first, min(PIXELS, end - first), np.int64(step.floor), np.int64(step.ceiling),
+            wide, slot, sums, step.tile_cut, step.tile_rest, step.tile_lift, reals,
+            step.parameters + channel * PARAMETERS, memory, ints, step.target + channel, ints, step.residual + channel,
+            step.first + first, ints, step.write_at + first, step.linear, reals, step.mask + first,
+            min(PIXELS, end - first), np.int64(step.floor), np.int64(step.ceiling),
             np.int64(step.residual_floor), np.int64(step.residual_ceiling), step.residual_up, step.residual_down,
             floats, TOTALS, rows, np.int64(step.residual >= 0),
         )  # fmt: skip

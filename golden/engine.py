@@ -12,7 +12,7 @@ from hwshift.golden.by_tiles import convolve_by_tiles, direct_channels, limbs_of
 from hwshift.golden.channels import by_rows, copy, leave, move
 from hwshift.golden.compiled import kernel
 from hwshift.golden.llvm import fetch_add, read_shared
-from hwshift.golden.steps import CONVOLVE, COPY, DIRECT, LEAVE, SHIFT, UPSAMPLE
+from hwshift.golden.steps import CONVOLVE, COPY, DIRECT, LEAVE, SHIFT, STEP, UPSAMPLE
 from hwshift.golden.taps import convolve
 
 __all__ = ["execute"]
@@ -25,19 +25,20 @@ _yield_core = types.ExternalFunction("sched_yield", types.int32())
 
 @kernel
 def execute(
-    steps, begin, end, tables, x, out, memory, floats, wide, scales, peaks, saturated, shared, thread
+    records, begin, end, tables, x, out, memory, floats, wide, scales, peaks, saturated, shared, thread
 ):
     """Run the steps ``begin..end``.
 
     Parameters
     ----------
-    steps : record array of STEP
+    records : ndarray of uint8
+        The bytes of an array of STEP, which are quicker to hand over than the array.
     begin, end : int
     tables : (ints, reals, weights, terms, tiles)
         Of the plan and of its recipe: int64, float64, float64, int64, uint8.
-    x : ndarray of int32, shape (images, channels, pixels)
+    x : ndarray of int32, (images, channels, pixels) in one row
         The input.
-    out : ndarray of int32, shape (images, channels, pixels)
+    out : ndarray of int32, (images, channels, pixels) in one row
         The output, if there is a step that writes it.
     memory : ndarray of int32
         The arena; its gaps are zero.
@@ -53,6 +54,7 @@ def execute(
         Parts of each step that are taken, then those that are done; starts as zeros.
     thread : int
     """
+    steps = records.view(STEP)
     ints, reals, weights, terms, tiles = tables
     own = peaks[thread]
     for i in range(begin, end):

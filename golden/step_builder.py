@@ -15,7 +15,20 @@ from hwshift.golden.recipe import Recipe
 from hwshift.golden.rows import FULL, PLAIN
 from hwshift.golden.scale import GATE_SHIFT, average_scale
 from hwshift.golden.sigmoid import SIGMOID_ENTRIES, sigmoid_table
-from hwshift.golden.steps import CONVOLVE, COPY, DIRECT, LEAVE, NORM, POOL, SCALE, SHIFT, STEP, SUM, UPSAMPLE
+from hwshift.golden.steps import (
+    CONVOLVE,
+    COPY,
+    CUTS,
+    DIRECT,
+    LEAVE,
+    NORM,
+    POOL,
+    SCALE,
+    SHIFT,
+    STEP,
+    SUM,
+    UPSAMPLE,
+)
 from hwshift.golden.tables import MOST_PANELS, Tables, padded, strides
 from hwshift.golden.x86 import VECTORS_512
 from hwshift.network import fixed
@@ -28,6 +41,7 @@ _PANEL_BYTES = 1 << 18  # packed pixels that stay in a core's cache
 _ROWS = 16  # output channels of a part that does them one by one
 _MOST_LIMBS = 4  # of an int32
 _WORTH_TILES = 24  # taps from which on the matrix unit is quicker, even where values may saturate
+_CUT_TAPS = 1 << 13  # sums of so many products have room for what is carried over from the sum below
 _PARTS = 8  # per thread, so that no thread waits long
 _WORTH = 1 << 18  # multiplications that are worth a part of their own
 _PRODUCT, _FINISH, _SCATTER, _PACK, _GATHER = 1, 20, 40, 5, 25  # what a pixel costs, in products
@@ -67,7 +81,7 @@ class StepBuilder:
             self._reads(step, layer.inputs)
         match layer.op:
             case fixed.Input():
-                step["kind"] = COPY
+                step |= {"kind": COPY} | self._channels(layer.shape[0])
             case fixed.Conv():
                 self._taps(step, layer, layer.op)
             case fixed.Pool():
@@ -89,7 +103,7 @@ class StepBuilder:
     def output(self) -> dict:
         """The fields of STEP for what leaves the arena at the end."""
         layer = self.recipe.network.output
-        step = self._blank(layer.shape[0]) | {"kind": LEAVE}
+        step = self._blank(layer.shape[0]) | {"kind": LEAVE} | self._channels(layer.shape[0])
         self._reads(step, (layer.name,))
         return step
 
@@ -99,6 +113,12 @@ class StepBuilder:
             "tiles": -1, "linear": 1, "channels": channels, "parts": channels, "images": self.images,
             "stride_y": 1, "stride_x": 1,
         }  # fmt: skip
+
+    def _channels(self, channels: int) -> dict[str, int]:
+        """As many parts as keep all threads busy."""
+        parts = 1 if self.threads == 1 else min(channels, _PARTS * self.threads)
+        rows = -(-channels // parts)
+        return {"rows": rows, "parts": -(-channels // rows)}
 
     def _reads(self, step: dict, inputs: tuple[str, ...]) -> None:
         source = self.places.views[inputs[0]]
@@ -257,10 +277,16 @@ class StepBuilder:
             if len(sizes) > 1:
                 step |= {"pixel_scales": self.ints.add(pairs[index]), "largest": math.inf}
         k = np.minimum(t, _CUT)
-        values = [m, 2.0**k, 2.0**-k, 2.0 ** (k - t), epilogue.b, t, np.ldexp(m, -t.astype(int))]
+        whole = epilogue.b.astype(np.int64).view(np.float64)
+        values = [m, 2.0**k, 2.0**-k, 2.0 ** (k - t), epilogue.b, t, np.ldexp(m, -t.astype(int)), whole]
         step |= {
             "parameters": self.reals.add(np.stack(values, axis=1)),
             "scale": FULL if (m != 1).any() else PLAIN, "bias": np.abs(epilogue.b).max(initial=0),
         }  # fmt: skip
         if step["kind"] in (CONVOLVE, DIRECT):
             step["reach"] = float((self.recipe.packed[layer.name].magnitudes * np.abs(m) * 2.0**-t).max())
+        if step["tiles"] >= 0 and step["taps"] <= _CUT_TAPS and (m == 1).all() and (t == t[0]).all():
+            places = int(t[0])
+            cut = min(places // 8, CUTS)
+            if cut and places <= 8 * (CUTS + 1):
+                step |= {"tile_cut": cut, "tile_rest": places - 8 * cut, "tile_lift": 8 * (cut + 1) - places}

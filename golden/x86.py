@@ -39,8 +39,9 @@ COMPILED = VECTORS_512 and all(_FEATURES.get(f"amx-{name}") for name in ("tile",
 PIXELS = 16
 """Codes of 32 bits in a vector."""
 
-AHEAD = 8 * PIXELS
-"""Codes from what is read or written to what is asked for: more planes at once than the processor foresees."""
+AHEAD = 2 * PIXELS
+"""Codes from what is read or written to what is asked for: more planes at once than the processor foresees, and few
+enough lines of each that the nearest cache still has them when they are needed."""
 
 I8 = ir.IntType(8)
 CODES = ir.VectorType(I32, PIXELS)
