@@ -14,13 +14,15 @@ __all__ = ["by_rows", "copy", "leave", "move", "read_map"]
 
 @kernel
 def copy(step, part, ints, x, memory, peaks):
-    """Some channels of the input, of shape (images, channels, pixels) in one row, into their planes."""
-    pixels, largest = step.height * step.width, 0.0
-    for channel in range(part * step.rows, min((part + 1) * step.rows, step.channels)):
+    """Some rows of the input, of shape (images, channels, pixels) in one row, into its planes."""
+    first = part * step.rows
+    rows, largest = min(step.rows, step.height - first), 0.0
+    for channel in range(step.channels):
+        place = ints[step.target + channel] + step.first + first * step.pitch
         for n in range(step.images):
             found = copy_rows(
-                x, (n * step.channels + channel) * pixels, step.width, memory,
-                ints[step.target + channel] + step.first + n * step.step, step.pitch, step.height, step.width,
+                x, ((n * step.channels + channel) * step.height + first) * step.width, step.width, memory,
+                place + n * step.step, step.pitch, rows, step.width,
             )  # fmt: skip
             largest = max(largest, found)
     peaks[step.map] = max(peaks[step.map], largest)
@@ -29,13 +31,16 @@ def copy(step, part, ints, x, memory, peaks):
 
 @kernel
 def leave(step, part, ints, memory, out):
-    """Some channels from their planes into the output, as the input of `copy`."""
-    pixels = step.in_height * step.in_width
-    for channel in range(part * step.rows, min((part + 1) * step.rows, step.channels)):
+    """Some rows from their planes into the output, as the input of `copy`."""
+    first = part * step.rows
+    rows = min(step.rows, step.in_height - first)
+    for channel in range(step.channels):
+        place = ints[step.source + channel] + step.in_first + first * step.in_pitch
         for n in range(step.images):
             copy_rows(
-                memory, ints[step.source + channel] + step.in_first + n * step.in_step, step.in_pitch, out,
-                (n * step.channels + channel) * pixels, step.in_width, step.in_height, step.in_width,
+                memory, place + n * step.in_step, step.in_pitch, out,
+                ((n * step.channels + channel) * step.in_height + first) * step.in_width, step.in_width, rows,
+                step.in_width,
             )  # fmt: skip
     return 0
 

@@ -79,7 +79,7 @@ class _Context:
                 )
 
     def _together(self, begin: int, end: int, x: np.ndarray, out: np.ndarray, peaks: np.ndarray) -> None:
-        shared = np.zeros(2 * len(self.plan.steps), np.int64)
+        shared = np.zeros((self.plan.threads + 1) * len(self.plan.steps), np.int64)
         arguments = x, out, peaks, shared
         if self.plan.threads == 1:
             self._execute(begin, end, *arguments, 0)

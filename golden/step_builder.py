@@ -42,6 +42,7 @@ _ROWS = 16  # output channels of a part that does them one by one
 _MOST_LIMBS = 4  # of an int32
 _WORTH_TILES = 24  # taps from which on the matrix unit is quicker, even where values may saturate
 _CUT_TAPS = 1 << 13  # sums of so many products have room for what is carried over from the sum below
+_LEAST_PANELS = 4  # of positions, for which a channel is worth being begun
 _PARTS = 8  # per thread, so that no thread waits long
 _WORTH = 1 << 18  # multiplications that are worth a part of their own
 _PRODUCT, _FINISH, _SCATTER, _PACK, _GATHER = 1, 20, 40, 5, 25  # what a pixel costs, in products
@@ -81,7 +82,7 @@ class StepBuilder:
             self._reads(step, layer.inputs)
         match layer.op:
             case fixed.Input():
-                step |= {"kind": COPY} | self._channels(layer.shape[0])
+                step |= {"kind": COPY} | self._rows(layer.shape[1])
             case fixed.Conv():
                 self._taps(step, layer, layer.op)
             case fixed.Pool():
@@ -103,7 +104,7 @@ class StepBuilder:
     def output(self) -> dict:
         """The fields of STEP for what leaves the arena at the end."""
         layer = self.recipe.network.output
-        step = self._blank(layer.shape[0]) | {"kind": LEAVE} | self._channels(layer.shape[0])
+        step = self._blank(layer.shape[0]) | {"kind": LEAVE} | self._rows(layer.shape[1])
         self._reads(step, (layer.name,))
         return step
 
@@ -114,11 +115,11 @@ class StepBuilder:
             "stride_y": 1, "stride_x": 1,
         }  # fmt: skip
 
-    def _channels(self, channels: int) -> dict[str, int]:
+    def _rows(self, height: int) -> dict[str, int]:
         """As many parts as keep all threads busy."""
-        parts = 1 if self.threads == 1 else min(channels, _PARTS * self.threads)
-        rows = -(-channels // parts)
-        return {"rows": rows, "parts": -(-channels // rows)}
+        parts = 1 if self.threads == 1 else min(height, _PARTS * self.threads)
+        rows = -(-height // parts)
+        return {"rows": rows, "parts": -(-height // rows)}
 
     def _reads(self, step: dict, inputs: tuple[str, ...]) -> None:
         source = self.places.views[inputs[0]]
@@ -151,15 +152,7 @@ class StepBuilder:
             self._tiles(step, packed.tiles, reads)
             self._parts(step)
         else:
-            rows = max(
-                1, min(_ROWS, step["channels"] // (_PARTS * self.threads) if self.threads > 1 else _ROWS)
-            )
-            vectors = VECTORS_512 and self.recipe.tile_choice != "never"
-            step |= {
-                "tile_rows": rows,
-                "parts": -(-step["channels"] // rows),
-                "tile_limbs": _MOST_LIMBS if vectors else 0,
-            }
+            self._channel_parts(step)
 
     def _positions(
         self, step: dict, source: Geometry, target: Geometry, stride: tuple[int, int], outputs: int
@@ -191,6 +184,21 @@ class StepBuilder:
             "tile_taps": self.ints.add(tiles.padded(reads)),
             "tile_chunk": tiles.chunk, "tile_chunks": tiles.chunks, "tile_rows": tiles.rows,
             "tile_blocks": self.ints.add(tiles.blocks),
+        }  # fmt: skip
+
+    def _channel_parts(self, step: dict) -> None:
+        """Parts of a step that goes channel by channel: some channels at some positions."""
+        whole = -(-step["count"] // COLUMNS)
+        rows, shares = min(_ROWS, step["channels"]), 1
+        if self.threads > 1:
+            shares = min(_PARTS * self.threads, whole // _LEAST_PANELS) or 1
+            rows = max(1, min(rows, step["channels"] * shares // (_PARTS * self.threads)))
+        panels = -(-whole // shares)
+        panels += panels % 2
+        splits = -(-step["channels"] // rows)
+        step |= {
+            "tile_rows": rows, "panels": panels, "splits": splits, "parts": splits * -(-whole // panels),
+            "tile_limbs": _MOST_LIMBS if VECTORS_512 and self.recipe.tile_choice != "never" else 0,
         }  # fmt: skip
 
     def _parts(self, step: dict) -> None:

@@ -39,7 +39,7 @@ CUTS = 2
 _INTS = {
     "kind": "one of the constants above",
     "parts": "pieces that threads take one by one",
-    "rows": "COPY and LEAVE: channels of a part",
+    "rows": "COPY and LEAVE: of the image, in a part",
     # maps
     "channels": "of the output",
     "source": "ints: planes that are read",
@@ -77,7 +77,7 @@ _INTS = {
     "tile_rest": "shift behind the cut", "tile_lift": "shift of the sums above it",
     "tile_blocks": "ints: (groups, blocks, [offset of its tiles, limbs])",
     "tile_rows": "output channels of a block; DIRECT: of a part",
-    "panels": "panels of COLUMNS positions a part packs",
+    "panels": "panels of COLUMNS positions of a part",
     "splits": "parts that share the output channels of the same positions",
     # pools, sums, upsampling
     "kernel_y": "", "kernel_x": "", "stride_y": "", "stride_x": "", "top": "", "left": "",
