@@ -50,7 +50,8 @@ def convolve_by_tiles(step, part, limbs, calm, ints, reals, table, memory, float
         where, stride = step.read_at + first, _stride(step, ints, first)
         place = step.first + first if step.linear else ints[where]
         pack_tile(
-            wide, tile, memory, place, ints, taps, step.tile_chunk, step.tile_chunks, limbs, ints, where, stride
+            wide, tile, memory, place, ints, taps, step.tile_chunk, step.tile_chunks, limbs, ints, where, stride,
+            step.ahead,
         )  # fmt: skip
     clear_totals(floats)
     blocks = (step.per_group + step.tile_rows - 1) // step.tile_rows
@@ -99,7 +100,7 @@ def _direct_tiles(step, channel, rows, begin, end, ints, reals, weights, memory,
             step.residual + channel, step.first + first, ints, step.write_at + first, step.linear, reals,
             step.mask + first, min(PIXELS, end - first), np.int64(step.floor), np.int64(step.ceiling),
             np.int64(step.residual_floor), np.int64(step.residual_ceiling), step.residual_up, step.residual_down,
-            floats, TOTALS, rows, np.int64(step.residual >= 0),
+            floats, TOTALS, rows, np.int64(step.residual >= 0), step.ahead,
         )  # fmt: skip
     return totals(step, floats, peaks)
 
@@ -118,7 +119,7 @@ def _finish_tiles(step, group, block, begin, end, sums, ints, reals, memory, flo
             step.first + first, ints, step.write_at + first, step.linear, reals, step.mask + first,
             min(PIXELS, end - first), np.int64(step.floor), np.int64(step.ceiling),
             np.int64(step.residual_floor), np.int64(step.residual_ceiling), step.residual_up, step.residual_down,
-            floats, TOTALS, rows, np.int64(step.residual >= 0),
+            floats, TOTALS, rows, np.int64(step.residual >= 0), step.ahead,
         )  # fmt: skip
         slot += 1
 

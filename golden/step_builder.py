@@ -30,7 +30,7 @@ from hwshift.golden.steps import (
     UPSAMPLE,
 )
 from hwshift.golden.tables import MOST_PANELS, Tables, padded, strides
-from hwshift.golden.x86 import VECTORS_512
+from hwshift.golden.x86 import FAR, NEAR, VECTORS_512
 from hwshift.network import fixed
 from hwshift.network.layer_formats import LayerFormats
 
@@ -43,6 +43,7 @@ _MOST_LIMBS = 4  # of an int32
 _WORTH_TILES = 24  # taps from which on the matrix unit is quicker, even where values may saturate
 _CUT_TAPS = 1 << 13  # sums of so many products have room for what is carried over from the sum below
 _LEAST_PANELS = 4  # of positions, for which a channel is worth being begun
+_NEAR_WORDS = 1 << 22  # of an arena that is not read from memory, but from some cache
 _PARTS = 8  # per thread, so that no thread waits long
 _WORTH = 1 << 18  # multiplications that are worth a part of their own
 _PRODUCT, _FINISH, _SCATTER, _PACK, _GATHER = 1, 20, 40, 5, 25  # what a pixel costs, in products
@@ -112,7 +113,7 @@ class StepBuilder:
         return dict.fromkeys(STEP.names or (), 0) | {
             "second": -1, "residual": -1, "pixel_scales": -1, "table": -1, "residual_table": -1, "terms": -1,
             "tiles": -1, "linear": 1, "channels": channels, "parts": channels, "images": self.images,
-            "stride_y": 1, "stride_x": 1,
+            "stride_y": 1, "stride_x": 1, "ahead": NEAR if self.places.words <= _NEAR_WORDS else FAR,
         }  # fmt: skip
 
     def _rows(self, height: int) -> dict[str, int]:

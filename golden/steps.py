@@ -73,6 +73,7 @@ _INTS = {
     "tile_limbs": "most limbs of an input with which it is used if nothing can saturate; DIRECT: 0 without vectors",
     "tile_wild": "the same if something can",
     "tile_taps": "ints: (groups, chunks, chunk) as tap_at", "tile_chunk": "taps", "tile_chunks": "",
+    "ahead": "codes from what tiles read and write to what they ask for",
     "tile_cut": "1 to CUTS: sums that cannot saturate stay integers of 32 bits; 0: they are scaled in float64",
     "tile_rest": "shift behind the cut", "tile_lift": "shift of the sums above it",
     "tile_blocks": "ints: (groups, blocks, [offset of its tiles, limbs])",

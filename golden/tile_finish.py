@@ -13,7 +13,6 @@ from hwshift.golden.llvm import FLOATS, I32, I64, LANES, Loop, address, call, lo
 from hwshift.golden.steps import CUTS, PARAMETERS, WHOLE_BIAS
 from hwshift.golden.tiles import SUMS
 from hwshift.golden.x86 import (
-    AHEAD,
     CODES,
     HALF,
     I8,
@@ -39,7 +38,7 @@ _DOWN = I32(9)  # rounded towards minus infinity, no exceptions
 _TAIL = [
     "parameters", "p_at", "memory", "targets", "g_at", "residuals", "r_at", "place", "where", "w_at", "linear", "mask",
     "m_at", "pixels", "floor", "ceiling", "residual_floor", "residual_ceiling", "up", "down", "totals", "t_at", "rows",
-    "residual",
+    "residual", "ahead",
 ]  # fmt: skip
 """The last arguments of `finish_tile` and `direct_tile`."""
 
@@ -48,7 +47,7 @@ _TAIL = [
 def finish_tile(
     context, room, slot, count, cut, rest, lift, parameters, p_at, memory, targets, g_at, residuals, r_at, place, where,
     w_at, linear, mask, m_at, pixels, floor, ceiling, residual_floor, residual_ceiling, up, down, totals, t_at, rows,
-    residual,
+    residual, ahead,
 ):  # fmt: skip
     """Scale, activation, residual, activation of the sums in ``slot`` of the panel; for values known to fit int32.
 
@@ -58,7 +57,7 @@ def finish_tile(
     does no harm, since y fits. The first ``pixels`` of 16 codes go to
     ``memory[targets[r] + place:]`` if ``linear``, else ``memory[targets[r] + where[p]]``; 0 where ``mask`` is 0.
     The residual is ``(memory[residuals[r] + ...] << up) >> down`` at the same places. Magnitudes' maxima are kept in
-    ``totals[LANES : 2 * LANES]``.
+    ``totals[LANES : 2 * LANES]``. What is ``ahead`` codes behind is asked for, if ``linear``.
 
     ``floor(y * m / 2**t) + b`` is ``y * (m / 2**t) + b`` rounded down twice, to float64 and to an integer: an integer
     that is not above the exact value is not above the first result either, since float64 holds it.
@@ -81,7 +80,7 @@ def finish_tile(
 
     return types.void(
         room, *[types.int64] * 5, parameters, types.int64, memory, targets, types.int64, residuals, types.int64,
-        types.int64, where, types.int64, types.int64, mask, *[types.int64] * 8, totals, *[types.int64] * 3,
+        types.int64, where, types.int64, types.int64, mask, *[types.int64] * 8, totals, *[types.int64] * 4,
     ), where_compiled(code)  # fmt: skip
 
 
@@ -89,7 +88,7 @@ def finish_tile(
 def direct_tile(
     context, weights, x_at, step, taps, k_at, channel, per_group, count, maximum, begin, sources, s_at, stride,
     parameters, p_at, memory, targets, g_at, residuals, r_at, place, where, w_at, linear, mask, m_at, pixels, floor,
-    ceiling, residual_floor, residual_ceiling, up, down, totals, t_at, rows, residual,
+    ceiling, residual_floor, residual_ceiling, up, down, totals, t_at, rows, residual, ahead,
 ):  # fmt: skip
     """As `finish_tile` for the sums over ``count`` taps of ``weights[r, k] * memory[taps[g, k] + begin + stride * p]``.
 
@@ -109,7 +108,7 @@ def direct_tile(
     return types.void(
         weights, *[types.int64] * 2, taps, *[types.int64] * 6, sources, *[types.int64] * 2, parameters, types.int64,
         memory, targets, types.int64, residuals, types.int64, types.int64, where, types.int64, types.int64, mask,
-        *[types.int64] * 8, totals, *[types.int64] * 3,
+        *[types.int64] * 8, totals, *[types.int64] * 4,
     ), where_compiled(code, vectors_only=True)  # fmt: skip
 
 
@@ -166,7 +165,7 @@ class _Tile:
         y = builder.select(inside, y, none)
         target = self.plane("targets", loop.index, linear)
         if linear:
-            prefetch(builder, target, AHEAD, write=True)
+            prefetch(builder, target, self.value("ahead"), write=True)
         self.write(y, target, runs, written)
         size = builder.select(builder.icmp_signed("<", y, none), builder.sub(none, y), y)
         loop.close([builder.select(builder.icmp_signed(">", size, loop.values[0]), size, loop.values[0])])
