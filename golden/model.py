@@ -9,6 +9,7 @@ import numpy as np
 from hwshift.errors import NetworkError, QuantizeError
 from hwshift.golden.difference import Difference, compare
 from hwshift.golden.formats import Arithmetic
+from hwshift.golden.room import empty
 from hwshift.golden.runner import Runner, runner_of
 from hwshift.network.fixed import FixedNetwork
 
@@ -80,7 +81,7 @@ def run(
     """
     runner = runner_of(network, arithmetic)
     batch = _as_batch(runner, np.asarray(x))
-    out = np.empty((len(batch), *network.output.shape), np.int32)
+    out = empty((len(batch), *network.output.shape))
     runner.run(batch, out, threads)
     return out[0] if np.ndim(x) == 3 else out
 
