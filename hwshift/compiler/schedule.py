@@ -71,7 +71,10 @@ class Scheduler:
         weights = [self._store_weights(low) for low in layers]
         strips = list(pairwise([[0] * len(layers), *group.ends]))
         works = [
-            [_works(low, *item, self._config) for low, *item in zip(layers, sections, *strip, strict=True)]
+            [
+                _works(low, parts, first, end, self._config)
+                for low, parts, first, end in zip(layers, sections, *strip, strict=True)
+            ]
             for strip in strips
         ]
         self._uses = iter(plan_residency(_weight_uses(layers, works), self._config.weight_tiles))
@@ -85,8 +88,8 @@ class Scheduler:
             for index, low in enumerate(layers):
                 first, start = before[index], len(self.operations)
                 if first < ends[index]:
-                    for _, own in groupby(strip[index], key=lambda work: id(work.section)):
-                        self._section(low, list(own), weights[index])
+                    for _, computed in groupby(strip[index], key=lambda work: id(work.section)):
+                        self._section(low, list(computed), weights[index])
                     self._store(low.layer.name, first, ends[index])
                 ranges[index].append((start + 1, len(self.operations) + 1))  # the header stands in front
         for low, own, parts in zip(layers, ranges, sections, strict=True):
