@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from hwshift.compiler.driver import compile as compile_network
+from hwshift.compiler.driver import draft
 from hwshift.compiler.fusion import AS_COMPILED, Preference
 from hwshift.config import AcceleratorConfig
 from hwshift.cost.counting import count_program
@@ -13,6 +13,7 @@ from hwshift.cost.tables import load_table
 from hwshift.errors import CompileError
 from hwshift.network.fixed import FixedNetwork
 from hwshift.program.image import Program
+from hwshift.program.verifier import verify
 from hwshift.progress import Progress, silent
 from hwshift.sim.cycle.model import MemoryTiming, simulate_cycles
 
@@ -90,7 +91,7 @@ def compile_for(
     for name, preference in PREFERENCES.items():
         progress(f"compiling, {name}")
         try:
-            program = compile_network(network, config, keep=keep, preference=preference)
+            program = draft(network, config, keep=keep, preference=preference)
         except CompileError as error:
             first = first or error
             continue
@@ -101,7 +102,7 @@ def compile_for(
         raise first
     cost = _COSTS[goal]
     best, program = min(found, key=lambda item: (cost(item[0]), item[0].cycles))
-    return Found(program, best, tuple(trial for trial, _ in found))
+    return Found(verify(program), best, tuple(trial for trial, _ in found))
 
 
 _COSTS: dict[str, Callable[[Trial], float]] = {

@@ -73,7 +73,10 @@ def build_native(config: AcceleratorConfig, beats: int, build_dir: Path | str) -
 
 
 def run_native(config: AcceleratorConfig, run: RtlRun, *, build_dir: Path | str) -> tuple[RtlResult, float]:
-    """Run one program; what it left, and the seconds from the start to the interrupt. Raises as `run_natives`."""
+    """Run one program; what it left, and the processor time in seconds from the start to the interrupt.
+
+    Raises as `run_natives`.
+    """
     ((result, seconds),) = run_natives(config, [run], build_dir=build_dir)
     return result, seconds
 
@@ -93,7 +96,7 @@ def run_natives(
     Returns
     -------
     list of (RtlResult, float)
-        What each left, and the seconds from the start to the end of its script.
+        What each left, and the seconds of processor time from the start to the end of its script.
 
     Raises
     ------

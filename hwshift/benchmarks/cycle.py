@@ -44,7 +44,7 @@ class NativeRun:
     Members
     -------
     seconds : float
-        From the start of the accelerator to its interrupt, without loading of the memory image.
+        Of processor time from the start of the accelerator to its interrupt, without loading of the memory image.
     ratio : float
         ``seconds`` over the cycle model's, measured right before.
     """
@@ -63,9 +63,9 @@ class CycleRow:
     cycles, steps, passes : int
         Predicted cycles and steps; passes are k-tiles over chunks.
     compile_seconds : float
-        From the bound network to the program.
+        Of processor time from the bound network to the program.
     seconds : tuple of float
-        Of each run of the cycle model, which was compiled before.
+        Of processor time of each run of the cycle model, which was compiled before.
     native : NativeRun or None
     """
 
@@ -110,9 +110,9 @@ def measure_program(program: Program, compile_seconds: float = 0.0, repeats: int
     counters = simulate_cycles(program, MEMORY)
     seconds = []
     for _ in range(repeats):
-        start = time.perf_counter()
+        start = time.process_time()
         simulate_cycles(program, MEMORY)
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
     return CycleRow(program.name, program.config.name, counters["total"], counters["steps"], passes_of(program),
                     compile_seconds, tuple(seconds))  # fmt: skip
 
@@ -171,9 +171,9 @@ def run_cycle_benchmarks(
     for name in networks:
         progress(f"compiling {name}")
         network = load(name)
-        start = time.perf_counter()
+        start = time.process_time()
         program = compile_network(network, CONFIG, keep="outputs")
-        row = measure_program(program, time.perf_counter() - start, repeats)
+        row = measure_program(program, time.process_time() - start, repeats)
         if name == native:
             progress(f"Verilator runs {row.cycles:,} cycles of {name}")
             row = measure_native(program, row, build_dir)

@@ -25,7 +25,7 @@ from hwshift.program.isa import ISA_VERSION, MAGIC, Opcode
 from hwshift.program.verifier import verify
 from hwshift.progress import Progress, Stage, silent
 
-__all__ = ["compile"]
+__all__ = ["compile", "draft"]
 
 
 def compile(  # noqa: A001
@@ -64,6 +64,19 @@ def compile(  # noqa: A001
         When the network does not fit, or holds what the accelerator does not compute; names the layer, what it needs
         and what there is.
     """
+    return verify(draft(network, config, keep=keep, shift=shift, preference=preference, progress=progress))
+
+
+def draft(
+    network: FixedNetwork,
+    config: AcceleratorConfig,
+    *,
+    keep: Literal["all", "outputs"] = "all",
+    shift: ShiftMode | None = None,
+    preference: Preference = AS_COMPILED,
+    progress: Progress = silent,
+) -> Program:
+    """What `compile` returns, before it is verified: to compare schedules by. Parameters and errors are the same."""
     network = with_shifts(network, shift)
     if keep not in ("all", "outputs"):
         raise CompileError(f"keep must be 'all' or 'outputs', not {keep!r}")
@@ -163,12 +176,12 @@ def _renamed(layer: FixedLayer) -> dict:
 
 
 def _drained(program: Program, progress: Progress) -> Program:
-    """The program with ``drain`` where an instruction reads what is not visible yet; verified."""
+    """The program with ``drain`` where an instruction reads what is not visible yet."""
     instructions = list(program.instructions)
     for index in hazards(program):
         instructions[index] = instructions[index].with_(drain=1)
     progress(Stage("compiling", 1, 2))
-    return verify(replace(program, instructions=tuple(instructions)))
+    return replace(program, instructions=tuple(instructions))
 
 
 def _finish(

@@ -4,7 +4,9 @@ Queues overlap what does not conflict, so a load stands in the list where it may
 weights in front of the computation that needs them; while that one runs, the next one's are already under way.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby, pairwise
 
 import numpy as np
 
@@ -67,13 +69,18 @@ class Scheduler:
         self._blocks = group.blocks
         sections = [split_layer(low, group.blocks, self._config) for low in layers]
         weights = [self._store_weights(low) for low in layers]
-        self._uses = iter(
-            plan_residency(list(_weight_uses(group, sections, self._config)), self._config.weight_tiles)
-        )
+        strips = list(pairwise([[0] * len(layers), *group.ends]))
+        works = [
+            [
+                _works(low, parts, first, end, self._config)
+                for low, parts, first, end in zip(layers, sections, *strip, strict=True)
+            ]
+            for strip in strips
+        ]
+        self._uses = iter(plan_residency(_weight_uses(layers, works), self._config.weight_tiles))
         ranges: list[list[tuple[int, int]]] = [[] for _ in layers]
         arrived = dict.fromkeys(group.loaded, 0)
-        before = [0] * len(layers)
-        for ends in group.ends:
+        for (before, ends), strip in zip(strips, works, strict=True):
             for name in group.loaded:
                 start = len(self.operations)
                 arrived[name] = self._arrive(group, name, arrived[name], before, ends)
@@ -81,11 +88,10 @@ class Scheduler:
             for index, low in enumerate(layers):
                 first, start = before[index], len(self.operations)
                 if first < ends[index]:
-                    for section in sections[index]:
-                        self._section(low, section, weights[index], first, ends[index])
+                    for _, computed in groupby(strip[index], key=lambda work: id(work.section)):
+                        self._section(low, list(computed), weights[index])
                     self._store(low.layer.name, first, ends[index])
                 ranges[index].append((start + 1, len(self.operations) + 1))  # the header stands in front
-            before = ends
         for low, own, parts in zip(layers, ranges, sections, strict=True):
             self._describe(low, group, own, len(parts))
 
@@ -241,8 +247,9 @@ class Scheduler:
 
     # -- computation ---------------------------------------------------------------------------------------
 
-    def _section(self, low: Lowered, section: Section, weights: list[int], first: int, end: int) -> None:
-        """All output tiles of a section for the output rows ``first`` to ``end``."""
+    def _section(self, low: Lowered, works: Sequence["_Work"], weights: list[int]) -> None:
+        """Computations of one section."""
+        section = works[0].section
         lanes = self._table(
             LoadKind.LANES, section.lanes.tobytes(), len(section.lanes), self._config.lane_beats
         )
@@ -254,21 +261,14 @@ class Scheduler:
             Span("LANES", lanes, lanes + len(section.lanes)),
             Span("KTILES", ktiles, ktiles + len(section.offset)),
         ]
-        for rectangle in low.rectangles:
-            rows = rectangle.between(first, end)
-            if rows[0] < rows[1]:
-                self._rectangle(low, section, weights, rectangle, rows, tables, ktiles)
+        for _, own in groupby(works, key=lambda work: id(work.rectangle)):
+            self._rectangle(low, list(own), weights, tables, ktiles)
 
     def _rectangle(
-        self,
-        low: Lowered,
-        section: Section,
-        weights: list[int],
-        rectangle: Rectangle,
-        rows: tuple[int, int],
-        tables: list[Span],
-        ktiles: int,
+        self, low: Lowered, works: Sequence["_Work"], weights: list[int], tables: list[Span], ktiles: int
     ) -> None:
+        """Computations of one section that share epilogue parameters."""
+        section, rectangle = works[0].section, works[0].rectangle
         if low.gates is not None:
             params = self._load_gates(low.gates, section.first, section.end)
         else:
@@ -280,10 +280,10 @@ class Scheduler:
             )
         spans = [*tables, Span("PARAMS", params, params + section.end - section.first)]
         self._set_bounds(low.activation, low.residual_activation)
-        for run in section.runs:
-            for piece in pieces_of(low, run, rows, rectangle.columns, self._config):
-                base = {"ktile_base": ktiles + run.entry, "param_base": params + run.first - section.first}
-                self._compute(low, run, piece, base, spans, weights)
+        for work in works:
+            run = work.run
+            base = {"ktile_base": ktiles + run.entry, "param_base": params + run.first - section.first}
+            self._compute(low, run, work.piece, base, spans, weights)
 
     def _params(self, low: Lowered, section: Section, rectangle: Rectangle) -> bytes:
         """The section's parameters, which are the same in every strip."""
@@ -343,21 +343,41 @@ def _weight_tiles(low: Lowered, run: Run) -> int:
     return 1 if low.constant is not None else (run.end - run.first) * run.count
 
 
+@dataclass(frozen=True)
+class _Work:
+    """One COMPUTE to be written: a piece of the output of a run of output tiles."""
+
+    section: Section
+    rectangle: Rectangle
+    run: Run
+    piece: Piece
+
+
+def _works(
+    low: Lowered, sections: Sequence[Section], first: int, end: int, config: AcceleratorConfig
+) -> list[_Work]:
+    """Computations of a layer for the output rows ``first`` to ``end``, in order; none where end <= first."""
+    return [
+        _Work(section, rectangle, run, piece)
+        for section in sections
+        for rectangle in low.rectangles
+        for rows in [rectangle.between(first, end)]
+        if rows[0] < rows[1]
+        for run in section.runs
+        for piece in pieces_of(low, run, rows, rectangle.columns, config)
+    ]
+
+
 def _weight_uses(
-    group: Group, sections: list[list[Section]], config: AcceleratorConfig
-) -> Iterator[tuple[tuple[int, int], int]]:
-    """Per COMPUTE of a group in order, which weight tiles it uses: layer and first output tile, and how many."""
-    before = [0] * len(sections)
-    for ends in group.ends:
-        for index, low in enumerate(group.chain.layers):
-            for section in sections[index] if before[index] < ends[index] else ():
-                for rectangle in low.rectangles:
-                    rows = rectangle.between(before[index], ends[index])
-                    for run in section.runs if rows[0] < rows[1] else ():
-                        key = index, 0 if low.constant is not None else run.first
-                        for _ in pieces_of(low, run, rows, rectangle.columns, config):
-                            yield key, _weight_tiles(low, run)
-        before = ends
+    layers: Sequence[Lowered], works: Iterable[Sequence[Sequence[_Work]]]
+) -> list[tuple[tuple[int, int], int]]:
+    """Per computation, by strip and layer, which weight tiles it uses: layer and first output tile, and how many."""
+    return [
+        ((index, 0 if low.constant is not None else work.run.first), _weight_tiles(low, work.run))
+        for strip in works
+        for index, low in enumerate(layers)
+        for work in strip[index]
+    ]
 
 
 def spans(block: Block, start: int, end: int) -> list[Span]:

@@ -56,9 +56,9 @@ COMPUTE_STATE = np.dtype([
 ])  # fmt: skip
 
 
-def new_compute_state(config: AcceleratorConfig, timing: Timing) -> np.recarray:
+def new_compute_state(config: AcceleratorConfig, timing: Timing) -> np.ndarray:
     """Registers at cycle 0, as an array of one record."""
-    state = np.zeros(1, COMPUTE_STATE).view(np.recarray)
+    state = np.zeros(1, COMPUTE_STATE)
     for name in (
         "unit_queue",
         "weight_queue",

@@ -28,6 +28,7 @@ from hwshift.timing import timing
 
 __all__ = ["MemoryTiming", "simulate_cycles"]
 
+_NO_STALLS = StallPattern.none().masks()
 _EVENTS = ("fetch_beats", "load_beats", "store_beats", "read_bursts", "write_bursts")
 
 
@@ -48,12 +49,13 @@ class MemoryTiming:
 
 
 @njit(cache=True)
-def _run(compute, memory, axi, program, stalls, max_cycles, issues, marks, stepped):
+def _run(computes, memories, axis, program, stalls, max_cycles, issues, marks, stepped):
     """Until the engine is idle. Returns the number of cycles, or -1 if that is never.
 
-    ``issues`` receives the cycle of every step as far as it reaches, ``marks`` what `timeline` says.
+    The first three are arrays of one record each, as a record takes longer to hand over. ``issues`` receives the cycle
+    of every step as far as it reaches, ``marks`` what `timeline` says.
     """
-    cycle = 0
+    cycle, compute, memory, axi = 0, computes[0], memories[0], axis[0]
     while cycle < max_cycles:
         load_head = compute.load_queue[compute.load_head] if compute.load_level > 0 else -1
         store_head = compute.store_queue[compute.store_head] if compute.store_level > 0 else -1
@@ -137,14 +139,12 @@ def simulate_cycles(
     times, config = timing(program.config), program.config
     words = program.words()
     compute = new_compute_state(config, times)
-    memories = new_memory_state(config, times, len(words)).view(np.recarray)
-    axi = new_axi_state(memory.read_latency, memory.write_latency).view(np.recarray)
-    stalls = (memory.stalls or StallPattern.none()).masks()
+    memories = new_memory_state(config, times, len(words))
+    axi = new_axi_state(memory.read_latency, memory.write_latency)
+    stalls = _NO_STALLS if memory.stalls is None else memory.stalls.masks()
     issues = np.zeros(0, np.int64) if issues is None else issues
     marks = np.zeros((0, MARKS), np.int64) if timeline is None else timeline.marks
-    total = _run(
-        compute[0], memories[0], axi[0], program_table(words), stalls, max_cycles, issues, marks, stepped
-    )
+    total = _run(compute, memories, axi, program_table(words), stalls, max_cycles, issues, marks, stepped)
     if total < 0:
         raise SimulationError(f"the run has not ended after {max_cycles} cycles", where=program.name)
     values = {"total": total, "steps": int(compute["steps"][0])}

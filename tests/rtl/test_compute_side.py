@@ -101,7 +101,7 @@ class _Surroundings:
 
 def _model(config: AcceleratorConfig, program: np.ndarray, seed: int) -> tuple[list, list[dict]]:
     """Per cycle (cause, steps so far, room, available tiles) and the inputs that were applied."""
-    state = new_compute_state(config, timing(config))
+    state = new_compute_state(config, timing(config)).view(np.recarray)
     table = program_table(program)
     around = _Surroundings(seed, config)
     record = state[0]
