@@ -33,7 +33,7 @@ FULL = {
     "no guard bits": AcceleratorConfig(pe="mac", guard=0, act=QFormat(8, 8)),
 }
 TINY = AcceleratorConfig(
-    pe="mac", act=QFormat(2, 6), weights=QFormat(2, 2), guard=2, acc_width=10, bus_width=32, param_tiles=2
+    pe="mac", act=QFormat(2, 6), weights=QFormat(2, 2), guard=2, acc_width=11, bus_width=32, param_tiles=2
 )
 ENTRY = data.StructLayout({"bias": signed(32), "scale": 24, "shift": 6})
 
