@@ -94,7 +94,7 @@ WITH_CREDITS = {
 @pytest.mark.parametrize("name", PROOFS)
 def test_offers_stay(name, tmp_path):
     component, rules = PROOFS[name]
-    prove(Stalled(component(), rules), tmp_path, cycles=3, induction=2)
+    prove(Stalled(component(), rules), tmp_path, cycles=3, induction=3)
 
 
 def sources(fragment):

@@ -149,6 +149,16 @@ def directed(config: AcceleratorConfig) -> Iterator[Program]:
     repeated = changed(program, load, {"rows": 0xFFFF, "row_stride": 0})
     assert repeated is not None
     yield repeated
+    (compute,) = [index for index, item in enumerate(program.instructions) if item.opcode is Opcode.COMPUTE]
+    long = {
+        "rows": 0xFFFF,
+        "chunk_rows": 1,
+        "chunks": 0xFFFF,
+        "chunk_y": program.instructions[compute]["stride_y"],
+    }
+    repeated = changed(program, compute, long)
+    assert repeated is not None
+    yield repeated
     yield many_tokens(config)
     yield kept_weights(config)
     strips = _network(config, csc_network(4, 10, 5, 2, stride2=(1,)))  # its maps go through memory
