@@ -94,7 +94,8 @@ class Loader(wiring.Component):
 
     def _ask(self, m: Module, bursts: Bursts, fifo: BlockQueue) -> None:
         depth = timing(self._config).load_fifo
-        credit, asked, affordable = Signal(range(depth + 1), init=depth), bursts.o.payload, Signal()
+        credit = Signal(range(depth + 1), init=depth)
+        asked, affordable = bursts.o.payload, Signal()
         m.d.comb += [
             affordable.eq(credit >= asked.beats),
             self.burst.valid.eq(bursts.o.valid & affordable), self.burst.payload.eq(asked),

@@ -59,12 +59,12 @@ class WeightFetch(wiring.Component):
         k, chunk, tile = Signal(16), Signal(16), Signal(16)
         first, ahead = Signal(16), Signal(16)  # from the head: the output tile's first tile, the next one
         row = Signal(range(max(2, words)))
-        head, avail = Signal(range(tiles)), Signal(range(tiles + 1))
+        head, avail = Signal(range(tiles), name="head"), Signal(range(tiles + 1))
 
         final_use = Signal()  # the tile is not needed again
         offset = Signal(16)
         position = Signal(range(2 * tiles))
-        last_row, release, done = Signal(), Signal(), Signal()
+        last_row, release, done = Signal(), Signal(name="release"), Signal()
         m.d.comb += [
             final_use.eq((work.hold_weights | (chunk + 1 == work.chunks)) & ~work.keep_weights),
             offset.eq(Mux(final_use, 0, ahead)),
