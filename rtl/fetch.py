@@ -45,7 +45,8 @@ class Fetch(wiring.Component):
         m.submodules.queue = queue = Queue(INSTRUCTION, times.instruction_queue)
         wiring.connect(m, queue.o, wiring.flipped(self.o))
         owed = Signal(range(times.instruction_queue + 1))  # asked for and not popped
-        remaining, left = Signal(32), Signal(32)
+        remaining, self._left = Signal(32), Signal(32)
+        left = self._left
         asked = Signal(range(times.fetch_burst + 1))  # of those remaining, by the next burst
         m.d.sync += [remaining.eq(left), asked.eq(Mux(left < times.fetch_burst, left, times.fetch_burst))]
         m.d.comb += [
@@ -54,16 +55,17 @@ class Fetch(wiring.Component):
         ]
         taken, popped = self.burst.valid & self.burst.ready, self.o.valid & self.o.ready
         m.d.sync += owed.eq(owed + Mux(taken, asked, 0) - popped)
-        self._address(m, asked, taken, remaining, left)
+        self._address(m, asked, taken, remaining)
         self._collect(m, queue)
         return m
 
-    def _address(self, m: Module, asked: Signal, taken: Signal, remaining: Signal, left: Signal) -> None:
+    def _address(self, m: Module, asked: Signal, taken: Signal, remaining: Signal) -> None:
         burst = self.burst.payload
         block = timing(self._config).fetch_burst * INSTRUCTION_BYTES
         split = (block - 1).bit_length()
         # bursts before the last are whole blocks, so the address counts blocks; one bit more: beyond the bus
         address = Signal(self._config.address_width - split + 1)
+        left = self._left
         m.d.comb += left.eq(remaining)
         with m.If(self.start):
             m.d.comb += left.eq(self.count)

@@ -47,7 +47,7 @@ class NoWrap(load_writer.PixelWalk):
     def _describe_place(self, m):
         super()._describe_place(m)
         split = (self._config.sub_banks - 1).bit_length()
-        m.d.comb += self.place.word.eq(self._region.base + self._row + self._slot + (self._x >> split))
+        m.d.comb += self.place.word.eq(self._region.base + self._offset + (self._x >> split))
 
 
 class NoZeroBit(load_writer.LoadWriter):
