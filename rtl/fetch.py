@@ -45,8 +45,8 @@ class Fetch(wiring.Component):
         m.submodules.queue = queue = Queue(INSTRUCTION, times.instruction_queue)
         wiring.connect(m, queue.o, wiring.flipped(self.o))
         owed = Signal(range(times.instruction_queue + 1))  # asked for and not popped
-        remaining, self._left = Signal(32), Signal(32)
-        left = self._left
+        remaining = Signal(32)
+        self._left = left = Signal(32)
         asked = Signal(range(times.fetch_burst + 1))  # of those remaining, by the next burst
         m.d.sync += [remaining.eq(left), asked.eq(Mux(left < times.fetch_burst, left, times.fetch_burst))]
         m.d.comb += [

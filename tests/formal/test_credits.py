@@ -77,7 +77,8 @@ class Ring(wiring.Component):
             Assert(self._ahead(written, inner["head"]) == Mux(avail == tiles, 0, avail)),
             Assert(fetcher.loading == (inner["row"] != 0)),
             Assert(inner["row"] < words),
-            Assert(~fetcher.loading | (inner["busy"] & (inner["offset"] < avail))),
+            Assert(inner["last_of_tile"] == (inner["row"] == words - 1)),
+            Assert(~fetcher.loading | inner["there"]),
             Assert(~(fetcher.loading & fetcher.full)),
         ]
         self._reads(m, avail, released, written, writing | begins)
@@ -274,6 +275,7 @@ class Fetches(wiring.Component):
             Assume(~self.beats.valid | (promised != 0)),
             Assert(inner["owed"] * per == promised + inner["beat"] + inner["queue.level"] * per),
             Assert(begun | (inner["remaining"] == 0)),
+            Assert(asked == Mux(inner["remaining"] < times.fetch_burst, inner["remaining"], times.fetch_burst)),
             Assert(inner["owed"] <= times.instruction_queue),
             Assert(inner["queue.level"] <= times.instruction_queue),
             Assert(~ends | (inner["queue.level"] != times.instruction_queue)),
