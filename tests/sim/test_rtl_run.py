@@ -11,6 +11,7 @@ from hwshift.program.registers import ErrorCode, Launch
 from hwshift.sim.rtl_run import RtlRun, run_rtl
 from hwshift.sim.stalls import StallPattern
 
+from ..seeds import generator
 from .copy_core import BURST, copy_core
 
 CONFIG = PRESETS["4x4"]
@@ -53,7 +54,7 @@ def run(simulator, rtl_builds, core):
 
 
 def image(seed=0):
-    return np.random.default_rng(seed).integers(0, 256, 2 * SIZE, dtype=np.uint8).tobytes()
+    return generator(seed).integers(0, 256, 2 * SIZE, dtype=np.uint8).tobytes()
 
 
 def test_counters_and_cycles(run):
