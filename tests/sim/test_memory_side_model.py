@@ -13,7 +13,7 @@ from hwshift.sim.stalls import StallPattern
 from hwshift.timing import timing
 
 from ..rtl.memory_bench import BASE, CONFIGS, EVENTS, SIZE, STORES, MemoryBench, Scenario, Surroundings
-from ..seeds import generator
+from ..seeds import generator, offset
 
 COUNTERS = {"ar": "read_bursts", "aw": "write_bursts", "w": "store_beats"}
 
@@ -68,7 +68,11 @@ def compare(scenario, around, stalls, latency, cycles):
 ])  # fmt: skip
 def test_every_event_in_its_cycle(name, density, hold, latency):
     rng = generator(*name.encode(), int(100 * abs(density)))
-    stalls = StallPattern.bursty(-density, 30, 7) if density < 0 else StallPattern.random(density, 7)
+    stalls = (
+        StallPattern.bursty(-density, 30, 7 + offset())
+        if density < 0
+        else StallPattern.random(density, 7 + offset())
+    )
     cycles = 1500
     scenario = Scenario.draw(rng, CONFIGS[name], 30)
     have = compare(scenario, Surroundings.draw(rng, cycles, hold), stalls, latency, cycles)
@@ -116,7 +120,7 @@ def test_full_queues(held):
         around.room[blocked] = 0
     elif held == "blocked":
         around.blocked[blocked] = 3
-    stalls = StallPattern.random({"w": 0.8} if held == "writes" else {}, 3)
+    stalls = StallPattern.random({"w": 0.8} if held == "writes" else {}, 3 + offset())
     events = compare(scenario, around, stalls, (60, 90), cycles)
     assert len(events) > 300
 
