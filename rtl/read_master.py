@@ -53,7 +53,8 @@ class ReadMaster(wiring.Component):
         m.submodules.owners = owners = Queue(1, timing(self._config).read_bursts)
         decide, last, refused = self._decide(m, owners)
         self._route(m, owners, last)
-        outstanding, stuck = Signal(range(timing(self._config).read_bursts + 1)), Signal()
+        outstanding = Signal(range(timing(self._config).read_bursts + 1))
+        stuck = Signal()
         m.d.sync += [outstanding.eq(outstanding + owners.i.valid - last), stuck.eq(stuck | refused)]
         m.d.comb += [
             decide.eq((~self.bus.arvalid | self.bus.arready) & ~self.halt & ~stuck
