@@ -60,11 +60,11 @@ class WeightFetch(wiring.Component):
         ktile, chunk, tile = (Loop(m, name) for name in ("ktile", "chunk", "tile"))
         ahead = Signal(16)  # from the head: the next tile
         row, last_of_tile = Signal(range(max(2, words))), Signal(init=words == 1)
-        head, avail = Signal(range(tiles)), Signal(range(tiles + 1))
+        head, avail = Signal(range(tiles), name="head"), Signal(range(tiles + 1))
 
         final_use = Signal()  # the tile is not needed again
         position = Signal(range(2 * tiles))
-        last_row, release, done, there = Signal(), Signal(), Signal(), Signal()
+        last_row, release, done, there = Signal(), Signal(name="release"), Signal(), Signal()
         m.d.comb += [
             final_use.eq((work.hold_weights | chunk.last) & ~work.keep_weights),
             there.eq(busy & Mux(final_use, avail != 0, ahead < avail)),

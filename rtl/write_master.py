@@ -51,7 +51,8 @@ class WriteMaster(wiring.Component):
     def elaborate(self, _platform: object) -> Module:
         m = Module()
         bus, limit = self.bus, timing(self._config).write_bursts
-        outstanding, decide, allowed, failed = Signal(range(limit + 1)), Signal(), Signal(), Signal()
+        outstanding = Signal(range(limit + 1))
+        decide, allowed, failed = Signal(), Signal(), Signal()
         taken, stuck = Signal(), Signal()
         refused = decide & self.burst.valid & ~allowed
         m.d.sync += [outstanding.eq(outstanding + taken - self.responded), stuck.eq(stuck | refused)]
