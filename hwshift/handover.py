@@ -11,9 +11,9 @@ CLOCK_MHZ = 100.0
 
 
 def fusesoc_core(config: AcceleratorConfig) -> str:
-    """A CAPI2 core file: the Verilog, a target for synthesis, and a lint with Verilator."""
+    """A CAPI2 core file: the Verilog for other cores, Verilator's lint, and the core alone in Vivado and on an ECP5."""
     size = f"{config.rows}x{config.columns}x{config.pixels}"
-    waived = "".join(f"          - -Wno-{name}\n" for name in VERILATOR_WAIVED)
+    waived = "".join(f"        - -Wno-{name}\n" for name in VERILATOR_WAIVED)
     return f"""\
 CAPI=2:
 name: hwshift:accelerator:hwshift_core:{__version__}
@@ -33,17 +33,42 @@ filesets:
     file_type: LPF
 targets:
   default: &default
+    description: the Verilog, for a design around it
     filesets:
       - rtl
     toplevel: hwshift_core
   lint:
     <<: *default
-    default_tool: verilator
-    tools:
-      verilator:
-        mode: lint-only
-        verilator_options:
-{waived}"""
+    description: lint with Verilator
+    flow: lint
+    flow_options:
+      tool: verilator
+      verilator_options:
+{waived}  xilinx:
+    description: the core alone, with example constraints, in Vivado; choose your part
+    filesets:
+      - rtl
+      - xilinx
+    toplevel: hwshift_core
+    flow: vivado
+    flow_options:
+      part: xczu9eg-ffvb1156-2-e
+  ecp5:
+    description: the core alone, with example constraints, with Yosys and nextpnr; its ports get no pins
+    filesets:
+      - rtl
+      - ecp5
+    toplevel: hwshift_core
+    flow: trellis
+    flow_options:
+      nextpnr_options:
+        - --85k
+        - --package
+        - CABGA756
+        - --speed
+        - "6"
+        - --out-of-context
+"""
 
 
 def xdc(clock_mhz: float = CLOCK_MHZ) -> str:

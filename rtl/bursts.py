@@ -49,6 +49,9 @@ class Bursts(wiring.Component):
         self._address = Signal(self._config.address_width + 1)
         # of this burst, known with its address: its beats, whether it ends the row, and whether the row is the last
         self._beats, self._row_ends, self._last_row = Signal(range(BURST_BEATS + 1)), Signal(), Signal()
+        self._rest = Signal(
+            range(BURST_BEATS + 1)
+        )  # of 64 beats, those that lie before a multiple of 64 of the page
         burst, advance = self.o.payload, Signal()
         m.d.comb += [
             burst.beats.eq(self._beats), burst.address.eq(self._address), burst.beyond.eq(self._address[-1]),
@@ -62,15 +65,18 @@ class Bursts(wiring.Component):
             self._advance(m)
         return m
 
-    def _cut(self, m: Module, address: Value, left: Value) -> None:
-        """The burst at an address, of a row with so many beats left."""
-        shift = (self._config.beat_bytes - 1).bit_length()
-        place = address[shift : _PAGE.bit_length() - 1]
+    def _place(self, address: Value) -> tuple[Value, Value]:
+        """The beat's number in its page: modulo a burst, and how many bursts are before it."""
+        place = address[(self._config.beat_bytes - 1).bit_length() : _PAGE.bit_length() - 1]
         bits = BURST_BEATS.bit_length() - 1
-        low, near = place[:bits], place[bits:].all()
-        limit = Mux(near, BURST_BEATS - low, BURST_BEATS)
-        more = left[bits + 1 :].any() | (left[: bits + 1] > limit)
-        m.d.sync += [self._beats.eq(Mux(more, limit, left)), self._row_ends.eq(~more)]
+        return place[:bits], place[bits:]
+
+    def _cut(self, m: Module, near: Value, rest: Value, left: Value) -> None:
+        """The next burst: of a row with so many beats left; ``near`` the page's end, ``rest`` beats before it."""
+        limit = Signal(range(BURST_BEATS + 1))
+        m.d.comb += limit.eq(Mux(near, rest, BURST_BEATS))
+        more = left[len(limit) :].any() | (left[: len(limit)] > limit)
+        m.d.sync += [self._beats.eq(Mux(more, limit, left)), self._row_ends.eq(~more), self._rest.eq(rest)]
 
     def _begin(self, m: Module) -> None:
         transfer, width = self.transfer, self._config.address_width
@@ -83,22 +89,28 @@ class Bursts(wiring.Component):
             self._row_beats.eq(transfer.row_beats), self._left.eq(transfer.row_beats), self._stride.eq(stride),
             self._address.eq(first), self._row_address.eq(self._add(first, stride)),
         ]  # fmt: skip
-        self._cut(m, first, transfer.row_beats)
+        low, before = self._place(first)
+        self._cut(m, before.all(), BURST_BEATS - low, transfer.row_beats)
 
     def _advance(self, m: Module) -> None:
-        """A burst that does not end its row is as long as it may be, whatever is left."""
-        address, left = Signal.like(self._address), Signal.like(self._left)
+        """A burst that does not end its row is as long as it may be: 64 beats, or up to the page's end."""
         with m.If(self._row_ends):
-            m.d.comb += [address.eq(self._row_address), left.eq(self._row_beats)]
             m.d.sync += [
                 self._rows.eq(self._rows - 1), self._last_row.eq(self._rows == 2), self.active.eq(~self.o.payload.last),
                 self._row_address.eq(self._add(self._row_address, self._stride)),
+                self._address.eq(self._row_address), self._left.eq(self._row_beats),
             ]  # fmt: skip
+            low, before = self._place(self._row_address)
+            self._cut(m, before.all(), BURST_BEATS - low, self._row_beats)
         with m.Else():
+            left, whole = Signal.like(self._left), self._beats[-1]
+            m.d.comb += left.eq(self._left - self._beats)
             step = self._beats * self._config.beat_bytes
-            m.d.comb += [address.eq(self._add(self._address, step)), left.eq(self._left - self._beats)]
-        m.d.sync += [self._address.eq(address), self._left.eq(left)]
-        self._cut(m, address, left)
+            m.d.sync += [self._address.eq(self._add(self._address, step)), self._left.eq(left)]
+            _, before = self._place(self._address)
+            pages_last = before == (1 << len(before)) - 2 if len(before) else Const(1)
+            near = Mux(whole, pages_last, int(not len(before)))
+            self._cut(m, near, Mux(whole, self._rest, BURST_BEATS), left)
 
     def _add(self, address: Signal, step: Value) -> Value:
         total = address + step

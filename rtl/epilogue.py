@@ -1,6 +1,6 @@
 """The epilogue: scale, bias, activation, residual, activation, for C columns of P pixels."""
 
-from amaranth import Cat, Const, Module, Mux, Shape, Signal, Value, signed, unsigned
+from amaranth import Cat, Module, Mux, Shape, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -11,7 +11,6 @@ from hwshift.program.isa import PARAM_ENTRY, Act
 from hwshift.program.params import DIGIT_BITS, NO_DIGIT
 from hwshift.rtl.array import map_layout
 from hwshift.rtl.interfaces import acc_shape, act_shape, epilogue_control, step_layout
-from hwshift.rtl.primitives import add_sub
 from hwshift.rtl.sigmoid import SigmoidTable, sigmoid_index
 
 __all__ = ["Epilogue", "param_write"]
@@ -64,9 +63,8 @@ class Epilogue(wiring.Component):
             members["residual_data"] = In(values)
         super().__init__(members)
 
-    def elaborate(self, platform: object) -> Module:
+    def elaborate(self, _platform: object) -> Module:
         m = Module()
-        self._platform = platform
         pipe = _Pipe(m, self.valid, self.latency)
         columns = self._parameters(m)
         control, act = self.control, act_shape(self._config)
@@ -145,30 +143,14 @@ class Epilogue(wiring.Component):
         if digits is None:
             half = pipe.register(0, acc * scale[:MANTISSA_BITS].as_signed(), shape, f"half_{name}")
             return pipe.register(1, half, shape, f"product_{name}")
-        terms = []
+        addends = []
         for k in range(digits):
-            position, negative = _digit(scale.word_select(k, DIGIT_BITS))
-            shifted = Mux(position == NO_DIGIT, 0, (acc << position)[: shape.width])
-            terms.append((
+            shifted, carry = _digit(acc, scale.word_select(k, DIGIT_BITS), shape.width)
+            addends += [
                 pipe.register(0, shifted, shape, f"shifted_{name}_{k}"),
-                pipe.register(0, negative, unsigned(1), f"negative_{name}_{k}"),
-            ))  # fmt: skip
-        return pipe.register(1, self._signed_sum(pipe.module, terms, name), shape, f"product_{name}")
-
-    def _signed_sum(self, m: Module, terms: list[tuple[Value, Value]], name: str) -> Value:
-        """The sum of terms with their signs; as in the adder tree, a sum carries the sign of its first term."""
-        level = 0
-        while len(terms) > 1:
-            pairs = [terms[i : i + 2] for i in range(0, len(terms), 2)]
-            terms = [
-                (add_sub(m, self._platform, pair[0][0], pair[1][0], pair[0][1] ^ pair[1][1],
-                         f"pair_{name}_{level}_{i}"), pair[0][1])
-                if len(pair) == 2 else pair[0] for i, pair in enumerate(pairs)
-            ]  # fmt: skip
-            level += 1
-        total, negative = terms[0]
-        zero = Const(0, signed(len(total)))
-        return add_sub(m, self._platform, zero, total, negative, f"signed_{name}")
+                pipe.register(0, carry, unsigned(1), f"carry_{name}_{k}"),
+            ]
+        return pipe.register(1, sum(addends[1:], addends[0]), shape, f"product_{name}")
 
     def _round(self, pipe: "_Pipe", product: Value, shift: Value, name: str) -> Value:
         """``product >> (G + s)`` in stage E + 3, clipped to two bits more than an activation has.
@@ -193,7 +175,7 @@ class _Pipe:
     """
 
     def __init__(self, m: Module, valid: Value, stages: int) -> None:
-        self.module = self._m = m
+        self._m = m
         self._valid = [valid]
         for stage in range(1, stages):
             after = Signal(name=f"valid_{stage}")
@@ -273,6 +255,8 @@ def saturate(value: Value, bits: int) -> Value:
     return Mux(upper.any() & ~upper.all(), Cat((~sign).replicate(bits - 1), sign), value[:bits]).as_signed()
 
 
-def _digit(code: Value) -> tuple[Value, Value]:
-    """Position and sign of a digit."""
-    return code[: DIGIT_BITS - 1], code[DIGIT_BITS - 1]
+def _digit(acc: Value, code: Value, width: int) -> tuple[Value, Value]:
+    """Two addends that give one signed digit's share of the product, modulo ``2**width``."""
+    position, negative = code[: DIGIT_BITS - 1], code[DIGIT_BITS - 1]
+    shifted = Mux(position == NO_DIGIT, 0, (acc << position)[:width])
+    return (shifted ^ negative.replicate(width)).as_signed(), negative

@@ -37,6 +37,12 @@ def test_the_core_file_names_files_that_are_written():
     named = set(re.findall(r"^      - (\S+/\S+)$", text, re.MULTILINE))
     assert named == {"rtl/hwshift_core.v", *(name for name in handover_files(PRESETS["8x8"]) if "/" in name)}
     assert all(f"-Wno-{name}" in text for name in VERILATOR_WAIVED)
+    assert re.findall(r"^  (\w+):", text.split("targets:")[1], re.MULTILINE) == [
+        "default",
+        "lint",
+        "xilinx",
+        "ecp5",
+    ]
 
 
 def test_constraints_give_the_clock():
@@ -55,7 +61,8 @@ def test_the_c_header_compiles_and_has_the_map(tmp_path):
     )
     (tmp_path / "map.c").write_text(source)
     compiler = require("c++").path
-    subprocess.run([compiler, "-x", "c", "-Wall", "-Werror", "-pedantic", "-o", tmp_path / "map", tmp_path / "map.c"],
-                   check=True)  # fmt: skip
+    warnings = ("-Wall", "-Wextra", "-Werror", "-pedantic")
+    command = [compiler, "-x", "c", *warnings, "-o", tmp_path / "map", tmp_path / "map.c"]
+    subprocess.run(command, check=True)
     printed = subprocess.run([tmp_path / "map"], capture_output=True, text=True, check=True).stdout
     assert [int(word) for word in printed.split()] == [item.offset for item in REGISTERS]

@@ -6,20 +6,12 @@ from hwshift.config import PRESETS, AcceleratorConfig
 from hwshift.golden.formats import QFormat
 from hwshift.rtl.accumulator import AccumulatorLane
 from hwshift.rtl.array import Column
-from hwshift.rtl.export import convert, without_contents
+from hwshift.rtl.export import without_contents
 from hwshift.rtl.shift_buffer import Bank
 from hwshift.sim.rtl_run import core_file
 from hwshift.synthesis.resources import Resources
-from hwshift.synthesis.run import count, map_modules
-from hwshift.synthesis.targets import TARGETS
-from hwshift.synthesis.verilog import plain_names
 from hwshift.synthesis.yosys import run_yosys
-
-
-def area(component, target, folder, **options):
-    text = plain_names(without_contents(convert(component, "block")))
-    modules = map_modules(text, "block", TARGETS[target], build_dir=folder, **options)
-    return sum(count(modules, "block", TARGETS[target], {}).values(), Resources())
+from tests.synthesis.depthwise import DepthwiseChannel, area
 
 
 # 4096 words of 32 bits: 128 Kibit for each of the two sub-banks
@@ -71,3 +63,14 @@ def test_luts_of_a_processing_element(guard, limit, tmp_path):
     found = sum(lanes, Resources())
     assert found.lut / config.rows <= limit
     assert found.dsp == 0
+
+
+@pytest.mark.slow
+def test_the_price_of_a_depthwise_unit(tmp_path):
+    """Nine elements beside the sixteen of a column: 9/16 of its LUTs, and a block RAM (docs/performance.md)."""
+    config = PRESETS["16x16"]
+    column, lane, channel = (
+        area(block(config), "xilinx", tmp_path) for block in (Column, AccumulatorLane, DepthwiseChannel)
+    )
+    assert channel.bram == 1 and channel.dsp == 0
+    assert 0.5 < channel.lut / (column.lut + lane.lut) < 0.6
