@@ -5,19 +5,33 @@ import numpy as np
 from hwshift.golden.blocks import COLUMNS, ROWS
 from hwshift.golden.compiled import kernel
 from hwshift.golden.finish import TOTALS, clear_totals, finish, totals
+from hwshift.golden.limbs import ROW, largest_signed
 from hwshift.golden.llvm import LANES
 from hwshift.golden.steps import PARAMETERS
 from hwshift.golden.taps import FEW, direct
 from hwshift.golden.tile_finish import direct_tile, finish_tile
-from hwshift.golden.tiles import PANEL, combine_rows, configure, pack_tile, product_tile, release
+from hwshift.golden.tiles import (
+    PANEL,
+    combine_rows,
+    configure,
+    merged_product,
+    pack_tile,
+    product_tile,
+    release,
+)
 from hwshift.golden.x86 import PIXELS
 
 __all__ = ["convolve_by_tiles", "direct_channels", "limbs_of", "stays_inside"]
 
 
+_MOST_SIGNED = tuple(float(largest_signed(limbs)) for limbs in (2, 3, 4))
+
+
 @kernel
-def limbs_of(peak):
-    """Bytes that hold integers of a magnitude, signed."""
+def limbs_of(peak, signed):
+    """Bytes that hold integers of a magnitude; 5 where 4 signed ones do not hold an int32."""
+    if signed:
+        return 2 + (peak > _MOST_SIGNED[0]) + (peak > _MOST_SIGNED[1]) + (peak > _MOST_SIGNED[2])
     return 2 if peak < 1 << 15 else 3 if peak < 1 << 23 else 4
 
 
@@ -51,19 +65,26 @@ def convolve_by_tiles(step, part, limbs, calm, ints, reals, table, memory, float
         place = step.first + first if step.linear else ints[where]
         pack_tile(
             wide, tile, memory, place, ints, taps, step.tile_chunk, step.tile_chunks, limbs, ints, where, stride,
-            step.ahead,
+            step.ahead, step.tile_signed,
         )  # fmt: skip
     clear_totals(floats)
     blocks = (step.per_group + step.tile_rows - 1) // step.tile_rows
-    configure(table, step.tiles)
+    merged = step.tile_signed and limbs * step.tile_chunk <= ROW
+    configure(table, step.tiles + ROW * (limbs - 1) if merged else step.tiles)
     for block in range(blocks * split // step.splits, blocks * (split + 1) // step.splits):
         item = step.tile_blocks + 2 * (group * blocks + block)
         for panel in range(0, tiles, PANEL):
             for slot in range(min(PANEL, tiles - panel)):
-                product_tile(
-                    wide, panel + slot, slot, table, step.tiles + ints[item], step.tile_chunk, step.tile_chunks,
-                    ints[item + 1], limbs,
-                )  # fmt: skip
+                if merged:
+                    merged_product(
+                        wide, panel + slot, slot, table, step.tiles + ints[item], step.tile_chunk, 1, ints[item + 1],
+                        limbs,
+                    )  # fmt: skip
+                else:
+                    product_tile(
+                        wide, panel + slot, slot, table, step.tiles + ints[item], step.tile_chunk, step.tile_chunks,
+                        ints[item + 1], limbs, step.tile_signed,
+                    )  # fmt: skip
             first, sums = begin + panel * PIXELS, ints[item + 1] + limbs - 1
             if calm:
                 _finish_tiles(step, group, block, first, end, sums, ints, reals, memory, floats, wide)

@@ -65,7 +65,7 @@ def execute(
             continue
         peak = _peak(ints, peaks, step.sources, step.source_count)
         fits = step.largest * peak <= _EXACT
-        limbs = limbs_of(peak)
+        limbs = limbs_of(peak, step.tile_signed)
         calm = stays_inside(step, peak, _peak(ints, peaks, step.residual_sources, step.residual_source_count))
         while part >= 0:
             if fits and step.kind == CONVOLVE and limbs <= (step.tile_limbs if calm else step.tile_wild):

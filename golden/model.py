@@ -75,7 +75,7 @@ def run(
     QuantizeError
         For a network that is not bound to ``arithmetic``, or codes outside the input's format.
     TypeError
-        If x does not hold integers.
+        If x does not hold integers, or what should be network or arithmetic is something else.
     ValueError
         If x is not contiguous, or for less than one thread.
     """

@@ -191,7 +191,7 @@ class Runner:
     ) -> None:
         """Compute the batch block by block; ``read`` is given the memory of each one, with all its maps."""
         threads = cores() if threads is None else threads
-        if not isinstance(threads, int) or threads < 1:
+        if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
             raise ValueError(f"threads must be an integer of at least 1, not {threads!r}")
         images = len(x)
         size, together, beside = self._cut(images, threads)
@@ -268,13 +268,20 @@ _last: Runner | None = None  # the one that was asked for last
 
 
 def runner_of(network: FixedNetwork, arithmetic: Arithmetic) -> Runner:
-    """The runner of a network; those used last are kept. Raises as `Runner`."""
+    """The runner of a network; those used last are kept. Raises as `Runner`, or TypeError for other things."""
     global _last
     choice = tile_choice()
     last = _last
     if last is not None and last.recipe.network is network and last.recipe.tile_choice == choice:
         if last.recipe.arithmetic is arithmetic:
             return last
+    if not isinstance(network, FixedNetwork):
+        raise TypeError(
+            f"network must be a FixedNetwork (hwshift.quantize makes one of a float network), not a "
+            f"{type(network).__name__}"
+        )
+    if not isinstance(arithmetic, Arithmetic):
+        raise TypeError(f"arithmetic must be an Arithmetic, not a {type(arithmetic).__name__}")
     key = id(network), arithmetic, choice  # a kept runner holds its network, so that the number stays its own
     with _RUNNERS_LOCK:
         runner = _RUNNERS.get(key)

@@ -184,6 +184,7 @@ class StepBuilder:
             "tile_wild": _MOST_LIMBS if self.recipe.tile_choice == "always" or step["taps"] >= _WORTH_TILES else 0,
             "tile_taps": self.ints.add(tiles.padded(reads)),
             "tile_chunk": tiles.chunk, "tile_chunks": tiles.chunks, "tile_rows": tiles.rows,
+            "tile_signed": int(tiles.signed),
             "tile_blocks": self.ints.add(tiles.blocks),
         }  # fmt: skip
 

@@ -77,6 +77,7 @@ _INTS = {
     "tile_cut": "1 to CUTS: sums that cannot saturate stay integers of 32 bits; 0: they are scaled in float64",
     "tile_rest": "shift behind the cut", "tile_lift": "shift of the sums above it",
     "tile_blocks": "ints: (groups, blocks, [offset of its tiles, limbs])",
+    "tile_signed": "all limbs are signed",
     "tile_rows": "output channels of a block; DIRECT: of a part",
     "panels": "panels of COLUMNS positions of a part",
     "splits": "parts that share the output channels of the same positions",

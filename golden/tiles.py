@@ -2,8 +2,8 @@
 
 Numbers are cut into limbs of a byte (`hwshift.golden.limbs`). The product of limb i of a weight and limb j of a pixel
 counts ``2**(8 * (i + j))``; products of one i + j are summed in one tile of 32-bit integers, in which a sum over all
-taps fits. The sums of a tile, weighted and added, are integers below 2**53, so that float64 holds them and all that
-comes in between.
+taps fits. Of few taps all limbs are signed, and all products of one i + j are one product of tiles. The sums of a
+tile, weighted and added, are integers below 2**53, so that float64 holds them and all that comes in between.
 
 Scratch is an array of int64 taken as bytes from its first whole cache line on: `PANEL` times `SUMS` tiles, then
 pixels of shape (tiles, chunks, limbs, chunk / 4, 16 pixels, 4 taps).
@@ -13,7 +13,7 @@ import ctypes
 import os
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -22,7 +22,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from hwshift.golden.limbs import LIMBS, ROW, TILE
+from hwshift.golden.limbs import LIMBS, ROW, SPARE, TILE
 from hwshift.golden.llvm import FLOATS, I32, I64, LANES, VECTORS, Loop, address, call, load, spread, store
 from hwshift.golden.x86 import (
     CODES,
@@ -46,6 +46,7 @@ __all__ = [
     "available",
     "combine_rows",
     "configure",
+    "merged_product",
     "pack_tile",
     "product_tile",
     "release",
@@ -125,7 +126,7 @@ def release(context):
 
 @intrinsic
 def pack_tile(
-    context, room, tile, memory, place, taps, t_at, chunk, chunks, limbs, where, w_at, stride, ahead
+    context, room, tile, memory, place, taps, t_at, chunk, chunks, limbs, where, w_at, stride, ahead, signed
 ):
     """Limbs of 16 pixels ``memory[taps[k] + place + stride * p]``.
 
@@ -139,7 +140,7 @@ def pack_tile(
         one = builder.mul(limbs, builder.mul(chunk, I64(PIXELS)))
         base = byte(builder, base, builder.mul(args[1], builder.mul(one, chunks)))
 
-        def body(n: int, stride: int) -> None:
+        def body(n: int, stride: int, signed: bool) -> None:
             memory = address(context, builder, signature, args, 2, args[3] if stride else I64(0))
             halves = None if stride else [load(builder, where, half * LANES) for half in (0, 1)]
             loop = Loop(builder, chunks, [])
@@ -158,7 +159,7 @@ def pack_tile(
                 codes = [read_every_second(builder, plane) for plane in planes]
             else:
                 codes = [read_codes(builder, plane, halves) for plane in planes]
-            for j, bytes_ in enumerate(_transposed(builder, codes, n)):
+            for j, bytes_ in enumerate(_transposed(builder, codes, n, signed)):
                 at = builder.add(
                     builder.mul(builder.mul(chunk, I64(PIXELS)), I64(j)), builder.mul(inner.index, I64(ROW))
                 )
@@ -167,16 +168,21 @@ def pack_tile(
             loop.close([])
 
         cases(builder, args[11], range(3), lambda stride: cases(
-            builder, limbs, range(LIMBS[0], LIMBS[-1] + 2), lambda n: body(n, stride)
+            builder, limbs, range(LIMBS[0], LIMBS[-1] + 2), lambda n: cases(
+                builder, args[13], range(2), lambda signed: body(n, stride, bool(signed))
+            )
         ))  # fmt: skip
 
     return types.void(
-        room, types.int64, memory, types.int64, taps, *[types.int64] * 4, where, *[types.int64] * 3
+        room, types.int64, memory, types.int64, taps, *[types.int64] * 4, where, *[types.int64] * 4
     ), where_compiled(code)
 
 
-def _transposed(builder: ir.IRBuilder, codes: list[ir.Value], limbs: int) -> list[ir.Value]:
+def _transposed(builder: ir.IRBuilder, codes: list[ir.Value], limbs: int, signed: bool) -> list[ir.Value]:
     """From 4 vectors of codes ``limbs`` vectors, each of the limb's byte of all four, side by side for each pixel."""
+    if signed:
+        lower = _same(sum(128 << (8 * i) for i in range(limbs - 1)))
+        codes = [builder.xor(builder.add(code, lower), lower) for code in codes]
 
     def both(mask: int, low: ir.Value, high: ir.Value) -> ir.Value:
         """Bits of ``low`` where the mask has 1, of ``high`` elsewhere."""
@@ -202,40 +208,85 @@ def _same(value: int) -> ir.Constant:
 
 
 @intrinsic
-def product_tile(context, room, tile, slot, table, at, chunk, chunks, weight_limbs, limbs):
+def product_tile(context, room, tile, slot, table, at, chunk, chunks, weight_limbs, limbs, signed):
     """Products of one block of weights and one tile of pixels: their sums of each i + j into ``slot`` of the panel."""
 
     def code(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> None:
-        sums = scratch(context, builder, signature, args, 0)
-        pixels = byte(builder, sums, PANEL * SUMS * TILE)
-        weights = address(context, builder, signature, args, 3, args[4])
+        sums, pixels, weights = _operands(context, builder, signature, args)
         chunk, chunks = args[5], args[6]
-        sums = byte(builder, sums, builder.mul(args[2], I64(SUMS * TILE)))
         one = builder.mul(chunk, I64(PIXELS))
-        pixels = byte(builder, pixels, builder.mul(builder.mul(args[1], args[8]), builder.mul(one, chunks)))
         whole = builder.mul(chunks, I64(TILE))
 
-        def body(rows: int, columns: int) -> None:
+        def body(rows: int, columns: int, signed: bool) -> None:
             for s in range(rows + columns - 1):
                 _unit(builder, "tilezero", I8(s))
             loop = Loop(builder, chunks, [])
             w = byte(builder, weights, builder.mul(loop.index, I64(TILE)))
             x = byte(builder, pixels, builder.mul(loop.index, builder.mul(one, I64(columns))))
             for i in range(rows):
-                _unit(builder, "tileloadd64", I8(6), byte(builder, w, builder.mul(whole, I64(i))), I64(ROW))
+                at = builder.mul(chunk, I64(SPARE + rows - 1 - i)) if signed else builder.mul(whole, I64(i))
+                step = builder.mul(chunk, I64(rows + 2 * SPARE)) if signed else I64(ROW)
+                _unit(builder, "tileloadd64", I8(6), byte(builder, w, at), step)
                 for j in range(columns):
                     _unit(builder, "tileloadd64", I8(7), byte(builder, x, builder.mul(one, I64(j))), I64(ROW))
-                    kinds = ("s" if i == rows - 1 else "u") + ("s" if j == columns - 1 else "u")
-                    _unit(builder, f"tdpb{kinds}d", I8(i + j), I8(6), I8(7))
+                    left, right = ("s" if signed or n else "u" for n in (i == rows - 1, j == columns - 1))
+                    _unit(builder, f"tdpb{left}{right}d", I8(i + j), I8(6), I8(7))
             loop.close([])
-            for s in range(rows + columns - 1):
-                _unit(builder, "tilestored64", I8(s), byte(builder, sums, s * TILE), I64(ROW))
+            _store_sums(builder, sums, rows + columns - 1)
 
-        cases(builder, args[7], LIMBS, lambda rows: cases(
-            builder, args[8], range(LIMBS[0], LIMBS[-1] + 2), lambda columns: body(rows, columns)
+        _for_limbs(builder, args, lambda rows, columns: cases(
+            builder, args[9], range(2), lambda signed: body(rows, columns, bool(signed))
         ))  # fmt: skip
 
+    return types.void(room, types.int64, types.int64, table, *[types.int64] * 6), where_compiled(code)
+
+
+@intrinsic
+def merged_product(context, room, tile, slot, table, at, chunk, chunks, weight_limbs, limbs):
+    """As `product_tile` with signed limbs, all pairs of one i + j at once: one chunk, whose limbs fit a row."""
+
+    def code(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> None:
+        sums, pixels, weights = _operands(context, builder, signature, args)
+
+        def body(rows: int, columns: int) -> None:
+            step = builder.mul(args[5], I64(rows + 2 * SPARE))
+            _unit(builder, "tileloadd64", I8(7), pixels, I64(ROW))
+            for s in range(rows + columns - 1):
+                at = builder.mul(args[5], I64(SPARE + rows - 1 - s))
+                _unit(builder, "tilezero", I8(s))
+                _unit(builder, "tileloadd64", I8(6), byte(builder, weights, at), step)
+                _unit(builder, "tdpbssd", I8(s), I8(6), I8(7))
+            _store_sums(builder, sums, rows + columns - 1)
+
+        _for_limbs(builder, args, body)
+
     return types.void(room, types.int64, types.int64, table, *[types.int64] * 5), where_compiled(code)
+
+
+def _operands(
+    context: Any, builder: ir.IRBuilder, signature: Any, args: Any
+) -> tuple[ir.Value, ir.Value, ir.Value]:
+    """Pointers to the sums of a slot, to a tile of pixels, and to a block of weights."""
+    room = scratch(context, builder, signature, args, 0)
+    pixels = byte(builder, room, PANEL * SUMS * TILE)
+    one = builder.mul(builder.mul(args[5], I64(PIXELS)), args[6])
+    return (
+        byte(builder, room, builder.mul(args[2], I64(SUMS * TILE))),
+        byte(builder, pixels, builder.mul(builder.mul(args[1], args[8]), one)),
+        address(context, builder, signature, args, 3, args[4]),
+    )
+
+
+def _store_sums(builder: ir.IRBuilder, sums: ir.Value, count: int) -> None:
+    for s in range(count):
+        _unit(builder, "tilestored64", I8(s), byte(builder, sums, s * TILE), I64(ROW))
+
+
+def _for_limbs(builder: ir.IRBuilder, args: Any, body: Callable[[int, int], None]) -> None:
+    """Code for each number of limbs of weights and of inputs."""
+    cases(builder, args[7], LIMBS, lambda rows: cases(
+        builder, args[8], range(LIMBS[0], LIMBS[-1] + 2), lambda columns: body(rows, columns)
+    ))  # fmt: skip
 
 
 @intrinsic

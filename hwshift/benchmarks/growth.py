@@ -91,17 +91,17 @@ def start_seconds() -> float:
 
 
 _MEMORY = """
-import json, re, sys
+import json, sys
 import numpy as np, hwshift
 from hwshift.golden import run
 from hwshift.golden.formats import Arithmetic
+from hwshift.evaluation.memory import peak_memory
 from hwshift.network.bind import bind
 network = bind(hwshift.quantize(sys.argv[1]), Arithmetic())
 found = {}
 for images in (1, 64, 512):
     run(network, Arithmetic(), np.zeros((images, *network.input.shape), np.int32))
-    with open("/proc/self/status") as status:
-        found[images] = int(re.search(r"VmHWM:\\s*(\\d+)", status.read())[1]) / 1024
+    found[images] = peak_memory()
 print(json.dumps(found))
 """
 

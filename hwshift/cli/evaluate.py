@@ -93,6 +93,8 @@ def _words(text: str | None) -> list[str]:
 def _show(result: "Evaluation") -> None:
     show_scores(result.scores, result.images, f"{result.network}: {result.images:,} images ({result.origin})")
     show_errors(result.scores)
+    if result.peak_mib is not None:
+        click.echo(f"peak memory of the process: {result.peak_mib:,.0f} MiB")
     show_ratios(result.layers)
     details = {score.model: score.detail for score in result.scores}
     for name, layers in result.layers.items():

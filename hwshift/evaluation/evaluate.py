@@ -11,6 +11,7 @@ from hwshift.display import table
 from hwshift.errors import DataError, HwshiftError
 from hwshift.evaluation.batches import Advance, batch_size, in_batches
 from hwshift.evaluation.layers import LayerScore, LayerTally, float_maps, layer_kinds, tally_layers
+from hwshift.evaluation.memory import peak_memory
 from hwshift.evaluation.models import Candidate, FixedModel, Formats, Kind, candidates
 from hwshift.evaluation.scores import Score, Tally, tally
 from hwshift.network.fixed import FixedNetwork
@@ -37,6 +38,8 @@ class Evaluation:
     scores : tuple of Score
     layers : dict of str to tuple of LayerScore
         By model, where layers were asked for.
+    peak_mib : float or None
+        Most memory of the process until the end, in MiB, everything included; None where the system does not tell.
     """
 
     network: str
@@ -46,6 +49,7 @@ class Evaluation:
     classes: int | None
     scores: tuple[Score, ...]
     layers: Mapping[str, tuple[LayerScore, ...]] = field(default_factory=dict)
+    peak_mib: float | None = field(default=None, compare=False)
 
     def accuracy(self) -> dict[str, object]:
         """Accuracy of the last model, for people. Raises DataError where it is not known."""
@@ -94,6 +98,7 @@ class Evaluation:
             "classes": self.classes,
             "scores": [item.as_dict(self.images) for item in self.scores],
             "layers": {name: [layer.as_dict() for layer in rows] for name, rows in self.layers.items()},
+            "peak_mib": None if self.peak_mib is None else round(self.peak_mib),
         }
 
 
@@ -155,7 +160,9 @@ def evaluate(
         if layers:
             counted[item.name] = layer_tallies.pop(0).scores(model.network, work.kinds)
     labelled = data.labels is not None
-    return Evaluation(network.name, data.origin, len(data), labelled, classes, tuple(scores), counted)
+    return Evaluation(
+        network.name, data.origin, len(data), labelled, classes, tuple(scores), counted, peak_memory()
+    )
 
 
 def _made(wanted: list[Candidate]) -> tuple[dict[str, FixedModel], dict[str, str]]:

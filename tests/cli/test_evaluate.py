@@ -1,6 +1,7 @@
 """Tests of ``hwshift evaluate`` and of the options for images; figures are tested with `hwshift.evaluation`."""
 
 import json
+import re
 
 import click
 import numpy as np
@@ -60,6 +61,7 @@ def test_table(files, capsys):
     assert lines[1].split() == titles.split()
     assert lines[2].split() == ["float", "75.00", "100.00", "-", "-", "float64"]
     assert lines[3].split()[:4] == ["fixed", "75.00", "100.00", "100.00"]
+    assert re.fullmatch(r"peak memory of the process: [1-9][\d,]* MiB", lines[-1])
     assert run(capsys, "evaluate", net, "--data", images, "--quiet")[1] == ""
 
 
@@ -112,7 +114,7 @@ def test_the_errors(files, capsys):
     arguments = ("evaluate", net, "--data", images, "--formats", "Q4.4", "--weight-formats", "Q2.4,-15..0")
     lines = run(capsys, *arguments)[1].splitlines()
     start = lines.index("Errors of the outputs against float")
-    assert [line.split() for line in lines[start + 3 :]] == [
+    assert [line.split() for line in lines[start + 3 : -1]] == [
         ["fixed", "0.025", "0.025", "0.4", "0.4", "0.0625"],
         ["pow2", "0.15", "0.0458", "2.4", "0.733", "0.0625"],  # (0.15 + 5 * 0.025) / 6
     ]
@@ -253,9 +255,9 @@ def test_nothing_to_compare_with_is_said(files, capsys, tmp_path):
     assert run(capsys, "quantize", files[0], "--weights", "pow2", "--out", rounded)[0] == 0
     code, out, _ = run(capsys, "evaluate", rounded, "--images", "2")
     assert code == 0
-    assert out.splitlines()[-1].startswith(
-        "Nothing to compare with: give labelled images, or the float network"
-    )
+    *_, message, memory = out.splitlines()
+    assert message.startswith("Nothing to compare with: give labelled images, or the float network")
+    assert re.fullmatch(r"peak memory of the process: [1-9][\d,]* MiB", memory)
 
 
 @pytest.mark.parametrize("command", ["simulate", "verify", "generate", "report"])

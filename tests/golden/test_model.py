@@ -349,6 +349,24 @@ def test_refused_inputs(x, error, message, monkeypatch):
         assert str(caught.value) == message
 
 
+def test_other_things_than_networks_are_refused():
+    a = ARITHMETICS[0]
+    net = dense(np.random.default_rng(6), a)
+    x = np.zeros((1, *net.input.shape), int)
+    for function in (model.run, model.trace):
+        with pytest.raises(TypeError) as caught:
+            function("net", a, x)
+        assert str(caught.value) == (
+            "network must be a FixedNetwork (hwshift.quantize makes one of a float network), not a str"
+        )
+        with pytest.raises(TypeError) as caught:
+            function(net, "Q16.16", x)
+        assert str(caught.value) == "arithmetic must be an Arithmetic, not a str"
+        with pytest.raises(ValueError) as bad:
+            function(net, a, x, threads=True)
+        assert str(bad.value) == "threads must be an integer of at least 1, not True"
+
+
 def test_refused_average():
     """A window so large that its scale does not fit beside the guard bits."""
     arithmetic = Arithmetic(act=Q16_16, weights=Pow2Format(-31, 0), acc_width=64)

@@ -13,7 +13,7 @@ import pytest
 
 from hwshift.golden import model
 from hwshift.golden.formats import Arithmetic, QFormat
-from hwshift.golden.limbs import LIMBS, ROW, TILE, TILE_ROWS, pack_limbs, split
+from hwshift.golden.limbs import LIMBS, ROW, TILE, TILE_ROWS, largest_signed, pack_limbs, split
 from hwshift.golden.runner import runner_of
 from hwshift.golden.steps import CONVOLVE
 from hwshift.golden.tiles import CHOICES, available, tile_choice, use_tiles
@@ -76,6 +76,18 @@ def test_limbs_of_the_ends(limbs):
         assert bytes(own) == value.to_bytes(limbs, "little", signed=True)
 
 
+@pytest.mark.parametrize("limbs", range(2, 5))
+def test_signed_limbs_of_the_ends(limbs):
+    top = largest_signed(limbs)
+    assert top == {2: 32639, 3: 8355711, 4: 2139062143}[limbs]
+    values = np.array(
+        [-top, -top + 1, -32896, -129, -128, -127, -1, 0, 1, 127, 128, 129, 255, 256, top - 1, top]
+    )
+    values = values[np.abs(values) <= top]
+    for value, own in zip(values.tolist(), split(values, limbs, True).T.tolist(), strict=True):
+        assert sum((byte ^ 128) - 128 << 8 * i for i, byte in enumerate(own)) == value
+
+
 def test_every_byte_pattern():
     """All pairs of low bytes, each with both signs of the upper bytes."""
     patterns = np.arange(256)
@@ -89,7 +101,28 @@ def test_every_byte_pattern():
 
 @pytest.mark.parametrize(
     "peak",
-    [127, 128, 32767, 32768, -32768, -32769, (1 << 23) - 1, 1 << 23, -(1 << 23), (1 << 31) - 1, -(1 << 31)],
+    [
+        127,
+        128,
+        32639,
+        -32639,
+        32640,
+        -32640,
+        32767,
+        32768,
+        -32768,
+        -32769,
+        8355711,
+        8355712,
+        (1 << 23) - 1,
+        1 << 23,
+        -(1 << 23),
+        2139062143,
+        -2139062143,
+        2139062144,
+        (1 << 31) - 1,
+        -(1 << 31),
+    ],
 )
 def test_a_peak_at_each_limit(peak):
     rng = generator(abs(peak))
@@ -115,7 +148,9 @@ def test_every_place_of_the_point(weight_bits, bits):
         check(weights, x, places=places, bias=int(rng.integers(-300, 300)))
 
 
-@pytest.mark.parametrize("largest", [127, 32767, 32768, (1 << 23) - 1, 1 << 23, (1 << 31) - 1])
+@pytest.mark.parametrize(
+    "largest", [127, 32639, 32640, 32767, 32768, 8355711, 8355712, (1 << 23) - 1, 1 << 23, (1 << 31) - 1]
+)
 def test_weights_at_each_limit(largest):
     rng = generator(largest)
     weights = rng.integers(-largest, largest, (20, 7), endpoint=True)
@@ -125,7 +160,9 @@ def test_weights_at_each_limit(largest):
     check(weights, x, places=9)
 
 
-@pytest.mark.parametrize("taps", [1, 3, 4, 5, 63, 64, 65, 68, 127, 128, 129, 191, 193, 260])
+@pytest.mark.parametrize(
+    "taps", [1, 3, 4, 5, 13, 16, 17, 20, 21, 24, 25, 32, 33, 63, 64, 65, 68, 127, 128, 129, 191, 193, 260]
+)
 def test_taps_at_the_borders_of_chunks(taps):
     rng = generator(taps)
     weights, x = rng.integers(-(1 << 15), 1 << 15, (17, taps)), rng.integers(-(1 << 20), 1 << 20, (taps, 19))
@@ -299,10 +336,37 @@ def test_packed_weights_lie_as_the_unit_reads_them():
     weights[0, 13, 66] = 0x123456
     packed = pack_limbs(weights)
     assert (packed.rows, packed.chunk, packed.chunks) == (10, 36, 2)
-    assert packed.blocks.tolist() == [[[ROW, 2], [ROW + 4 * TILE, 3]]]
-    tiles = packed.data[ROW + 4 * TILE :].reshape(3, 2, TILE_ROWS, ROW)
+    assert packed.blocks.tolist() == [[[4 * ROW, 2], [4 * ROW + 4 * TILE, 3]]] and not packed.signed
+    tiles = packed.data[4 * ROW + 4 * TILE :].reshape(3, 2, TILE_ROWS, ROW)
     assert np.argwhere(tiles).tolist() == [[limb, 1, 3, 30] for limb in range(3)]
     assert tiles[:, 1, 3, 30].tolist() == [0x56, 0x34, 0x12]
+
+
+def test_few_taps_lie_between_zeros():
+    weights = np.zeros((1, 17, 18), int)
+    weights[0, 2, 5], weights[0, 16, 17] = 0x1234C6, -2
+    packed = pack_limbs(weights)
+    assert (packed.rows, packed.chunk, packed.chunks, packed.signed) == (9, 20, 1, True)
+    first, second = 4 * ROW, 4 * ROW + 9 * 9 * 20 + 44  # whole lines
+    assert packed.blocks.tolist() == [[[first, 3], [second, 2]]]
+    rows = packed.data[first : second - 44].reshape(9, 9, 20)
+    assert np.argwhere(rows).tolist() == [[2, 3, 5], [2, 4, 5], [2, 5, 5]]
+    assert rows[2, 3:6, 5].view(np.int8).tolist() == [0x12, 0x35, -0x3A]
+    rows = packed.data[second : second + 9 * 8 * 20].reshape(9, 8, 20)
+    assert np.argwhere(rows).tolist() == [[7, 4, 17]] and rows[7, 4, 17] == 0xFE
+
+
+@pytest.mark.parametrize("taps", [4, 16, 20, 21, 24, 32])
+@pytest.mark.parametrize("bits", [14, 22, 30])
+def test_few_taps_merged_and_not(taps, bits):
+    """Inputs of 2 to 4 limbs, of which as many as fit a row are multiplied at once."""
+    rng = np.random.default_rng(taps)
+    x = rng.integers(-(1 << bits), 1 << bits, (taps, 50))
+    x[:, :2] = -32896, -128
+    for weight_bits in (6, 14, 22):
+        weights = rng.integers(-(1 << weight_bits), 1 << weight_bits, (20, taps))
+        for places in (0, 12, 16, 21, 30):
+            check(weights, x, places=places, bias=5)
 
 
 def test_choices():
