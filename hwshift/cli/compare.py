@@ -10,9 +10,11 @@ import click
 from hwshift.cli import _common as common
 
 if TYPE_CHECKING:
+    from hwshift.config import AcceleratorConfig
     from hwshift.cost.compare import Candidate
     from hwshift.cost.tables import CostTable
     from hwshift.progress import Progress
+    from hwshift.synthesis import AreaEstimate
 
 __all__ = ["command"]
 
@@ -46,6 +48,7 @@ __all__ = ["command"]
 @common.latency_option
 @common.clock_option
 @common.keep_option("outputs")
+@common.area_option
 @click.option("--layers", is_flag=True, help="Also cycles and energy of each layer.")
 @click.option("--csv", "csv_file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),
               help="Write a line for each candidate.")  # fmt: skip
@@ -63,6 +66,7 @@ def command(
     latency: int,
     clock: float,
     keep: Literal["all", "outputs"],
+    target: str,
     layers: bool,
     csv_file: Path | None,
     html_file: Path | None,
@@ -85,7 +89,7 @@ def command(
         for net in nets:
             for config in configs:
                 say(f"{net} on {config}")
-                setting = _Setting(costs_table, latency, clock, keep)
+                setting = _Setting(costs_table, latency, clock, keep, common.area_target(target))
                 if styles:
                     candidates += _styles(net, config, setting, say)
                     continue
@@ -113,6 +117,7 @@ class _Setting:
     latency: int
     clock: float
     keep: Literal["all", "outputs"]
+    target: str | None
 
 
 def _candidate(
@@ -138,7 +143,13 @@ def _candidate(
         if error.where in (net, config):
             raise
         raise type(error)(str(error), where=f"{net} on {config}") from None
-    return Candidate(net, config, shift or "", analysis)
+    return Candidate(net, config, shift or "", analysis, _area(accelerator, setting))
+
+
+def _area(config: "AcceleratorConfig", setting: _Setting) -> "AreaEstimate | None":
+    from hwshift.synthesis import estimate
+
+    return None if setting.target is None else estimate(config, setting.target)
 
 
 def _styles(net: str, config: str, setting: _Setting, say: "Progress") -> "list[Candidate]":
@@ -166,7 +177,13 @@ def _styles(net: str, config: str, setting: _Setting, say: "Progress") -> "list[
         if item.refused:
             click.echo(f"hwshift: warning: {net}: {item.style.name}: {item.refused}", err=True)
     fitting = [
-        Candidate(net, item.analysis.config.name, item.style.name, item.analysis)
+        Candidate(
+            net,
+            item.analysis.config.name,
+            item.style.name,
+            item.analysis,
+            _area(item.analysis.config, setting),
+        )
         for item in found
         if item.analysis is not None
     ]
@@ -208,6 +225,8 @@ def _show(candidates: "list[Candidate]", layers: bool) -> None:
     networks = ", ".join(dict.fromkeys(item.network for item in candidates))
     configs = ", ".join(dict.fromkeys(item.config for item in candidates))
     heading = f"{networks} on {configs}: one image, energy by {first.analysis.energy.table.name}"
+    if first.area is not None:
+        heading += f", area estimated for {first.area.device}"
     common.print_table(rows, titles, heading=heading)
     if not layers:
         return

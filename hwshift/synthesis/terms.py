@@ -31,7 +31,11 @@ def _write_master(config: AcceleratorConfig) -> Terms:
 
 
 def _fetch(config: AcceleratorConfig) -> Terms:
-    return {"fixed": 1, "address bits": config.address_width, "bits that wait": 256 - min(256, config.bus_width)}
+    return {
+        "fixed": 1,
+        "address bits": config.address_width,
+        "bits that wait": 256 - min(256, config.bus_width),
+    }
 
 
 def _compute(config: AcceleratorConfig) -> Terms:
@@ -40,7 +44,9 @@ def _compute(config: AcceleratorConfig) -> Terms:
         "table words in a beat": config.bus_width // 32 - 1,
         "activation bits": config.act.bits,
         "columns": config.columns,
-        "bits of table addresses": log2(config.acc_depth) + log2(config.lane_rows) + log2(config.weight_tiles),
+        "bits of table addresses": log2(config.acc_depth)
+        + log2(config.lane_rows)
+        + log2(config.weight_tiles),
         "pixels": config.pixels,
         "tree stages": timing(config).tree_stages,
     }
