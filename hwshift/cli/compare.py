@@ -80,21 +80,22 @@ def command(
     """
     from hwshift.cost.compare import as_csv, as_dict
     from hwshift.cost.tables import load_table
+    from hwshift.progress import Stage
 
     if styles and (shifts or weights):
         raise click.UsageError("--styles sets shifts and weights itself: leave --shift and --weights out")
     costs_table = load_table(costs)
     with common.progress(quiet) as say:
         candidates = []
-        for net in nets:
-            for config in configs:
-                say(f"{net} on {config}")
-                setting = _Setting(costs_table, latency, clock, keep, common.area_target(target))
-                if styles:
-                    candidates += _styles(net, config, setting, say)
-                    continue
-                for shift in shifts or (None,):
-                    candidates.append(_candidate(net, config, weights, shift, setting))
+        pairs = [(net, config) for net in nets for config in configs]
+        for done, (net, config) in enumerate(pairs):
+            say(Stage(f"comparing: {net} on {config}", done, len(pairs)))
+            setting = _Setting(costs_table, latency, clock, keep, common.area_target(target))
+            if styles:
+                candidates += _styles(net, config, setting, say)
+                continue
+            for shift in shifts or (None,):
+                candidates.append(_candidate(net, config, weights, shift, setting))
     if csv_file is not None:
         _write(csv_file, as_csv(candidates))
     if html_file is not None:

@@ -72,7 +72,7 @@ def _tree(operands: int, term: int, total: int, signed: bool) -> tuple[int, int]
         widths = []
         for group in groups:
             grown = group[0] + (len(group) - 1).bit_length()
-            adders += sum(group[0] + 1 + (i > 1) for i in range(1, len(group)))
+            adders += sum(group[0] + 1 + (i > 2) for i in range(1, len(group)))
             widths.append(min(total, grown))
         if len(groups) == 1 and signed:
             adders += total

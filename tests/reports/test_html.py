@@ -119,7 +119,10 @@ def test_what_was_asked_for():
     area = report.area.total
     assert f"{area.lut:,} LUT" in text and "Area of an FPGA, estimated" in text and report.area.source in text
     blocks = table(root, "area-table")
-    assert sum(int(row[1][1]) for row in blocks) == area.lut and sum(float(row[5][1]) for row in blocks) == area.bram
+    assert (
+        sum(int(row[1][1]) for row in blocks) == area.lut
+        and sum(float(row[5][1]) for row in blocks) == area.bram
+    )
     (row,) = table(root, "saturation")
     assert [value for _, value in row[2:5]] == ["2000", "3", str(3 / 2000)]
     assert row[0][0] == SATURATED.name and row[4][0] == "1500.0"
