@@ -22,8 +22,8 @@ _PATIENCE = 2.0  # seconds without a bar
 def progress(quiet: bool) -> Iterator[Callable[[str], None]]:
     """A function that shows what is being done.
 
-    A `hwshift.progress.Stage` shows how much of it is done and, after two seconds, how long the rest will take; of other
-    stages that follows from what they took last time, or typically take. Nothing is shown if ``quiet``, or where
+    A `hwshift.progress.Stage` shows how much of it is done and, after two seconds, how long the rest will take; of
+    other stages that follows from what they took last time, or typically take. Nothing is shown if ``quiet``, or where
     standard error is no terminal. ``NO_COLOR`` leaves the colours out.
     """
     from rich.console import Console

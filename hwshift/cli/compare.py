@@ -81,10 +81,14 @@ def command(
     from hwshift.cost.compare import as_csv, as_dict
     from hwshift.cost.tables import load_table
     from hwshift.progress import Stage
+    from hwshift.writing import check_writable
 
     if styles and (shifts or weights):
         raise click.UsageError("--styles sets shifts and weights itself: leave --shift and --weights out")
     costs_table = load_table(costs)
+    for path in (csv_file, html_file):
+        if path is not None:
+            check_writable(path)
     with common.progress(quiet) as say:
         candidates = []
         pairs = [(net, config) for net in nets for config in configs]
