@@ -9,6 +9,7 @@ from typing import Any
 
 from hwshift.config import AcceleratorConfig
 from hwshift.errors import ConfigError
+from hwshift.synthesis.clock import fmax_mhz
 from hwshift.synthesis.memories import dsp_blocks, ram_blocks
 from hwshift.synthesis.resources import Resources
 from hwshift.synthesis.terms import TERMS, terms_of
@@ -109,7 +110,9 @@ def estimate(config: AcceleratorConfig, target: str = "ecp5") -> AreaEstimate:
     """
     known = model(target)
     blocks = area_of(config, target, known["weights"])
-    return AreaEstimate(config.name, target, known["device"], blocks, None, known["source"])
+    return AreaEstimate(
+        config.name, target, known["device"], blocks, fmax_mhz(config, known.get("clock")), known["source"]
+    )
 
 
 def area_of(

@@ -30,10 +30,11 @@ from hwshift.synthesis.verilog import plain_names, unique_modules
 from hwshift.synthesis.yosys import yosys_version
 from hwshift.writing import replace_file
 
-__all__ = ["error_table", "errors", "fit", "sample", "weights_of"]
+__all__ = ["DATA", "error_table", "errors", "fit", "least_squares", "sample", "weights_of"]
 
 _HASH = 0xA5A5A5A5  # stands for every configuration's own, so that what reads it is mapped once
-_FOLDER = Path(__file__).parent / "data"
+DATA = Path(__file__).parent / "data"
+"""Where the models are kept."""
 Blocks = dict[str, Resources]
 
 
@@ -56,14 +57,14 @@ def weights_of(samples: Sequence[tuple[AcceleratorConfig, Blocks]]) -> dict[str,
         out[block] = {}
         for quantity in QUANTITIES:
             wanted = np.array([getattr(blocks.get(block, Resources()), quantity) for _, blocks in samples])
-            found = _least_squares(table, wanted.astype(float))
+            found = least_squares(table, wanted.astype(float))
             out[block][quantity] = {
                 name: float(f"{value:.6g}") for name, value in zip(names, found, strict=True) if value > 0
             }
     return out
 
 
-def _least_squares(table: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+def least_squares(table: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """Non-negative weights x that make ``table @ x`` relatively near to ``wanted`` (Lawson and Hanson)."""
     scale = 1 / np.maximum(wanted, max(1.0, 0.05 * wanted.max(initial=0)))
     a, b = table * scale[:, None], wanted * scale
@@ -176,7 +177,9 @@ def main(targets: tuple[str, ...], page: Path | None) -> None:
     """Map the configurations of both lists, fit, write the data files and print the errors."""
     for target in targets or fitted():
         data = fit(target, progress=lambda text: click.echo(text, err=True))
-        replace_file(_FOLDER / f"{target}.json", (json.dumps(data, indent=1) + "\n").encode())
+        old = json.loads((DATA / f"{target}.json").read_text()) if target in fitted() else {}
+        data |= {"clock": old["clock"]} if "clock" in old else {}
+        replace_file(DATA / f"{target}.json", (json.dumps(data, indent=1) + "\n").encode())
         click.echo(error_table(data))
         if page is not None:
             _into_page(page, data)
