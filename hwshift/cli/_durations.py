@@ -65,8 +65,8 @@ class Durations:
     """
 
     def __init__(self, path: Path, words: Sequence[str]) -> None:
-        self._path, self._words, self._new = path, " ".join(words), {}
-        self._known = _read(path)
+        self._path, self._words = path, " ".join(words)
+        self._known, self._new = _read(path), dict[str, float]()
 
     def expected(self, stage: str) -> float:
         """Seconds that a stage of this command line will take; 0 where nothing is known of it."""

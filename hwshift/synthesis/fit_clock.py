@@ -47,7 +47,7 @@ BLOCKS = {
 }
 """What makes each block of `hwshift.synthesis.clock.PATHS`."""
 
-_SMALL = {"act": QFormat(8, 8), "bus_width": 32, "feature_depth": 1024}
+_SMALL: dict[str, Any] = {"act": QFormat(8, 8), "bus_width": 32, "feature_depth": 1024}
 TRAINING = (
     AcceleratorConfig(name="small", acc_width=40, scale_digits=2, **_SMALL),
     AcceleratorConfig(name="small mac", pe="mac", weights=QFormat(2, 14), **_SMALL),
