@@ -117,6 +117,7 @@ def _array(config: AcceleratorConfig) -> Terms:
     return {
         "columns": columns,
         "multiplexers": pes * config.pixels * one.multiplexers,
+        "choices of multiplexers": pes * config.pixels * one.choices,
         "adders": copies * one.adders,
         "registers of sums": copies * one.stored,
         "registers of terms": pes * config.pixels * one.term,
@@ -146,6 +147,7 @@ def _epilogue(config: AcceleratorConfig) -> Terms:
         "columns": config.columns,
         "lanes": lanes,
         "bits shifted by digits": lanes * digits * product,
+        "bits of sums of digits": lanes * max(0, digits - 1) * product,
         "bits rounded": lanes * scaled,
         "activation bits": lanes * config.act.bits,
         "activation bits with residual": lanes * config.act.bits * config.residual,
