@@ -26,8 +26,9 @@ def map_each(
 ) -> dict[str, dict[str, int]]:
     """How many cells of each type every module of a Verilog text has after mapping.
 
-    The same counts as `hwshift.synthesis.run.map_modules`, since modules are mapped by themselves there too. Here a
-    module that was mapped before, for this or another design, stands as a box of its ports.
+    As `hwshift.synthesis.run.map_modules`, where modules are mapped by themselves too. Here a module that was mapped
+    before, for this or another design, stands as a box of its ports. Small modules come out the same to the cell; in
+    large ones abc chooses by chance, and the counts differ by a per cent or so.
 
     Parameters
     ----------
