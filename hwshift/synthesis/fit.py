@@ -132,10 +132,13 @@ def errors(data: dict[str, Any], which: str = "held_out") -> list[tuple[str, str
 def error_table(data: dict[str, Any]) -> str:
     """The errors on configurations that the fit has not seen, as a table in Markdown."""
     rows: dict[str, dict[str, tuple[float, float]]] = {}
-    for name, quantity, made, told in errors(data):
-        rows.setdefault(name, {})[quantity] = made, told
-    head = [f"{data['device']}, {data['source']}; estimated over synthesized, minus 1:", "",
-            "| configuration | LUT | | flip-flops | | carry cells | | block RAM | DSP |",
+    for name, quantity, made, estimated in errors(data):
+        rows.setdefault(name, {})[quantity] = made, estimated
+    told = (
+        f"{data['device']}, fitted to {data['source']} ({len(TRAINING)} are listed), tested on {len(rows)} of "
+        f"{len(HELD_OUT)} others; estimated over synthesized, minus 1:"
+    )
+    head = [told, "", "| configuration | LUT | | flip-flops | | carry cells | | block RAM | DSP |",
             "|---|---|---|---|---|---|---|---|---|"]  # fmt: skip
     lines = []
     for name, found in rows.items():

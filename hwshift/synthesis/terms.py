@@ -5,6 +5,7 @@ from math import gcd
 
 from hwshift.config import AcceleratorConfig
 from hwshift.golden.formats import MANTISSA_BITS
+from hwshift.program.isa import INSTRUCTION_BYTES
 from hwshift.synthesis.widths import column, log2, partial_bits, product_bits
 from hwshift.timing import timing
 
@@ -34,7 +35,7 @@ def _fetch(config: AcceleratorConfig) -> Terms:
     return {
         "fixed": 1,
         "address bits": config.address_width,
-        "bits that wait": 256 - min(256, config.bus_width),
+        "bits that wait": 8 * INSTRUCTION_BYTES - config.bus_width,
     }
 
 

@@ -4,6 +4,7 @@ import itertools
 import json
 import re
 import statistics
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -47,6 +48,12 @@ def test_errors_on_what_it_has_not_seen(target, quantity):
 def test_block_rams_and_multipliers_are_exact(target, which):
     for name, quantity, made, told in of(fitting.errors(model(target), which), "bram", "dsp"):
         assert told == made, (name, quantity)
+
+
+@pytest.mark.parametrize("target", fitted())
+def test_the_manual_tells_these_errors(target):
+    page = (Path(__file__).parents[2] / "docs" / "synthesis.md").read_text()
+    assert f"<!-- estimates: {target} -->\n{fitting.error_table(model(target))}\n<!-- end -->" in page
 
 
 @pytest.mark.parametrize("target", fitted())
