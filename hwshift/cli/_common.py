@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FiniteRange",
+    "area_option",
+    "area_target",
     "clock_option",
     "check_target",
     "config_option",
@@ -115,8 +117,28 @@ target_option = click.option(
     type=click.IntRange(min=1),
     help="stream: cycles per image; default: the least for as many processing elements as CFG has.",
 )
+area_option = click.option(
+    "--target",
+    metavar="NAME",
+    default="ecp5",
+    show_default=True,
+    help="Device that area is estimated for, as of synth; none: leave area out.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 quiet_option = click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors (and JSON).")
+
+
+def area_target(name: str) -> str | None:
+    """The device of ``--target``; None for "none".
+
+    Raises
+    ------
+    ConfigError
+        For a device that there is no model of.
+    """
+    from hwshift.synthesis.estimate import check_fitted
+
+    return None if name == "none" else check_fitted(name)
 
 
 def check_target(hls: str | None, target_ii: int | None) -> None:

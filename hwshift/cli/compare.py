@@ -10,9 +10,11 @@ import click
 from hwshift.cli import _common as common
 
 if TYPE_CHECKING:
+    from hwshift.config import AcceleratorConfig
     from hwshift.cost.compare import Candidate
     from hwshift.cost.tables import CostTable
     from hwshift.progress import Progress
+    from hwshift.synthesis import AreaEstimate
 
 __all__ = ["command"]
 
@@ -46,6 +48,7 @@ __all__ = ["command"]
 @common.latency_option
 @common.clock_option
 @common.keep_option("outputs")
+@common.area_option
 @click.option("--layers", is_flag=True, help="Also cycles and energy of each layer.")
 @click.option("--csv", "csv_file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),
               help="Write a line for each candidate.")  # fmt: skip
@@ -63,6 +66,7 @@ def command(
     latency: int,
     clock: float,
     keep: Literal["all", "outputs"],
+    target: str,
     layers: bool,
     csv_file: Path | None,
     html_file: Path | None,
@@ -76,21 +80,26 @@ def command(
     """
     from hwshift.cost.compare import as_csv, as_dict
     from hwshift.cost.tables import load_table
+    from hwshift.progress import Stage
+    from hwshift.writing import check_writable
 
     if styles and (shifts or weights):
         raise click.UsageError("--styles sets shifts and weights itself: leave --shift and --weights out")
     costs_table = load_table(costs)
+    for path in (csv_file, html_file):
+        if path is not None:
+            check_writable(path)
     with common.progress(quiet) as say:
         candidates = []
-        for net in nets:
-            for config in configs:
-                say(f"{net} on {config}")
-                setting = _Setting(costs_table, latency, clock, keep)
-                if styles:
-                    candidates += _styles(net, config, setting, say)
-                    continue
-                for shift in shifts or (None,):
-                    candidates.append(_candidate(net, config, weights, shift, setting))
+        pairs = [(net, config) for net in nets for config in configs]
+        for done, (net, config) in enumerate(pairs):
+            say(Stage(f"comparing: {net} on {config}", done, len(pairs)))
+            setting = _Setting(costs_table, latency, clock, keep, common.area_target(target))
+            if styles:
+                candidates += _styles(net, config, setting, say)
+                continue
+            for shift in shifts or (None,):
+                candidates.append(_candidate(net, config, weights, shift, setting))
     if csv_file is not None:
         _write(csv_file, as_csv(candidates))
     if html_file is not None:
@@ -113,6 +122,7 @@ class _Setting:
     latency: int
     clock: float
     keep: Literal["all", "outputs"]
+    target: str | None
 
 
 def _candidate(
@@ -138,7 +148,13 @@ def _candidate(
         if error.where in (net, config):
             raise
         raise type(error)(str(error), where=f"{net} on {config}") from None
-    return Candidate(net, config, shift or "", analysis)
+    return Candidate(net, config, shift or "", analysis, _area(accelerator, setting))
+
+
+def _area(config: "AcceleratorConfig", setting: _Setting) -> "AreaEstimate | None":
+    from hwshift.synthesis import estimate
+
+    return None if setting.target is None else estimate(config, setting.target)
 
 
 def _styles(net: str, config: str, setting: _Setting, say: "Progress") -> "list[Candidate]":
@@ -166,7 +182,13 @@ def _styles(net: str, config: str, setting: _Setting, say: "Progress") -> "list[
         if item.refused:
             click.echo(f"hwshift: warning: {net}: {item.style.name}: {item.refused}", err=True)
     fitting = [
-        Candidate(net, item.analysis.config.name, item.style.name, item.analysis)
+        Candidate(
+            net,
+            item.analysis.config.name,
+            item.style.name,
+            item.analysis,
+            _area(item.analysis.config, setting),
+        )
         for item in found
         if item.analysis is not None
     ]
@@ -208,6 +230,8 @@ def _show(candidates: "list[Candidate]", layers: bool) -> None:
     networks = ", ".join(dict.fromkeys(item.network for item in candidates))
     configs = ", ".join(dict.fromkeys(item.config for item in candidates))
     heading = f"{networks} on {configs}: one image, energy by {first.analysis.energy.table.name}"
+    if first.area is not None:
+        heading += f", area estimated for {first.area.device}"
     common.print_table(rows, titles, heading=heading)
     if not layers:
         return

@@ -30,6 +30,7 @@ __all__ = ["command"]
     show_default=True,
     help="Compare with other elements, convolutions, shifts and sizes of the array.",
 )
+@common.area_option
 @click.option("--figures", metavar="FOLDER", help="Also write every figure there.")
 @click.option(
     "--format",
@@ -56,6 +57,7 @@ def command(
     clock: float,
     keep: Literal["all", "outputs"],
     styles: bool,
+    target: str,
     figures: str | None,
     form: str,
     data: DataOptions,
@@ -96,6 +98,7 @@ def command(
             clock_mhz=clock,
             images=data.load if data.source is not None else None,
             styles=styles,
+            target=common.area_target(target),
             command=_command_line(data),
             progress=say,
         )

@@ -7,7 +7,7 @@ import click
 from hwshift.cli import _common as common
 
 if TYPE_CHECKING:
-    from hwshift.synthesis import Synthesis
+    from hwshift.synthesis import AreaEstimate, Synthesis
 
 __all__ = ["command"]
 
@@ -21,6 +21,7 @@ __all__ = ["command"]
     show_default=True,
     help="Whose cells to count.",
 )
+@click.option("--estimate", is_flag=True, help="Estimate instead, in milliseconds and without a tool.")
 @click.option("--no-dsp", is_flag=True, help="Make multipliers of LUTs.")
 @click.option("--pnr", is_flag=True, help="Place and route on an ECP5-85 of speed grade 6, too.")
 @click.option(
@@ -34,7 +35,14 @@ __all__ = ["command"]
 @common.json_option
 @common.quiet_option
 def command(
-    config: str, target: str, no_dsp: bool, pnr: bool, seeds: int, as_json: bool, quiet: bool
+    config: str,
+    target: str,
+    estimate: bool,
+    no_dsp: bool,
+    pnr: bool,
+    seeds: int,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """Count LUTs, DSP blocks and block RAMs with Yosys.
 
@@ -43,11 +51,17 @@ def command(
     register at each port, placed and routed: minutes for 4x4, an hour and more for larger ones.
     """
     from hwshift.config import load_config
+    from hwshift.synthesis import estimate as estimated
     from hwshift.synthesis import place_core, synthesize
 
+    if estimate and (pnr or no_dsp):
+        raise click.UsageError("--estimate is of designs with DSP blocks, and places nothing")
     if pnr and target != "ecp5":
         raise click.UsageError("--pnr is for --target ecp5")
     accelerator = load_config(config)
+    if estimate:
+        _show_estimate(estimated(accelerator, target), as_json, quiet)
+        return
     with common.progress(quiet) as say:
         found = synthesize(accelerator, target, dsp=not no_dsp, progress=say)
         runs = range(1, seeds + 1) if pnr else ()
@@ -65,7 +79,16 @@ def command(
                 click.echo(f"  {step}")
 
 
-def _print(found: "Synthesis") -> None:
+def _show_estimate(found: "AreaEstimate", as_json: bool, quiet: bool) -> None:
+    if as_json:
+        common.print_json(found.to_dict())
+    elif not quiet:
+        _print(found)
+        clock = "" if found.fmax_mhz is None else f", about {found.fmax_mhz:.0f} MHz"
+        click.echo(f"\nestimated{clock}; LUTs, flip-flops and carry cells fitted to {found.source}")
+
+
+def _print(found: "Synthesis | AreaEstimate") -> None:
     names = ["lut", "ff", "dsp", "bram", "carry", "lutram", "memory_bits"]
     total = found.total.to_dict()
     names = [name for name in names if total[name] or name in ("lut", "ff", "dsp", "bram")]

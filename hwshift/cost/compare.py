@@ -7,8 +7,11 @@ from dataclasses import dataclass
 
 from hwshift.cost.analysis import CostAnalysis
 from hwshift.cost.energy import PARTS
+from hwshift.synthesis.estimate import AreaEstimate
+from hwshift.synthesis.resources import Resources
 
 __all__ = [
+    "AREA_METRICS",
     "METRICS",
     "Candidate",
     "Metric",
@@ -33,12 +36,15 @@ class Candidate:
     note : str
         What else makes the difference.
     analysis : CostAnalysis
+    area : AreaEstimate or None
+        Of the accelerator; of all candidates or of none.
     """
 
     network: str
     config: str
     note: str
     analysis: CostAnalysis
+    area: AreaEstimate | None = None
 
     @property
     def name(self) -> str:
@@ -75,40 +81,50 @@ class Metric:
     title : str
         For people.
     value : function
-        Of a `CostAnalysis`.
+        Of a `Candidate`.
     whole : bool
         Whether it is an integer.
     """
 
     key: str
     title: str
-    value: Callable[[CostAnalysis], float]
+    value: Callable[[Candidate], float]
     whole: bool = True
 
 
 METRICS: tuple[Metric, ...] = (
-    Metric("macs", "useful MACs", lambda item: item.simulation.macs),
-    Metric("cycles", "cycles", lambda item: item.simulation.counters["total"]),
-    Metric("idle_cycles", "idle cycles", lambda item: sum(layer.idle for layer in item.cycles)),
-    Metric("latency_us", "latency, µs", lambda item: item.latency_us, False),
-    Metric("images_per_second", "images per second", lambda item: item.simulation.images_per_second, False),
-    Metric("utilisation_percent", "array use, %", lambda item: 100 * item.simulation.utilisation["total"], False),
-    Metric("multiplies", "multiplications", lambda item: item.operations.multiplies),
-    Metric("shifts", "shifts", lambda item: item.operations.shifts),
-    Metric("adds", "additions", lambda item: item.operations.adds),
-    Metric("shifted_elements", "shifted elements", lambda item: item.shift_total.shifted),
-    Metric("moved_elements", "of them moved", lambda item: item.counts.total.moves.shifted_elements),
+    Metric("macs", "useful MACs", lambda item: item.analysis.simulation.macs),
+    Metric("cycles", "cycles", lambda item: item.analysis.simulation.counters["total"]),
+    Metric("idle_cycles", "idle cycles", lambda item: sum(layer.idle for layer in item.analysis.cycles)),
+    Metric("latency_us", "latency, µs", lambda item: item.analysis.latency_us, False),
+    Metric("images_per_second", "images per second", lambda item: item.analysis.simulation.images_per_second, False),
+    Metric("utilisation_percent", "array use, %",
+           lambda item: 100 * item.analysis.simulation.utilisation["total"], False),
+    Metric("multiplies", "multiplications", lambda item: item.analysis.operations.multiplies),
+    Metric("shifts", "shifts", lambda item: item.analysis.operations.shifts),
+    Metric("adds", "additions", lambda item: item.analysis.operations.adds),
+    Metric("shifted_elements", "shifted elements", lambda item: item.analysis.shift_total.shifted),
+    Metric("moved_elements", "of them moved", lambda item: item.analysis.counts.total.moves.shifted_elements),
     Metric("on_chip_bytes", "on-chip accesses, bytes", lambda item: _on_chip_bits(item) // 8),
-    Metric("memory_bytes", "external memory, bytes", lambda item: item.counts.total.memory.total_bits // 8),
-    Metric("weight_bytes", "of it weights", lambda item: item.counts.total.memory.weight_bits // 8),
-    Metric("intensity_macs_per_byte", "MACs per byte of the bus", lambda item: item.roofline.intensity, False),
-    Metric("energy_uj", "energy, µJ", lambda item: item.energy.total_pj / 1e6, False),
+    Metric("memory_bytes", "external memory, bytes", lambda item: item.analysis.counts.total.memory.total_bits // 8),
+    Metric("weight_bytes", "of it weights", lambda item: item.analysis.counts.total.memory.weight_bits // 8),
+    Metric("intensity_macs_per_byte", "MACs per byte of the bus", lambda item: item.analysis.roofline.intensity, False),
+    Metric("energy_uj", "energy, µJ", lambda item: item.analysis.energy.total_pj / 1e6, False),
     *(
-        Metric(f"energy_{part}_uj", f"of it {title}", lambda item, part=part: item.energy.by_part_pj[part] / 1e6, False)  # type: ignore[misc]
+        Metric(f"energy_{part}_uj", f"of it {title}",
+               lambda item, part=part: item.analysis.energy.by_part_pj[part] / 1e6, False)  # type: ignore[misc]
         for part, title in PARTS.items()
     ),
 )  # fmt: skip
 """What is compared, in order."""
+
+AREA_METRICS: tuple[Metric, ...] = (
+    Metric("lut_estimated", "LUTs, estimated", lambda item: _area(item).lut),
+    Metric("ff_estimated", "flip-flops, estimated", lambda item: _area(item).ff),
+    Metric("dsp_estimated", "DSP blocks, estimated", lambda item: _area(item).dsp),
+    Metric("bram_estimated", "block RAMs, estimated", lambda item: _area(item).bram, False),
+)
+"""What is compared where area is known."""
 
 
 def shown(metric: Metric, value: float) -> str:
@@ -116,13 +132,24 @@ def shown(metric: Metric, value: float) -> str:
     return f"{value:,.0f}" if metric.whole or abs(value) >= 1000 else f"{value:.4g}"
 
 
-def _on_chip_bits(analysis: CostAnalysis) -> int:
-    return sum(item.bits for item in analysis.accesses if item.memory != "external memory")
+def _on_chip_bits(candidate: Candidate) -> int:
+    return sum(item.bits for item in candidate.analysis.accesses if item.memory != "external memory")
 
 
 def table(candidates: Sequence[Candidate]) -> list[tuple[Metric, tuple[float, ...]]]:
     """Every metric with a value for each candidate."""
-    return [(metric, tuple(metric.value(item.analysis) for item in candidates)) for metric in METRICS]
+    return [(metric, tuple(metric.value(item) for item in candidates)) for metric in metrics_of(candidates)]
+
+
+def metrics_of(candidates: Sequence[Candidate]) -> tuple[Metric, ...]:
+    """What is compared of these candidates."""
+    known = all(item.area is not None for item in candidates)
+    return (*METRICS, *AREA_METRICS) if known else METRICS
+
+
+def _area(candidate: Candidate) -> Resources:
+    assert candidate.area is not None
+    return candidate.area.total
 
 
 def ratio(value: float, first: float) -> str:
@@ -166,7 +193,8 @@ def as_dict(candidates: Sequence[Candidate]) -> list[dict[str, object]]:
             "clock_mhz": item.analysis.simulation.clock_mhz,
             "costs": item.analysis.energy.table.name,
             "costs_kind": item.analysis.energy.table.kind,
-            "figures": {metric.key: metric.value(item.analysis) for metric in METRICS},
+            "figures": {metric.key: metric.value(item) for metric in metrics_of(candidates)},
+            "area": item.area.to_dict() if item.area is not None else None,
             "counters": item.analysis.simulation.counters,
             "layers": [
                 {
@@ -188,9 +216,9 @@ def as_csv(candidates: Sequence[Candidate]) -> str:
     """A line for each candidate, units in the titles."""
     out = io.StringIO()
     lines = csv.writer(out, lineterminator="\n")
-    lines.writerow(["network", "config", "note", "costs", *(metric.key for metric in METRICS)])
+    lines.writerow(["network", "config", "note", "costs", *(metric.key for metric in metrics_of(candidates))])
     for item in candidates:
-        values = [metric.value(item.analysis) for metric in METRICS]
+        values = [metric.value(item) for metric in metrics_of(candidates)]
         costs = item.analysis.energy.table.name
         lines.writerow([item.network, item.config, item.note, costs, *values])
     return out.getvalue()

@@ -20,6 +20,7 @@ __all__ = [
     "Roofline",
     "Series",
     "Stacks",
+    "area_by_block",
     "cycles_by_cause",
     "cycles_by_layer",
     "energy_by_layer",
@@ -43,6 +44,7 @@ COLOURS: dict[str, str] = {
     "sums": palette.GREEN,
     "cycles": palette.SKY,
     "energy": palette.RED,
+    "luts": palette.ORANGE,
     "array_limit": palette.GREEN,
     "bus_limit": palette.RED,
 }
@@ -285,7 +287,7 @@ def roofline(report: Report) -> Roofline:
 
 
 def styles(report: Report) -> Bars:
-    """Cycles and energy of the other styles, relative to this design."""
+    """Cycles, energy and LUTs of the other styles, relative to this design."""
     labels: list[str] = []
     values: list[float] = []
     texts: list[str] = []
@@ -297,6 +299,7 @@ def styles(report: Report) -> Bars:
         for key, value, base in (
             ("cycles", style.cycles, first.cycles),
             ("energy", style.energy_pj, first.energy_pj),
+            *([("luts", style.lut, first.lut)] if style.lut is not None else []),
         ):
             ratio = value / base if base else 0.0
             labels.append(style.title if key == "cycles" else "")
@@ -304,8 +307,30 @@ def styles(report: Report) -> Bars:
             texts.append(f"{ratio:.2f} ×")
             keys.append(key)
     return Bars("styles", "Other styles of hardware", "relative to this design", tuple(labels), tuple(values),
-                tuple(texts), tuple(keys), {"cycles": "cycles", "energy": "energy"})  # fmt: skip
+                tuple(texts), tuple(keys), {key: _RELATIVE[key] for key in dict.fromkeys(keys)})  # fmt: skip
 
+
+def area_by_block(report: Report) -> Bars:
+    """Look-up tables of every block of the accelerator, estimated; largest first."""
+    assert report.area is not None
+    blocks = sorted(report.area.blocks.items(), key=lambda item: -item[1].lut)
+    total = report.area.total.lut
+    return Bars(
+        "area-by-block",
+        "LUTs by block, estimated",
+        f"look-up tables of {report.area.device}",
+        tuple(name for name, _ in blocks),
+        tuple(block.lut for _, block in blocks),
+        tuple(f"{block.lut:,.0f} ({block.lut / total:.1%})" for _, block in blocks),
+        tuple(_PATH if name in _DATAPATH else "control" for name, _ in blocks),
+        {_PATH: "data path", "control": "control and memory side"},
+    )
+
+
+_PATH = "array_limit"
+_DATAPATH = ("shift buffer", "weight buffer", "array", "accumulator", "epilogue", "pipeline")
+
+_RELATIVE = {"cycles": "cycles", "energy": "energy", "luts": "LUTs, estimated"}
 
 FIGURES: dict[str, Callable[[Report], Figure]] = {
     "energy_by_layer": energy_by_layer,
@@ -314,5 +339,6 @@ FIGURES: dict[str, Callable[[Report], Figure]] = {
     "traffic_by_kind": traffic_by_kind,
     "roofline": roofline,
     "styles": styles,
+    "area_by_block": area_by_block,
 }
 """Every figure that is bars or points, by name."""

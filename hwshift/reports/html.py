@@ -98,6 +98,7 @@ def _drawn(report: Report) -> dict[str, str]:
         "flow": flow.render(report),
         "graph": graph.render(report),
         "styles": markup.bars(figures.styles(report)) if report.styles else "",
+        "area_by_block": markup.bars(figures.area_by_block(report)) if report.area else "",
     }
 
 

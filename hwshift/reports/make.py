@@ -1,6 +1,6 @@
 """From a network to its report: compile, simulate, count, evaluate, compare."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Literal
 
 from hwshift.compiler.shift_mode import ShiftMode
@@ -18,6 +18,7 @@ from hwshift.reports.report import Report, build_report
 from hwshift.reports.variants import Variant, other_variants
 from hwshift.resolve import WeightKind, prepare
 from hwshift.sim.cycle.model import MemoryTiming
+from hwshift.synthesis import estimate as estimate_area
 
 __all__ = ["make_report"]
 
@@ -34,7 +35,7 @@ def make_report(
     clock_mhz: float = 200.0,
     images: Callable[[FixedNetwork], Dataset] | None = None,
     styles: bool = True,
-    area: Mapping[str, object] | None = None,
+    target: str | None = "ecp5",
     command: str = "",
     progress: Progress = silent,
 ) -> Report:
@@ -52,12 +53,13 @@ def make_report(
         Gives labelled images for the network; None: nothing about accuracy.
     styles : bool
         Whether to compare with other styles of hardware.
-    area : mapping of str to value, or None
-        What the accelerator takes of an FPGA, for people, if it is known.
+    target : str or None
+        Device that area is estimated for, one of `hwshift.synthesis.fitted`; None: nothing about area.
     command : str
         What makes the report again.
     progress : callable
     """
+    area = None if target is None else estimate_area(config, target)
     progress("quantizing")
     network = prepare(source, config, weights)
     analysis = analyse(
@@ -80,7 +82,14 @@ def make_report(
     if styles:
         stream = _streamed(network, config)
         compared = other_variants(
-            source, analysis, weights=weights, shift=shift, keep=keep, memory=memory, progress=progress
+            source,
+            analysis,
+            weights=weights,
+            shift=shift,
+            keep=keep,
+            memory=memory,
+            target=target,
+            progress=progress,
         )
     return build_report(
         analysis,

@@ -187,7 +187,7 @@ def write_figures(report: Report, folder: Path, form: str = "svg") -> list[Path]
     Returns
     -------
     list of Path
-        The files; ``styles`` is left out where nothing was compared.
+        The files; ``styles`` and ``area_by_block`` are left out where they were not asked for.
 
     Raises
     ------
@@ -198,7 +198,7 @@ def write_figures(report: Report, folder: Path, form: str = "svg") -> list[Path]
     with refusals_as(DataError, folder):
         folder.mkdir(exist_ok=True)
         for name in PLOTS:
-            if name == "styles" and not report.styles:
+            if (name == "styles" and not report.styles) or (name == "area_by_block" and report.area is None):
                 continue
             out.append(folder / f"{name}.{form}")
             with styled(**_STYLE):

@@ -19,6 +19,7 @@ from hwshift.network.fixed import Input
 from hwshift.program.counters import Cause
 from hwshift.reports.variants import Variant
 from hwshift.simulation import SimulationReport
+from hwshift.synthesis.estimate import AreaEstimate
 
 __all__ = ["LayerRow", "Report", "build_report"]
 
@@ -86,8 +87,8 @@ class Report:
         For people, such as ``{"images": 1000, "top-1": "90.30%"}``.
     saturation : tuple of LayerScore
         Of every layer's values on those images.
-    area : mapping of str to value, or None
-        What the accelerator takes of an FPGA, estimated.
+    area : AreaEstimate or None
+        What the accelerator takes of an FPGA; None where it was not asked for.
     command : str
         What makes this report again.
     versions : dict of str to str
@@ -99,7 +100,7 @@ class Report:
     stream: Estimate | str | None = None
     accuracy: Mapping[str, object] | None = None
     saturation: tuple[LayerScore, ...] = ()
-    area: Mapping[str, object] | None = None
+    area: AreaEstimate | None = None
     command: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
 
@@ -176,7 +177,7 @@ class Report:
             "stream": self.stream.as_dict() if isinstance(self.stream, Estimate) else self.stream,
             "accuracy": dict(self.accuracy) if self.accuracy is not None else None,
             "saturation": [layer.as_dict() for layer in self.saturation],
-            "area": dict(self.area) if self.area is not None else None,
+            "area": self.area.to_dict() if self.area is not None else None,
             "command": self.command,
             "versions": dict(self.versions),
         }
@@ -189,7 +190,7 @@ def build_report(
     stream: Estimate | str | None = None,
     accuracy: Mapping[str, object] | None = None,
     saturation: tuple[LayerScore, ...] = (),
-    area: Mapping[str, object] | None = None,
+    area: AreaEstimate | None = None,
     command: str = "",
 ) -> Report:
     """Put a report together; parameters as the members of `Report`."""

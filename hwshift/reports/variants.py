@@ -14,6 +14,7 @@ from hwshift.network.graph import Network
 from hwshift.progress import Progress, Stage, silent
 from hwshift.resolve import WeightKind, prepare
 from hwshift.sim.cycle.model import MemoryTiming
+from hwshift.synthesis import estimate
 
 __all__ = ["Variant", "other_variants", "variant_of"]
 
@@ -42,6 +43,8 @@ class Variant:
         Likewise; of the peak in all cycles.
     refused : str
         Why it does not fit.
+    lut, dsp, bram : float or None
+        Of an FPGA, estimated; None where it was not asked for, or does not fit.
     """
 
     title: str
@@ -51,11 +54,15 @@ class Variant:
     energy_pj: float | None = None
     utilisation: float | None = None
     refused: str = ""
+    lut: float | None = None
+    dsp: float | None = None
+    bram: float | None = None
 
 
-def variant_of(title: str, analysis: CostAnalysis) -> Variant:
-    """The figures of an analysis."""
+def variant_of(title: str, analysis: CostAnalysis, target: str | None = None) -> Variant:
+    """The figures of an analysis, and with a target the area of its accelerator."""
     simulation = analysis.simulation
+    area = None if target is None else estimate(analysis.config, target).total
     return Variant(
         title,
         _array(analysis.config),
@@ -63,6 +70,9 @@ def variant_of(title: str, analysis: CostAnalysis) -> Variant:
         analysis.counts.total.memory.total_bits // 8,
         analysis.energy.total_pj,
         simulation.utilisation["total"],
+        lut=None if area is None else area.lut,
+        dsp=None if area is None else area.dsp,
+        bram=None if area is None else area.bram,
     )
 
 
@@ -74,6 +84,7 @@ def other_variants(
     shift: ShiftMode | None = None,
     keep: Literal["all", "outputs"] = "outputs",
     memory: MemoryTiming | None = None,
+    target: str | None = None,
     progress: Progress = silent,
 ) -> tuple[Variant, ...]:
     """Analyse a network on the styles beside the one it was analysed on.
@@ -86,6 +97,8 @@ def other_variants(
         On the design that the others are compared with; its unit costs are used for all.
     weights, shift, keep, memory
         As they were for ``analysis``.
+    target : str or None
+        Device that areas are estimated for.
     progress : callable
         Is told what is being done, with its share.
 
@@ -94,7 +107,7 @@ def other_variants(
     tuple of Variant
         The first is ``analysis`` itself. A style that the network does not fit says why.
     """
-    out = [variant_of("this design", analysis)]
+    out = [variant_of("this design", analysis, target)]
     wanted = list(_wanted(source, analysis))
     for done, (title, network, config, moved) in enumerate(wanted):
         progress(Stage(f"other styles: {title}", done, len(wanted)))
@@ -106,7 +119,7 @@ def other_variants(
         except HwshiftError as error:
             out.append(Variant(title, _array(config), refused=str(error)))
         else:
-            out.append(variant_of(title, found))
+            out.append(variant_of(title, found, target))
     return tuple(out)
 
 

@@ -9,11 +9,12 @@ from typing import Any
 
 from hwshift.config import AcceleratorConfig
 from hwshift.errors import ConfigError
+from hwshift.synthesis.clock import fmax_mhz
 from hwshift.synthesis.memories import dsp_blocks, ram_blocks
 from hwshift.synthesis.resources import Resources
 from hwshift.synthesis.terms import TERMS, terms_of
 
-__all__ = ["QUANTITIES", "AreaEstimate", "area_of", "estimate", "fitted"]
+__all__ = ["QUANTITIES", "AreaEstimate", "area_of", "check_fitted", "estimate", "fitted"]
 
 QUANTITIES = ("lut", "ff", "carry", "lutram")
 """What is fitted; block RAMs and multiplier blocks are counted."""
@@ -70,6 +71,13 @@ def fitted() -> tuple[str, ...]:
     return tuple(sorted(item.name[:-5] for item in folder.iterdir() if item.name.endswith(".json")))
 
 
+def check_fitted(target: str) -> str:
+    """A target that there is a model of; raises `ConfigError` for another name."""
+    if target not in fitted():
+        raise ConfigError(f"area is estimated for {', '.join(fitted())}, not for {target!r}")
+    return target
+
+
 @cache
 def model(target: str) -> dict[str, Any]:
     """The fitted weights of a target, as `hwshift.synthesis.fit` writes them.
@@ -79,9 +87,7 @@ def model(target: str) -> dict[str, Any]:
     ConfigError
         Where there is none.
     """
-    if target not in fitted():
-        raise ConfigError(f"target must be one of {', '.join(fitted())}, not {target!r}", where="target")
-    return json.loads((files(__package__) / _FOLDER / f"{target}.json").read_text())
+    return json.loads((files(__package__) / _FOLDER / f"{check_fitted(target)}.json").read_text())
 
 
 def estimate(config: AcceleratorConfig, target: str = "ecp5") -> AreaEstimate:
@@ -104,7 +110,9 @@ def estimate(config: AcceleratorConfig, target: str = "ecp5") -> AreaEstimate:
     """
     known = model(target)
     blocks = area_of(config, target, known["weights"])
-    return AreaEstimate(config.name, target, known["device"], blocks, None, known["source"])
+    return AreaEstimate(
+        config.name, target, known["device"], blocks, fmax_mhz(config, known.get("clock")), known["source"]
+    )
 
 
 def area_of(

@@ -1,4 +1,4 @@
-"""Fits the estimator to runs of synthesis: ``python -m hwshift.synthesis.fit [TARGET ...]``.
+"""Fits the estimator to runs of synthesis: ``python -m hwshift.synthesis.fit [TARGET ...] [--page docs/synthesis.md]``.
 
 Every module of a configuration is mapped once, ever (`hwshift.synthesis.modules`), so a fit after a change to one block
 maps that block again and nothing else.
@@ -6,6 +6,7 @@ maps that block again and nothing else.
 
 import datetime
 import json
+import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from hwshift.config import AcceleratorConfig
 from hwshift.progress import Progress, Stage, silent
 from hwshift.rtl.export import TOP, without_contents
 from hwshift.sim.rtl_run import core_file
-from hwshift.synthesis.estimate import QUANTITIES, area_of
+from hwshift.synthesis.estimate import QUANTITIES, area_of, fitted
 from hwshift.synthesis.modules import map_each
 from hwshift.synthesis.resources import Resources
 from hwshift.synthesis.run import BLOCKS, count
@@ -29,10 +30,11 @@ from hwshift.synthesis.verilog import plain_names, unique_modules
 from hwshift.synthesis.yosys import yosys_version
 from hwshift.writing import replace_file
 
-__all__ = ["errors", "fit", "sample", "weights_of"]
+__all__ = ["DATA", "error_table", "errors", "fit", "least_squares", "sample", "weights_of"]
 
 _HASH = 0xA5A5A5A5  # stands for every configuration's own, so that what reads it is mapped once
-_FOLDER = Path(__file__).parent / "data"
+DATA = Path(__file__).parent / "data"
+"""Where the models are kept."""
 Blocks = dict[str, Resources]
 
 
@@ -55,14 +57,14 @@ def weights_of(samples: Sequence[tuple[AcceleratorConfig, Blocks]]) -> dict[str,
         out[block] = {}
         for quantity in QUANTITIES:
             wanted = np.array([getattr(blocks.get(block, Resources()), quantity) for _, blocks in samples])
-            found = _least_squares(table, wanted.astype(float))
+            found = least_squares(table, wanted.astype(float))
             out[block][quantity] = {
                 name: float(f"{value:.6g}") for name, value in zip(names, found, strict=True) if value > 0
             }
     return out
 
 
-def _least_squares(table: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+def least_squares(table: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """Non-negative weights x that make ``table @ x`` relatively near to ``wanted`` (Lawson and Hanson)."""
     scale = 1 / np.maximum(wanted, max(1.0, 0.05 * wanted.max(initial=0)))
     a, b = table * scale[:, None], wanted * scale
@@ -127,18 +129,63 @@ def errors(data: dict[str, Any], which: str = "held_out") -> list[tuple[str, str
     return out
 
 
+def error_table(data: dict[str, Any]) -> str:
+    """The errors on configurations that the fit has not seen, as a table in Markdown."""
+    rows: dict[str, dict[str, tuple[float, float]]] = {}
+    for name, quantity, made, estimated in errors(data):
+        rows.setdefault(name, {})[quantity] = made, estimated
+    told = (
+        f"{data['device']}, fitted to {data['source']} ({len(TRAINING)} are listed), tested on {len(rows)} of "
+        f"{len(HELD_OUT)} others; estimated over synthesized, minus 1:"
+    )
+    head = [told, "", "| configuration | LUT | | flip-flops | | carry cells | | block RAM | DSP |",
+            "|---|---|---|---|---|---|---|---|---|"]  # fmt: skip
+    lines = []
+    for name, found in rows.items():
+        cells = [f"{found[q][0]:,.0f} | {_relative(*found[q]):+.1%}" for q in _MODELLED]
+        exact = ["exact" if found[q][0] == found[q][1] else f"{found[q][1]:g} for {found[q][0]:g}"
+                 for q in ("bram", "dsp")]  # fmt: skip
+        lines.append(f"| {name} | {' | '.join([*cells, *exact])} |")
+    sizes = {q: [abs(_relative(*found[q])) for found in rows.values()] for q in _MODELLED}
+    last = [f"median {statistics.median(sizes[q]):.1%} | worst {max(sizes[q]):.1%}" for q in _MODELLED]
+    return "\n".join([*head, *lines, f"| **size of the error** | {' | '.join(last)} | | |"]).replace(
+        "%", " %"
+    )
+
+
+_MODELLED = ("lut", "ff", "carry")
+_MARKS = "<!-- estimates: {target} -->", "<!-- end -->"
+
+
+def _relative(made: float, told: float) -> float:
+    return told / made - 1 if made else float(told != 0)
+
+
+def _into_page(page: Path, data: dict[str, Any]) -> None:
+    """Put the table between its marks on a page."""
+    begin, end = (mark.format(target=data["target"]) for mark in _MARKS)
+    before, found, rest = page.read_text().partition(begin)
+    if found:
+        replace_file(
+            page, (before + begin + "\n" + error_table(data) + "\n" + end + rest.partition(end)[2]).encode()
+        )
+
+
 @click.command()
 @click.argument("targets", nargs=-1, type=click.Choice(list(TARGETS)))
-def main(targets: tuple[str, ...]) -> None:
+@click.option(
+    "--page", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Put the errors there, too."
+)
+def main(targets: tuple[str, ...], page: Path | None) -> None:
     """Map the configurations of both lists, fit, write the data files and print the errors."""
-    for target in targets or ("ecp5", "xilinx"):
+    for target in targets or fitted():
         data = fit(target, progress=lambda text: click.echo(text, err=True))
-        replace_file(_FOLDER / f"{target}.json", (json.dumps(data, indent=1) + "\n").encode())
-        for which in ("training", "held_out"):
-            click.echo(f"{target}, {which}")
-            for name, quantity, made, told in errors(data, which):
-                error = f"{100 * (told - made) / made:+.1f} %" if made else "-"
-                click.echo(f"  {name:45} {quantity:6} {made:10,.1f} {told:10,.1f} {error}")
+        old = json.loads((DATA / f"{target}.json").read_text()) if target in fitted() else {}
+        data |= {"clock": old["clock"]} if "clock" in old else {}
+        replace_file(DATA / f"{target}.json", (json.dumps(data, indent=1) + "\n").encode())
+        click.echo(error_table(data))
+        if page is not None:
+            _into_page(page, data)
 
 
 if __name__ == "__main__":

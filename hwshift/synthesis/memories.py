@@ -53,7 +53,9 @@ def memories(config: AcceleratorConfig) -> Iterator[Memory]:
     yield Memory("epilogue", c.columns * _PARAMETER, c.param_tiles,
                  segment=min(c.bus_width, c.columns * _PARAMETER))  # fmt: skip
     if c.sigmoid:
-        yield Memory("epilogue", min(c.act.bits, c.act.n + 1), SIGMOID_ENTRIES, c.columns * c.pixels // 2, shared=True)
+        yield Memory(
+            "epilogue", min(c.act.bits, c.act.n + 1), SIGMOID_ENTRIES, c.columns * c.pixels // 2, shared=True
+        )
     yield Memory("compute side", c.bus_width, max(1, c.ktile_entries // (c.bus_width // 32)))
     yield Memory("loader", c.bus_width, times.load_fifo)
 

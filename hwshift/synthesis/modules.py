@@ -26,8 +26,9 @@ def map_each(
 ) -> dict[str, dict[str, int]]:
     """How many cells of each type every module of a Verilog text has after mapping.
 
-    The same counts as `hwshift.synthesis.run.map_modules`, since modules are mapped by themselves there too. Here a
-    module that was mapped before, for this or another design, stands as a box of its ports.
+    As `hwshift.synthesis.run.map_modules`, where modules are mapped by themselves too. Here a module that was mapped
+    before, for this or another design, stands as a box of its ports. Small modules come out the same to the cell; in
+    large ones abc chooses by chance, and the counts differ by a per cent or so.
 
     Parameters
     ----------
@@ -112,7 +113,9 @@ def _digest(*parts: str) -> str:
     return hashlib.sha256("\0".join([yosys_version(), *parts]).encode()).hexdigest()[:24]
 
 
-def _map(bodies: list[str], new: list[str], top: str, target: Target, script: str) -> dict[str, dict[str, int]]:
+def _map(
+    bodies: list[str], new: list[str], top: str, target: Target, script: str
+) -> dict[str, dict[str, int]]:
     """One run of Yosys for the modules that are new."""
     places = "".join(f"  (* keep *) {name} sample_{i} ();\n" for i, name in enumerate(new))
     around = f"module {_TOP} ();\n{places}endmodule\n"
@@ -126,4 +129,6 @@ def _map(bodies: list[str], new: list[str], top: str, target: Target, script: st
         run_yosys(commands, Path(work))
         stat = json.loads((Path(work) / "stat.json").read_text())["modules"]
     found = {name.lstrip("\\"): module["num_cells_by_type"] for name, module in stat.items()}
-    return {name: {cell.lstrip("\\"): number for cell, number in found[name.lstrip("\\")].items()} for name in new}
+    return {
+        name: {cell.lstrip("\\"): number for cell, number in found[name.lstrip("\\")].items()} for name in new
+    }

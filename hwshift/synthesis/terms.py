@@ -5,6 +5,7 @@ from math import gcd
 
 from hwshift.config import AcceleratorConfig
 from hwshift.golden.formats import MANTISSA_BITS
+from hwshift.program.isa import INSTRUCTION_BYTES
 from hwshift.synthesis.widths import column, log2, partial_bits, product_bits
 from hwshift.timing import timing
 
@@ -31,7 +32,11 @@ def _write_master(config: AcceleratorConfig) -> Terms:
 
 
 def _fetch(config: AcceleratorConfig) -> Terms:
-    return {"fixed": 1, "address bits": config.address_width, "bits that wait": 256 - min(256, config.bus_width)}
+    return {
+        "fixed": 1,
+        "address bits": config.address_width,
+        "bits that wait": 8 * INSTRUCTION_BYTES - config.bus_width,
+    }
 
 
 def _compute(config: AcceleratorConfig) -> Terms:
@@ -40,7 +45,9 @@ def _compute(config: AcceleratorConfig) -> Terms:
         "table words in a beat": config.bus_width // 32 - 1,
         "activation bits": config.act.bits,
         "columns": config.columns,
-        "bits of table addresses": log2(config.acc_depth) + log2(config.lane_rows) + log2(config.weight_tiles),
+        "bits of table addresses": log2(config.acc_depth)
+        + log2(config.lane_rows)
+        + log2(config.weight_tiles),
         "pixels": config.pixels,
         "tree stages": timing(config).tree_stages,
     }
@@ -111,6 +118,7 @@ def _array(config: AcceleratorConfig) -> Terms:
     return {
         "columns": columns,
         "multiplexers": pes * config.pixels * one.multiplexers,
+        "choices of multiplexers": pes * config.pixels * one.choices,
         "adders": copies * one.adders,
         "registers of sums": copies * one.stored,
         "registers of terms": pes * config.pixels * one.term,
@@ -140,6 +148,7 @@ def _epilogue(config: AcceleratorConfig) -> Terms:
         "columns": config.columns,
         "lanes": lanes,
         "bits shifted by digits": lanes * digits * product,
+        "bits of sums of digits": lanes * max(0, digits - 1) * product,
         "bits rounded": lanes * scaled,
         "activation bits": lanes * config.act.bits,
         "activation bits with residual": lanes * config.act.bits * config.residual,

@@ -24,8 +24,9 @@ class Column:
         Bits of a weight in a register.
     term, total : int
         Bits of a term and of the column's sum.
-    multiplexers : int
-        Bits of the 4:1 multiplexers that shift, of one PE; 0 for multipliers.
+    multiplexers, choices : int
+        Bits of the 4:1 multiplexers that shift, of one PE, and how many signals they choose from beyond one for each
+        bit; zeros for multipliers.
     adders, stored : int
         Bits of the adders of the tree, and of its registers.
     """
@@ -34,6 +35,7 @@ class Column:
     term: int
     total: int
     multiplexers: int
+    choices: int
     adders: int
     stored: int
 
@@ -43,25 +45,29 @@ def column(config: AcceleratorConfig) -> Column:
     weights, act = config.weights, config.act.bits
     if isinstance(weights, Pow2Format):
         code, term = weights.shift_bits + 2, act + config.guard + weights.p_max + 1
-        multiplexers = _shifter(config, weights)
+        multiplexers, choices = _shifter(config, weights)
         signed = True
     else:
-        code, multiplexers = weights.bits, 0
+        code, multiplexers, choices = weights.bits, 0, 0
         term, signed = act + weights.bits - (weights.n - config.guard), False
     total = min(term + (config.rows - 1).bit_length(), config.acc_width)
     adders, stored = _tree(config.rows, term, total, signed)
-    return Column(code, term, total, multiplexers, adders, stored)
+    return Column(code, term, total, multiplexers, choices, adders, stored)
 
 
-def _shifter(config: AcceleratorConfig, weights: Pow2Format) -> int:
-    """Multiplexed bits of all stages, two bits of the exponent each."""
-    zeros, value, bits = config.guard + weights.p_max, config.act.bits, 0
+def _shifter(config: AcceleratorConfig, weights: Pow2Format) -> tuple[int, int]:
+    """Multiplexed bits of all stages, two bits of the exponent each, and the signals they choose from beyond one."""
+    zeros, value, bits, choices = config.guard + weights.p_max, config.act.bits, 0, 0
     for bit in range(0, weights.shift_bits, 2):
-        far = (1 << bit) * ((1 << min(2, weights.shift_bits - bit)) - 1)
-        below = max(0, zeros - far)
-        bits += zeros - below + value - 1
-        zeros, value = below, zeros - below + value
-    return bits
+        steps = [index << bit for index in range(1 << min(2, weights.shift_bits - bit))]
+        below = max(0, zeros - steps[-1])
+        moved = zeros - below + value - 1  # the highest bit is the sign, whatever is chosen
+        for place in range(moved):
+            signals = {min(moved, place + step) for step in steps}
+            choices += max(0, len([signal for signal in signals if signal >= zeros - below]) - 1)
+        bits += moved
+        zeros, value = below, moved + 1
+    return bits, choices
 
 
 def _tree(operands: int, term: int, total: int, signed: bool) -> tuple[int, int]:
@@ -72,7 +78,7 @@ def _tree(operands: int, term: int, total: int, signed: bool) -> tuple[int, int]
         widths = []
         for group in groups:
             grown = group[0] + (len(group) - 1).bit_length()
-            adders += sum(group[0] + 1 + (i > 1) for i in range(1, len(group)))
+            adders += sum(group[0] + 1 + (i > 2) for i in range(1, len(group)))
             widths.append(min(total, grown))
         if len(groups) == 1 and signed:
             adders += total

@@ -24,7 +24,9 @@ def test_side_by_side(tmp_path, capsys):
     ]
     assert main(["compare", "csc-small", *arguments]) == 0
     out, err = capsys.readouterr()
-    assert out.startswith("csc-small on 4x4, 4x4-mac: one image, energy by 45nm\n")
+    assert out.startswith(
+        "csc-small on 4x4, 4x4-mac: one image, energy by 45nm, area estimated for Lattice ECP5\n"
+    )
     assert err.startswith("hwshift: warning: 45nm: The unit costs were measured on an ASIC process")
     from hwshift.config import PRESETS
     from hwshift.resolve import load_network, prepare

@@ -1,5 +1,6 @@
 """What commands show while they work."""
 
+import ast
 import os
 import pty
 import subprocess
@@ -11,6 +12,7 @@ import click
 import pytest
 
 from hwshift.cli import root
+from hwshift.cli._durations import TYPICAL, Durations, typical
 from hwshift.cli._progress import _bar, _Teller
 from hwshift.progress import Stage
 
@@ -55,9 +57,9 @@ def test_time_left_of_what_says_nothing_meanwhile(shown):
     teller(Stage("RTL in icarus", seconds=20))
     wait(5)
     assert line().endswith(" 15 s left")
-    teller("writing files")
+    teller("something new")
     wait(5)
-    assert "writing files" in line() and "left" not in line()
+    assert "something new" in line() and "left" not in line()
 
 
 def test_time_left_goes_on_between_what_is_told(shown):
@@ -77,14 +79,63 @@ def test_a_stage_is_a_text():
     assert stage == "counting" and (stage.done, stage.total, stage.seconds) == (1, 2, 0.0)
 
 
+def test_time_left_as_last_time(tmp_path, shown):
+    teller, line, wait = shown
+    for told in ("", " 60 s left"):
+        durations = Durations(tmp_path / "made" / "durations.json", ["simulate", "net"])
+        again = _Teller(teller._bar, durations)
+        again("thinking")
+        wait(3)
+        assert line().endswith(told.replace("60", "57") if told else "0:00:03")
+        wait(57)
+        again("resting")
+        again.finish()
+        durations.save()
+    other = Durations(tmp_path / "made" / "durations.json", ["simulate", "another"])
+    assert other.expected("thinking") == 0 and other.expected("compiling") == TYPICAL["compiling"]
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"a": "b"}', "\0"])
+def test_durations_that_cannot_be_read(tmp_path, content):
+    path = tmp_path / "durations.json"
+    path.write_text(content)
+    durations = Durations(path, ["a"])
+    assert durations.expected("x") == 0
+    durations.took("x", 5)
+    durations.save()
+    assert Durations(path, ["a"]).expected("x") == 5
+    Durations(path / "below", ["a"]).save()
+
+
+def stages():
+    """The words that every stage in the sources begins with, where they do not say how far they are."""
+    for folder in ("hwshift", "sim", "golden", "rtl"):
+        for path in (Path(__file__).parents[2] / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if not (isinstance(node, ast.Call) and node.args and isinstance(node.func, ast.Name)):
+                    continue
+                text = node.args[0]
+                if node.func.id in ("progress", "say") and isinstance(text, ast.Constant | ast.JoinedStr):
+                    first = text if isinstance(text, ast.Constant) else text.values[0]
+                    if isinstance(first, ast.Constant):
+                        yield first.value
+
+
+def test_every_stage_has_a_time():
+    found = set(stages())
+    assert len(found) > 20
+    assert [stage for stage in sorted(found) if not typical(stage)] == []
+    assert all(any(stage.startswith(words) for stage in found) for words in TYPICAL)
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_can_print_json(name):
     options = [option for item in root.get_command(None, name).params for option in item.opts]
     assert "--json" in options
 
 
-@pytest.mark.parametrize("name", sorted(set(COMMANDS) - {"disassemble", "doctor", "networks"}))
-def test_commands_that_take_long_can_be_quiet(name):
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_can_be_quiet(name):
     options = [option for item in root.get_command(None, name).params for option in item.opts]
     assert "--quiet" in options
 

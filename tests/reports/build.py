@@ -6,6 +6,7 @@ from hwshift.cost.analysis import analyse_program
 from hwshift.evaluation import LayerScore
 from hwshift.reports.report import build_report
 from hwshift.reports.variants import Variant, variant_of
+from hwshift.synthesis import estimate
 
 from ..cost.examples import example
 
@@ -28,8 +29,18 @@ def with_everything(network="csc", config="8x8"):
     """A report with everything that can be asked for."""
     report = report_of(network, config)
     styles = (
-        variant_of("this design", report.analysis),
-        Variant("half <as> large", "4 × 4, mac", 2 * report.simulation.counters["total"], 12345, 1e6, 0.5),
+        variant_of("this design", report.analysis, "ecp5"),
+        Variant(
+            "half <as> large",
+            "4 × 4, mac",
+            2 * report.simulation.counters["total"],
+            12345,
+            1e6,
+            0.5,
+            lut=1000,
+            dsp=16,
+            bram=8.5,
+        ),
         Variant("shift-add", "8 × 8, shift-add", refused="conv: a weight of 3 & more"),
     )
     return build_report(
@@ -37,6 +48,6 @@ def with_everything(network="csc", config="8x8"):
         styles=styles,
         accuracy={"images": "four", "top-1": "75.00%"},
         saturation=(SATURATED,),
-        area={"LUTs": "12,345", "tool": "made <up>"},
+        area=estimate(report.config),
         command="again",
     )

@@ -122,7 +122,7 @@ def test_nothing_is_wider_than_the_window(chromium, width):
     act = """const page = document.querySelector("iframe").contentDocument.documentElement;
     return [page.clientWidth, page.scrollWidth, page.querySelectorAll("figure").length];"""
     inside, needed, figures = acted(chromium, page, act)
-    assert needed <= inside == width and figures == 8
+    assert needed <= inside == width and figures == 9
 
 
 @pytest.mark.parametrize(("scheme", "light"), [(1, True), (0, False)])

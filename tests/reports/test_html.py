@@ -116,7 +116,13 @@ def test_what_was_asked_for():
     root = page(report)
     text = " ".join("".join(root.itertext()).split())
     assert "top-1: 75.00%" in text and "four" in text
-    assert "LUTs: 12,345" in text and "made <up>" in text
+    area = report.area.total
+    assert f"{area.lut:,} LUT" in text and "Area of an FPGA, estimated" in text and report.area.source in text
+    blocks = table(root, "area-table")
+    assert (
+        sum(int(row[1][1]) for row in blocks) == area.lut
+        and sum(float(row[5][1]) for row in blocks) == area.bram
+    )
     (row,) = table(root, "saturation")
     assert [value for _, value in row[2:5]] == ["2000", "3", str(3 / 2000)]
     assert row[0][0] == SATURATED.name and row[4][0] == "1500.0"
@@ -183,7 +189,10 @@ def test_json_is_plain():
     data = json.loads(json_text(with_everything()))
     assert data["styles"][2]["refused"] == "conv: a weight of 3 & more"
     assert data["saturation"][0]["saturated"] == 3
-    assert data["accuracy"]["top-1"] == "75.00%" and data["area"]["LUTs"] == "12,345"
+    assert data["accuracy"]["top-1"] == "75.00%"
+    assert data["area"]["target"] == "ecp5" and data["area"]["estimate"] is True
+    blocks = data["area"]["blocks"].values()
+    assert data["area"]["total"]["lut"] == sum(block["lut"] for block in blocks) > 1000
 
 
 def test_a_file_that_cannot_be_written(tmp_path):

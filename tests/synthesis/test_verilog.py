@@ -2,7 +2,7 @@
 
 import pytest
 
-from hwshift.synthesis.verilog import Port, chained_top, plain_names, ports_of, unique_modules
+from hwshift.synthesis.verilog import Port, chained_top, module_texts, plain_names, ports_of, unique_modules
 
 LEAF = """\
 module \\top.leaf_{n} (clk, a, y);
@@ -69,3 +69,14 @@ def test_a_top_with_three_pins():
     assert "reg [3:0] chain;" in text
     assert "reg [0:0] kept;" in text
     assert "\\top.leaf_2 inner (.clk(clk), .a (chain[3:0]), .y (seen[0:0]));" in text
+
+
+def test_modules_that_start_their_blocks_alike_are_one():
+    """Yosys numbers the registers that start blocks through the whole design."""
+    one = r"""module \a (y);
+  reg \$auto$verilog_backend.cc:2355:dump_module$NUMBER ;
+  initial \$auto$verilog_backend.cc:2355:dump_module$NUMBER = 0;
+endmodule
+"""
+    text = one.replace("NUMBER", "33") + one.replace(r"\a", r"\b").replace("NUMBER", "34")
+    assert list(module_texts(unique_modules(text))) == ["\\a"]
