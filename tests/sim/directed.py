@@ -10,7 +10,7 @@ from hwshift.network.graph import Network
 from hwshift.network.random import NetworkBuilder, csc_network
 from hwshift.program.image import Program, Region
 from hwshift.program.instruction import Instruction
-from hwshift.program.isa import INSTRUCTION_BYTES, TOKENS, LoadKind, Opcode, Token
+from hwshift.program.isa import INPUT_CHANNELS, INSTRUCTION_BYTES, TOKENS, LoadKind, Opcode, Token
 from hwshift.program.verifier import problems, verify
 from hwshift.resolve import prepare
 from hwshift.timing import timing
@@ -144,8 +144,11 @@ def directed(config: AcceleratorConfig) -> Iterator[Program]:
         last, compute, {"ktile_base": config.ktile_entries - 1}
     )  # all zeros: what the first k-tile is too
     yield empty or last
+    wide = NetworkBuilder(2, INPUT_CHANNELS + 1, 4, 1)  # its input is a map, of many rows
+    wide.conv("conv", "input", 4)
+    program = _network(config, wide.network("wide"))
     load = next(index for index, item in enumerate(program.instructions)
-                if item.opcode is Opcode.LOAD and item["kind"] == LoadKind.INPUT)  # fmt: skip
+                if item.opcode is Opcode.LOAD and item["kind"] == LoadKind.MAP)  # fmt: skip
     repeated = changed(program, load, {"rows": 0xFFFF, "row_stride": 0})
     assert repeated is not None
     yield repeated
