@@ -165,11 +165,11 @@ def network_options(command: Command) -> Command:
     return command
 
 
-def load(net: str) -> "Network | FixedNetwork":
+def load(net: str, *, outline: bool = False) -> "Network | FixedNetwork":
     """The network that a command line names; what its import has left out is told as warnings."""
     from hwshift.resolve import load_network
 
-    network = load_network(net)
+    network = load_network(net, outline=outline)
     if net.lower().endswith(".onnx"):
         for note in network.meta.get("notes", ()):
             click.echo(f"hwshift: warning: {net}: {note}", err=True)

@@ -180,10 +180,9 @@ def _short(value: object) -> object:
 def _layers(net: str, graph: str | None, as_json: bool, quiet: bool) -> None:
     from hwshift.errors import NetworkError
     from hwshift.network.fixed import FixedNetwork
-    from hwshift.resolve import load_network
     from hwshift.zoo.measures import layer_rows, measure
 
-    network = load_network(net, outline=True)
+    network = common.load(net, outline=True)
     if isinstance(network, FixedNetwork):
         raise NetworkError("holds a fixed-point network; layers are shown of float networks", where=net)
     rows, found = layer_rows(network), measure(network)

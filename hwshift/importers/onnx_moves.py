@@ -214,6 +214,28 @@ def gather(call: Call) -> None:
     give(call, view, np.take(_elements(call, view), indices, axis=axis))
 
 
+def gather_nd(call: Call) -> None:
+    """GatherND with constant indices, as PyTorch writes an index of tensors."""
+    view, indices = call.view(), call.constant(1)
+    batch = call.integer("batch_dims", 0)
+    if indices.dtype.kind not in "iu" or indices.size == 0 or indices.ndim == 0:
+        raise ValueError("its indices must be integers, at least one")
+    depth, rest = indices.shape[-1], view.shape[batch:]
+    if not 0 <= batch < indices.ndim or indices.shape[:batch] != view.shape[:batch] or depth > len(rest):
+        raise ValueError(f"indices of the shape {indices.shape} do not fit {view.shape}")
+    if len(rest) - depth + indices.ndim > 17:
+        raise ValueError("its indices have too many dimensions")
+    sizes = np.array(rest[:depth], np.int64)
+    if (indices < -sizes).any() or (indices >= sizes).any():
+        raise ValueError(f"its indices must lie within the sizes {rest[:depth]}")
+    per_image(call, batch == 0)
+    call.builder.spend(indices.size // depth * math.prod(rest[depth:]))
+    chosen = np.where(indices < 0, indices + sizes, indices).astype(np.int64)
+    own = [np.arange(size).reshape(-1, *[1] * (indices.ndim - 2 - axis))
+           for axis, size in enumerate(indices.shape[:batch])]  # fmt: skip
+    give(call, view, _elements(call, view)[(*own, *np.moveaxis(chosen, -1, 0))])
+
+
 def pad(call: Call) -> None:
     """Pad with zeros; negative amounts cut off."""
     view = call.view()
@@ -278,6 +300,7 @@ MOVES: dict[str, Handler] = {
     "Expand": expand,
     "Flatten": flatten,
     "Gather": gather,
+    "GatherND": gather_nd,
     "Pad": pad,
     "Reshape": reshape,
     "Slice": slices,

@@ -94,15 +94,14 @@ class ShiftLayers:
             return contiguous_shifts(channels, kernel)
         if isinstance(self._shares, float):
             return sparse_shifts(channels, self._shares, self._rng)
-        if index >= len(self._shares):
-            raise NetworkError(f"has {len(self._shares)} layers, the network has more", where="sparsity")
-        return sparse_shifts(channels, self._shares[index], self._rng)
+        share = self._shares[index] if index < len(self._shares) else 0.0  # `check` tells
+        return sparse_shifts(channels, share, self._rng)
 
     def check(self) -> None:
         """Check that every given share was used. Raises NetworkError."""
         if not isinstance(self._shares, float) and self._count != len(self._shares):
             raise NetworkError(
-                f"has {len(self._shares)} layers, the network has {self._count}", where="sparsity"
+                f"has shares of {len(self._shares)} shifts, the network has {self._count}", where="sparsity"
             )
 
 

@@ -67,4 +67,5 @@ def test_what_was_left_out_is_a_warning(hwshift):
         "hwshift: warning: model.onnx: left out: the final Softmax 'probabilities'; "
         "the results are what it would be applied to\n"
     )
+    assert hwshift("networks", "model.onnx").stderr == done.stderr
     assert hwshift("export", "again.onnx", "--onnx", "third.onnx", "--quiet").stderr == ""

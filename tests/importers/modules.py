@@ -298,6 +298,20 @@ class Style(nn.Module):
         return torch.sigmoid(self.last(torch.cat([x, y], 1)))
 
 
+class Picked(nn.Module):
+    """Channels picked with tensors of indices, in the ways in which shuffles are written."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.mix, self.last = conv(3, 12, 3), conv(12, 12, groups=3), conv(6, 4)
+        self.register_buffer("order", torch.tensor([5, 0, 11, 2, 9, 4, 7, 6, 1, 8, 3, 10]))
+
+    def forward(self, x):
+        y = F.relu(self.stem(x)[:, self.order])
+        y = torch.index_select(self.mix(y), 1, self.order)
+        return self.last(y[:, [1, 3, 5, 7, 9, 11]])
+
+
 MODULES = {
     "resnet": ResNet,
     "shufflenet": ShuffleNet,
@@ -307,6 +321,7 @@ MODULES = {
     "mobilenet_v2": MobileNetV2,
     "factorized_reduce": FactorizedReduce,
     "style": Style,
+    "picked": Picked,
 }
 """All modules; each reads (1, 3, 16, 14)."""
 

@@ -13,7 +13,7 @@ OPERATORS = [
     "Dropout", "Expand", "Flatten", "Gather", "Gemm", "GlobalAveragePool", "GlobalMaxPool", "Identity", "If",
     "InstanceNormalization", "Loop", "MatMul", "Max", "MaxPool", "Min", "Mul", "Neg", "NoSuchOperator", "Pad", "Range",
     "ReduceMax", "ReduceMean", "Relu", "Reshape", "Resize", "ScatterElements", "ScatterND", "Shape", "Sigmoid", "Slice",
-    "Softmax", "Split", "Squeeze", "Sub", "Sum", "Tile", "Transpose", "Unsqueeze", "Where",
+    "Softmax", "Split", "Squeeze", "Sub", "Sum", "Tile", "Transpose", "Unsqueeze", "Where", "GatherND",
 ]  # fmt: skip
 TEXTS = [
     b"",

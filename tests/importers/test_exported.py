@@ -39,7 +39,7 @@ LAST = {"shufflenet": log_softmax, "mobilenet_v2": lambda scores: np.exp(log_sof
 
 
 def test_fixtures_are_complete_and_small():
-    assert len(NAMES) == 8
+    assert len(NAMES) == 9
     assert {path.name for path in DATA.iterdir()} == {
         "expected.npz", *(f"{name}_{form}.onnx" for name in NAMES for form in FORMS)}  # fmt: skip
     assert sum(path.stat().st_size for path in DATA.iterdir()) < 1_000_000
@@ -51,6 +51,14 @@ def test_equals_pytorch(name, form):
     x, expected = EXPECTED[f"{name}_x"], EXPECTED[f"{name}_y"]
     actual = evaluate_float(network(name, form), x).reshape(expected.shape)
     np.testing.assert_allclose(LAST.get(name, lambda y: y)(actual), expected, rtol=1e-4, atol=2e-6)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_picked_channels(form):
+    """Reordering follows a convolution without a pass of arithmetic."""
+    assert counts(network("picked", form)) == {
+        "Input": 1, "Conv2d": 3, "ReLU": 1, "ChannelShuffle": 3, "ChannelSlice": 1,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("form", FORMS)

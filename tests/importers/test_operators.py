@@ -201,6 +201,36 @@ def test_picked_channels(indices, expected):
         assert found[1:] == expected
 
 
+def test_picked_as_pytorch_indexes():
+    """``x[:, order]``: channels first, an index for each, channels back."""
+    graph = Graph((1, 6, 3, 2))
+    graph.add("Transpose", "x", perm=[1, 0, 2, 3])
+    graph.add("GatherND", graph.last, graph.const(np.array([[4], [0], [-1], [1], [3], [2]])))
+    graph.add("Transpose", graph.last, perm=[1, 0, 2, 3])
+    assert kinds(check(graph)) == ["ChannelShuffle"]
+    graph = Graph((1, 6, 3, 2))
+    graph.add("GatherND", "x", graph.const(np.array([[[5], [1], [0]]])), batch_dims=1)
+    assert kinds(check(graph)) == ["ChannelShuffle", "ChannelSlice"]
+
+
+@pytest.mark.parametrize(
+    ("indices", "options", "reason"),
+    [
+        ([[0], [0]], {"batch_dims": 1}, r"indices of the shape \(2, 1\) do not fit"),
+        ([[[6]]], {"batch_dims": 1}, r"its indices must lie within the sizes \(6,\)"),
+        ([[[-7]]], {"batch_dims": 1}, r"its indices must lie within the sizes \(6,\)"),
+        ([[[0, 0, 0, 0]]], {"batch_dims": 1}, "do not fit"),
+        ([[0]], {"batch_dims": -1}, "do not fit"),
+        (0, {}, "its indices must be integers, at least one"),
+    ],
+)
+def test_indices_that_do_not_fit(indices, options, reason):
+    graph = Graph((1, 6, 3, 2))
+    graph.add("GatherND", "x", graph.const(np.array(indices)), name="pick", **options)
+    with pytest.raises(NetworkError, match=f"^pick: GatherND: .*{reason}"):
+        from_onnx(graph.model())
+
+
 def test_picked_from_what_was_picked():
     graph = Graph((1, 6, 3, 2))
     parts = graph.add("Split", "x", graph.ints(2, 2, 2), outputs=3, axis=1)

@@ -70,7 +70,7 @@ def test_spellings(spelled, name):
     ("ShiftNet-A,shifts=none", "shifts: must be one of modulo, contiguous, learned, not 'none'"),
     ("ShiftNet-A,shifts=modulo,sparsity=0.5", "sparsity: is of learned shifts, these are modulo"),
     ("ShiftNet-A,sparsity=2", "sparsity: a share is a number from 0 to 1, not 2"),
-    ("ShiftNet-A,sparsity=cifar10", "sparsity: has 9 layers, the network has more"),
+    ("ShiftNet-A,sparsity=cifar10", "sparsity: has shares of 9 shifts, the network has 21"),
     ("ShiftResNet20-1,sparsity=svhn",
      "sparsity: must be a share, one share per layer, or cifar10, cifar100, not 'svhn'"),
     ("ShiftNet-A,seed=1,seed=2", "ShiftNet-A: seed is given twice"),
@@ -180,7 +180,7 @@ def test_sparsity_by_layer_and_too_short():
     network = build("ShiftNet-C", sparsity=[1.0] * 11 + [0.5], weights="none")
     shifts = [node.op.offsets for node in network.nodes if isinstance(node.op, ops.SpatialShift)]
     assert [int(offsets.any(axis=1).sum()) for offsets in shifts] == [0] * 11 + [128]
-    with pytest.raises(NetworkError, match="^sparsity: has 13 layers, the network has 12$"):
+    with pytest.raises(NetworkError, match="^sparsity: has shares of 13 shifts, the network has 12$"):
         build("ShiftNet-C", sparsity=[0.5] * 13, weights="none")
 
 
