@@ -1,8 +1,9 @@
 """On-chip memory: which maps stay in the shift buffer, where, and the strips of those that do not."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from hwshift.compiler.columns import Columns
 from hwshift.compiler.fusion import (
     AS_COMPILED,
     Lives,
@@ -67,12 +68,18 @@ class Group:
         Of every tensor that a layer reads or writes.
     loaded : tuple of str
         Tensors that come from memory here.
+    left : mapping of str to int
+        First column of maps of which only some are read or written.
+    parts : tuple of Group
+        The same layer by columns, instead of this group.
     """
 
     chain: Chain
     ends: list[list[int]]
     blocks: Mapping[str, Block]
     loaded: tuple[str, ...]
+    left: Mapping[str, int] = field(default_factory=dict)
+    parts: tuple["Group", ...] = ()
 
 
 @dataclass(frozen=True)
@@ -125,7 +132,18 @@ def plan_buffers(
             if error.fused:
                 pieces.refused.add((error.start, error.end))
             else:
-                pieces.in_memory.add(_victim(lowered, tensors, pieces, error, depth))
+                _make_room(lowered, tensors, pieces, error, depth)
+
+
+def _make_room(
+    lowered: list[Lowered], tensors: Mapping[str, Tensor], pieces: Pieces, error: Unplaced, depth: int
+) -> None:
+    """Send a map to memory so that layers fit; where none is left, cut the layer into columns."""
+    whole = pieces.whole(error.start, error.end)
+    if not whole and pieces.cut(error.start):
+        pieces.in_memory |= set(touched(lowered[error.start])) - {lowered[error.start].gates}
+    else:
+        pieces.in_memory.add(_victim(lowered, tensors, pieces, error, depth))
 
 
 def _victim(
@@ -191,7 +209,10 @@ class _Placer:
                 for name, block in whole.items()
                 if crossing[name][0] <= number <= crossing[name][1]
             }
-            groups.append(self._group(piece, alive, replaced, seen))
+            if piece.start in self._pieces.columns:
+                groups.append(self._by_columns(piece.start, alive))
+            else:
+                groups.append(self._group(piece, alive, replaced, seen))
             seen |= set(groups[-1].blocks) & set(whole)
         through = frozenset(
             name
@@ -266,18 +287,46 @@ class _Placer:
             ):
                 continue
             windows = self._pieces.windows(chain, ends, list(alive), ahead)
-            blocks = self._rows({name: int(rows) for name, (rows,) in windows.items()}, alive)
+            blocks = self._rows({name: int(rows) for name, (rows,) in windows.items()}, alive, self._tensors)
             if blocks is not None:
                 return Group(chain, ends.rows.tolist(), {name: blocks[name] for name in own}, loaded)
         raise Unplaced(piece.start, piece.end, piece.start < piece.end)
 
-    def _rows(self, windows: Mapping[str, int], alive: Mapping[str, Block]) -> dict[str, Block] | None:
+    def _by_columns(self, index: int, alive: Mapping[str, Block]) -> Group:
+        """A layer in as few parts as fit. Raises Unplaced."""
+        for parts in self._pieces.parts(index):
+            groups = [self._part(part, alive) for part in parts]
+            found = [group for group in groups if group is not None]
+            if len(found) == len(groups):
+                chain = self._pieces.chain(index, index)
+                return Group(chain, found[0].ends, found[0].blocks, found[0].loaded, parts=tuple(found))
+        raise Unplaced(index, index)
+
+    def _part(self, part: Columns, alive: Mapping[str, Block]) -> Group | None:
+        """The rows of the maps of a part: strips as high as fit."""
+        chain = part.chain
+        own = touched(chain.layers[0])
+        loaded = tuple(name for name in own if name not in chain.producers and name not in alive)
+        for rows in strip_heights(chain.height):
+            for ahead in (1, 0):
+                ends = chain.ends(rows)
+                windows = self._pieces.windows(chain, ends, list(alive), ahead)
+                blocks = self._rows(
+                    {name: int(count) for name, (count,) in windows.items()}, alive, chain.tensors
+                )
+                if blocks is not None:
+                    return Group(
+                        chain, ends.rows.tolist(), {name: blocks[name] for name in own}, loaded, part.left
+                    )
+        return None
+
+    def _rows(
+        self, windows: Mapping[str, int], alive: Mapping[str, Block], tensors: Mapping[str, Tensor]
+    ) -> dict[str, Block] | None:
         blocks = dict(alive)
-        for name, rows in sorted(
-            windows.items(), key=lambda item: -self._tensors[item[0]].row_words * item[1]
-        ):
-            base = _first_fit(blocks.values(), self._tensors[name].row_words * rows, self._depth)
+        for name, rows in sorted(windows.items(), key=lambda item: -tensors[item[0]].row_words * item[1]):
+            base = _first_fit(blocks.values(), tensors[name].row_words * rows, self._depth)
             if base is None:
                 return None
-            blocks[name] = _block(base, self._tensors[name], rows)
+            blocks[name] = _block(base, tensors[name], rows)
         return blocks
