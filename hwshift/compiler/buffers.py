@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from hwshift.compiler.columns import Columns
 from hwshift.compiler.fusion import (
     AS_COMPILED,
@@ -153,17 +155,24 @@ def _victim(
     whole = pieces.whole(error.start, error.end)
     own = {name for low in lowered[error.start : error.end + 1] for name in touched(low)}
     if not whole:
-        needed = sum(tensors[name].row_words * rows for name, rows in _least(pieces, error.start).items())
+        what, needed = _least(pieces, error.start)
         raise CompileError(
-            f"one output row needs {needed} words per sub-bank, feature_depth is {depth}",
+            f"one output {what} needs {needed} words per sub-bank, feature_depth is {depth}",
             where=lowered[error.start].layer.name,
         )
     return max([name for name in whole if name not in own] or whole, key=lambda name: tensors[name].words)
 
 
-def _least(pieces: Pieces, index: int) -> dict[str, int]:
-    chain = pieces.chain(index, index)
-    return {name: int(rows) for name, (rows,) in pieces.windows(chain, chain.ends(1), [], 0).items()}
+def _least(pieces: Pieces, index: int) -> tuple[str, int]:
+    """The least that can be computed of a layer at a time, and the words that this needs."""
+    cut = list(pieces.parts(index))
+    chains = [part.chain for part in cut[-1]] if cut else [pieces.chain(index, index)]
+    words = [
+        sum(chain.tensors[name].row_words * int(rows) for name, (rows,) in windows.items())
+        for chain in chains
+        for windows in [pieces.windows(chain, chain.ends(1), [], 0)]
+    ]
+    return "pixel" if cut else "row", max(words)
 
 
 def _overlap(one: tuple[int, int], other: tuple[int, int]) -> bool:
@@ -295,11 +304,15 @@ class _Placer:
     def _by_columns(self, index: int, alive: Mapping[str, Block]) -> Group:
         """A layer in as few parts as fit. Raises Unplaced."""
         for parts in self._pieces.parts(index):
-            groups = [self._part(part, alive) for part in parts]
-            found = [group for group in groups if group is not None]
-            if len(found) == len(groups):
-                chain = self._pieces.chain(index, index)
-                return Group(chain, found[0].ends, found[0].blocks, found[0].loaded, parts=tuple(found))
+            groups: list[Group] = []
+            for part in parts:
+                group = self._part(part, alive)
+                if group is None:
+                    break
+                groups.append(group)
+            else:
+                chain, first = self._pieces.chain(index, index), groups[0]
+                return Group(chain, first.ends, first.blocks, first.loaded, parts=tuple(groups))
         raise Unplaced(index, index)
 
     def _part(self, part: Columns, alive: Mapping[str, Block]) -> Group | None:
@@ -307,17 +320,18 @@ class _Placer:
         chain = part.chain
         own = touched(chain.layers[0])
         loaded = tuple(name for name in own if name not in chain.producers and name not in alive)
-        for rows in strip_heights(chain.height):
-            for ahead in (1, 0):
-                ends = chain.ends(rows)
-                windows = self._pieces.windows(chain, ends, list(alive), ahead)
-                blocks = self._rows(
-                    {name: int(count) for name, (count,) in windows.items()}, alive, chain.tensors
-                )
+        ends = chain.ends(*strip_heights(chain.height))
+        rows = [self._pieces.windows(chain, ends, list(alive), ahead) for ahead in (1, 0)]
+        words = [sum(chain.tensors[name].row_words * count for name, count in item.items()) for item in rows]
+        for height in range(len(ends.starts)):
+            for windows, needed in zip(rows, words, strict=True):
+                if np.broadcast_to(needed, len(ends.starts))[height] > self._depth:
+                    continue
+                counts = {name: int(count[height]) for name, count in windows.items()}
+                blocks = self._rows(counts, alive, chain.tensors)
                 if blocks is not None:
-                    return Group(
-                        chain, ends.rows.tolist(), {name: blocks[name] for name in own}, loaded, part.left
-                    )
+                    done = ends.only(height).rows.tolist()
+                    return Group(chain, done, {name: blocks[name] for name in own}, loaded, part.left)
         return None
 
     def _rows(

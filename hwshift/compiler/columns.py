@@ -32,14 +32,16 @@ def cut_columns(
 ) -> list[Columns] | None:
     """The layer in parts of ``width`` output columns; None where that cannot be.
 
-    A residual that is read by the array too would have to lie in two places, and an upsampled map is written from
-    columns that are shared; a network's input is loaded in whole rows.
+    An upsampled map is written from columns that are shared, and a residual that the array reads, too, would have to
+    lie in two places unless both read the same columns. A network's input is loaded in whole rows.
     """
-    residual = low.layer.residual
-    if low.spread[1] != 1 or residual in low.sources or (residual and tensors[residual].is_input):
+    residual, full = low.layer.residual, low.layer.shape[2]
+    if low.spread[1] != 1 or (residual is not None and tensors[residual].is_input):
         return None
-    full = low.layer.shape[2]
-    return [_part(low, tensors, first, min(full, first + width), config) for first in range(0, full, width)]
+    spans = [(first, min(full, first + width)) for first in range(0, full, width)]
+    if residual in low.sources and any(_read(low, *span) != span for span in spans):
+        return None
+    return [_part(low, tensors, *span, config) for span in spans]
 
 
 def _part(

@@ -129,6 +129,7 @@ class Pieces:
         self.in_memory = {name for name in lives.first if tensors[name].words > config.feature_depth}
         self.refused: set[tuple[int, int]] = set()
         self.columns: set[int] = set()
+        self._parts: dict[tuple[int, int], list[Columns] | None] = {}
         self._alive: dict[tuple[int, int], list[str]] = {}
         self._known: dict[tuple[int, int, frozenset[str]], int | None] = {}
 
@@ -177,7 +178,9 @@ class Pieces:
         """A layer in 2, 3, ... parts by columns."""
         low = self._lowered[index]
         for width in strip_heights(low.layer.shape[2]):
-            parts = cut_columns(low, self._tensors, width, self._config)
+            if (index, width) not in self._parts:
+                self._parts[index, width] = cut_columns(low, self._tensors, width, self._config)
+            parts = self._parts[index, width]
             if parts is not None and len(parts) > 1:
                 yield parts
 
