@@ -40,9 +40,8 @@ def _stride(step, ints, first):
 def convolve_by_tiles(step, part, limbs, calm, ints, reals, table, memory, floats, wide, peaks):
     """As `hwshift.golden.taps.convolve`, with inputs of so many bytes."""
     size = step.panels * COLUMNS
-    sizes = (step.count + size - 1) // size
     split, rest = part % step.splits, part // step.splits
-    group, begin = rest // sizes, rest % sizes * size
+    group, begin = rest % step.groups, rest // step.groups * size
     end = min(begin + size, step.count)
     tiles = (end - begin + PIXELS - 1) // PIXELS
     taps = step.tile_taps + group * step.tile_chunk * step.tile_chunks
@@ -51,7 +50,8 @@ def convolve_by_tiles(step, part, limbs, calm, ints, reals, table, memory, float
         where, stride = step.read_at + first, _stride(step, ints, first)
         place = step.first + first if step.linear else ints[where]
         pack_tile(
-            wide, tile, memory, place, ints, taps, step.tile_chunk, step.tile_chunks, limbs, ints, where, stride
+            wide, tile, memory, place, ints, taps, step.tile_chunk, step.tile_chunks, limbs, ints, where, stride,
+            step.ahead,
         )  # fmt: skip
     clear_totals(floats)
     blocks = (step.per_group + step.tile_rows - 1) // step.tile_rows
@@ -75,31 +75,32 @@ def convolve_by_tiles(step, part, limbs, calm, ints, reals, table, memory, float
 
 @kernel
 def direct_channels(step, part, fits, calm, ints, reals, weights, terms, memory, floats, wide, peaks):
-    """Some output channels of a convolution with few outputs per group."""
-    begin = part * step.tile_rows
-    rows = min(step.tile_rows, step.channels - begin)
+    """Some output channels, at some positions, of a convolution with few outputs per group."""
+    size = step.panels * COLUMNS
+    channel, begin = part % step.splits * step.tile_rows, part // step.splits * size
+    rows, end = min(step.tile_rows, step.channels - channel), min(begin + size, step.count)
     if fits and calm and step.exact and step.tile_limbs and step.count > FEW:
-        return _direct_tiles(step, begin, rows, ints, reals, weights, memory, floats, peaks)
+        return _direct_tiles(step, channel, rows, begin, end, ints, reals, weights, memory, floats, peaks)
     over = 0
-    for channel in range(begin, begin + rows):
-        over += direct(step, channel, fits, ints, reals, weights, terms, memory, floats, wide, peaks)
+    for one in range(channel, channel + rows):
+        over += direct(step, one, begin, end, fits, ints, reals, weights, terms, memory, floats, wide, peaks)
     return over
 
 
 @kernel
-def _direct_tiles(step, channel, rows, ints, reals, weights, memory, floats, peaks):
+def _direct_tiles(step, channel, rows, begin, end, ints, reals, weights, memory, floats, peaks):
     clear_totals(floats)
-    for first in range(0, step.count, PIXELS):
+    for first in range(begin, end, PIXELS):
         where, stride = step.read_at + first, _stride(step, ints, first)
-        begin = step.first + first if step.linear else ints[where]
+        place = step.first + first if step.linear else ints[where]
         direct_tile(
             weights, step.weights + channel * step.weights_step, step.weights_step, ints, step.tap_at, channel,
-            step.per_group, step.taps, step.maximum, begin, ints, where, stride, reals,
+            step.per_group, step.taps, step.maximum, place, ints, where, stride, reals,
             step.parameters + channel * PARAMETERS, memory, ints, step.target + channel, ints,
             step.residual + channel, step.first + first, ints, step.write_at + first, step.linear, reals,
-            step.mask + first, min(PIXELS, step.count - first), np.int64(step.floor), np.int64(step.ceiling),
+            step.mask + first, min(PIXELS, end - first), np.int64(step.floor), np.int64(step.ceiling),
             np.int64(step.residual_floor), np.int64(step.residual_ceiling), step.residual_up, step.residual_down,
-            floats, TOTALS, rows, np.int64(step.residual >= 0),
+            floats, TOTALS, rows, np.int64(step.residual >= 0), step.ahead,
         )  # fmt: skip
     return totals(step, floats, peaks)
 
@@ -113,11 +114,12 @@ def _finish_tiles(step, group, block, begin, end, sums, ints, reals, memory, flo
     slot = 0
     for first in range(begin, min(begin + PANEL * PIXELS, end), PIXELS):
         finish_tile(
-            wide, slot, sums, reals, step.parameters + channel * PARAMETERS, memory, ints, step.target + channel, ints,
-            step.residual + channel, step.first + first, ints, step.write_at + first, step.linear, reals,
-            step.mask + first, min(PIXELS, end - first), np.int64(step.floor), np.int64(step.ceiling),
+            wide, slot, sums, step.tile_cut, step.tile_rest, step.tile_lift, reals,
+            step.parameters + channel * PARAMETERS, memory, ints, step.target + channel, ints, step.residual + channel,
+            step.first + first, ints, step.write_at + first, step.linear, reals, step.mask + first,
+            min(PIXELS, end - first), np.int64(step.floor), np.int64(step.ceiling),
             np.int64(step.residual_floor), np.int64(step.residual_ceiling), step.residual_up, step.residual_down,
-            floats, TOTALS, rows, np.int64(step.residual >= 0),
+            floats, TOTALS, rows, np.int64(step.residual >= 0), step.ahead,
         )  # fmt: skip
         slot += 1
 

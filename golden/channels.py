@@ -4,6 +4,7 @@ import numpy as np
 
 from hwshift.golden.blocks import COLUMNS
 from hwshift.golden.compiled import inlined, kernel
+from hwshift.golden.copies import copy_rows
 from hwshift.golden.finish import OWN, PANELS, clear_totals, finish, scaled, totals
 from hwshift.golden.rows import AS_IT_IS
 from hwshift.golden.steps import NORM, PARAMETERS, POOL, SCALE, SHIFT, SUM
@@ -13,46 +14,47 @@ __all__ = ["by_rows", "copy", "leave", "move", "read_map"]
 
 @kernel
 def copy(step, part, ints, x, memory, peaks):
-    """One channel of the input into its plane."""
-    plane = ints[step.target + part]
-    largest = np.int64(0)
-    for n in range(step.images):
-        for y in range(step.height):
-            at = plane + step.first + n * step.step + y * step.pitch
-            row = x[n, part, y * step.width : (y + 1) * step.width]
-            out = memory[at : at + step.width]
-            for j in range(len(row)):
-                out[j] = row[j]
-                largest = max(largest, abs(np.int64(row[j])))
-    peaks[step.map] = max(peaks[step.map], float(largest))
+    """Some rows of the input, of shape (images, channels, pixels) in one row, into its planes."""
+    first = part * step.rows
+    rows, largest = min(step.rows, step.height - first), 0.0
+    for channel in range(step.channels):
+        place = ints[step.target + channel] + step.first + first * step.pitch
+        for n in range(step.images):
+            found = copy_rows(
+                x, ((n * step.channels + channel) * step.height + first) * step.width, step.width, memory,
+                place + n * step.step, step.pitch, rows, step.width,
+            )  # fmt: skip
+            largest = max(largest, found)
+    peaks[step.map] = max(peaks[step.map], largest)
     return 0
 
 
 @kernel
 def leave(step, part, ints, memory, out):
-    """One channel from its plane into the output, of shape (images, channels, pixels)."""
-    plane = ints[step.source + part]
-    for n in range(step.images):
-        for y in range(step.in_height):
-            at = plane + step.in_first + n * step.in_step + y * step.in_pitch
-            row = out[n, part, y * step.in_width : (y + 1) * step.in_width]
-            source = memory[at : at + step.in_width]
-            for j in range(len(row)):
-                row[j] = source[j]
+    """Some rows from their planes into the output, as the input of `copy`."""
+    first = part * step.rows
+    rows = min(step.rows, step.in_height - first)
+    for channel in range(step.channels):
+        place = ints[step.source + channel] + step.in_first + first * step.in_pitch
+        for n in range(step.images):
+            copy_rows(
+                memory, place + n * step.in_step, step.in_pitch, out,
+                ((n * step.channels + channel) * step.in_height + first) * step.in_width, step.in_width, rows,
+                step.in_width,
+            )  # fmt: skip
     return 0
 
 
 @kernel
-def read_map(memory, planes, first, image_step, pitch, out):
-    """Copy planes out of the arena into ``out`` of shape (images, channels, height, width)."""
-    images, channels, height, width = out.shape
+def read_map(memory, planes, first, image_step, pitch, height, width, images, out):
+    """Copy planes out of the arena into ``out``: (images, channels, height, width) in one row."""
+    channels = len(planes)
     for n in range(images):
         for c in range(channels):
-            for y in range(height):
-                at = planes[c] + first + n * image_step + y * pitch
-                row, source = out[n, c, y], memory[at : at + width]
-                for j in range(width):
-                    row[j] = source[j]
+            copy_rows(
+                memory, planes[c] + first + n * image_step, pitch, out, (n * channels + c) * height * width, width,
+                height, width,
+            )  # fmt: skip
 
 
 @kernel

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 
 from hwshift.errors import NetworkError, QuantizeError
 from hwshift.golden.difference import Difference, compare
 from hwshift.golden.formats import Arithmetic
+from hwshift.golden.room import empty
 from hwshift.golden.runner import Runner, runner_of
 from hwshift.network.fixed import FixedNetwork
 
@@ -79,7 +81,7 @@ def run(
     """
     runner = runner_of(network, arithmetic)
     batch = _as_batch(runner, np.asarray(x))
-    out = np.empty((len(batch), *network.output.shape), np.int32)
+    out = empty((len(batch), *network.output.shape))
     runner.run(batch, out, threads)
     return out[0] if np.ndim(x) == 3 else out
 
@@ -112,10 +114,17 @@ def _as_batch(runner: Runner, x: np.ndarray) -> np.ndarray:
             f"for shape {x.shape}"
         )
     act = runner.recipe.formats[source.name].output
-    held = np.iinfo(x.dtype)
-    if (held.min < act.min or held.max > act.max) and (x.min() < act.min or x.max() > act.max):
+    low, high = _range(x.dtype)
+    if (low < act.min or high > act.max) and (x.min() < act.min or x.max() > act.max):
         raise QuantizeError(
             f"input codes must fit {act} ({act.min}..{act.max}), not {x.min()}..{x.max()}",
             where=source.name,
         )
-    return x.reshape(-1, *shape).astype(np.int32, copy=False)
+    batch = x.reshape(-1, *shape)
+    return batch if batch.dtype == np.int32 else batch.astype(np.int32)
+
+
+@cache
+def _range(dtype: np.dtype) -> tuple[int, int]:
+    held = np.iinfo(dtype)
+    return held.min, held.max

@@ -23,9 +23,11 @@ class View:
     maps: tuple[int, ...]
 
     def read(self, memory: np.ndarray, out: np.ndarray) -> None:
-        """Copy the map into ``out``: ndarray of int32, shape (images, channels, height, width)."""
+        """Copy the map into ``out``: ndarray of int32, shape (images, channels, height, width), contiguous."""
         g = self.geometry
-        read_map(memory, self.planes, g.first, g.image_step, g.pitch, out)
+        read_map(
+            memory, self.planes, g.first, g.image_step, g.pitch, g.height, g.width, g.images, out.reshape(-1)
+        )
 
 
 class Places:

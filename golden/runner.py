@@ -8,6 +8,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import cached_property
 
 import numpy as np
 
@@ -54,10 +55,11 @@ class _Context:
         self.scales = np.zeros((plan.images, channels, 3), np.int64)
 
     def run(self, x: np.ndarray, out: np.ndarray) -> None:
-        """Compute the plan's images: ``x`` and ``out`` of shape (images, channels, pixels).
+        """Compute the plan's images: contiguous ``x`` and ``out`` of shape (images, channels, ...).
 
         A plan that keeps all maps leaves ``out`` alone.
         """
+        x, out = x.reshape(-1), out.reshape(-1)
         peaks = np.zeros((self.plan.threads, self.plan.maps + len(self.plan.gates)))
         for begin, end in self.segments:
             if begin:
@@ -77,7 +79,7 @@ class _Context:
                 )
 
     def _together(self, begin: int, end: int, x: np.ndarray, out: np.ndarray, peaks: np.ndarray) -> None:
-        shared = np.zeros(2 * len(self.plan.steps), np.int64)
+        shared = np.zeros((self.plan.threads + 1) * len(self.plan.steps), np.int64)
         arguments = x, out, peaks, shared
         if self.plan.threads == 1:
             self._execute(begin, end, *arguments, 0)
@@ -108,11 +110,18 @@ class _Context:
         shared: np.ndarray,
         thread: int,
     ) -> None:
-        plan, recipe = self.plan, self.plan.recipe
+        records, tables = self._fixed
         execute(
-            plan.steps, begin, end, (plan.ints, plan.reals, recipe.weights, recipe.terms, recipe.tiles), x, out,
-            self.memory, self.floats[thread], self.wide[thread], self.scales, peaks, self.saturated, shared, thread,
+            records, begin, end, tables, x, out, self.memory, self.floats[thread], self.wide[thread], self.scales,
+            peaks, self.saturated, shared, thread,
         )  # fmt: skip
+
+    @cached_property
+    def _fixed(self) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+        """The steps' bytes and the tables, as `execute` takes them."""
+        plan, recipe = self.plan, self.plan.recipe
+        tables = plan.ints, plan.reals, recipe.weights, recipe.terms, recipe.tiles
+        return plan.steps.view(np.ndarray).view(np.uint8), tables
 
     def _normalise(self, name: str) -> None:
         """Scales and biases of an instance normalisation, from its input."""
@@ -147,6 +156,7 @@ class Runner:
         self.recipe = Recipe(network, arithmetic)
         self._plans: dict[tuple[int, int, bool], Plan] = {}
         self._idle: dict[tuple[int, int, bool], list[_Context]] = {}
+        self._cuts: dict[tuple[int, int], tuple[int, int, int]] = {}
         self._lock = threading.Lock()
 
     def run(self, x: np.ndarray, out: np.ndarray, threads: int | None = None) -> None:
@@ -183,23 +193,17 @@ class Runner:
         threads = cores() if threads is None else threads
         if not isinstance(threads, int) or threads < 1:
             raise ValueError(f"threads must be an integer of at least 1, not {threads!r}")
-        x, out = x.reshape(*x.shape[:2], -1), out.reshape(*out.shape[:2], -1)
         images = len(x)
-        together = threads if images < threads and self.recipe.macs >= _WORTH_THREADS else 1
-        beside = 1 if images < threads else threads
-        size = 1 if together > 1 else self._block_images(images, beside)
+        size, together, beside = self._cut(images, threads)
+        if images <= size:
+            self._compute(x, out, 0, together, read)
+            return
         starts, numbers = range(0, images, size), itertools.count()
 
         def work(_: int) -> None:
             while (number := next(numbers)) < len(starts):
                 block = slice(starts[number], min(starts[number] + size, images))
-                key = (block.stop - block.start, together, read is not None)
-                context = self._take(key)
-                context.run(x[block], out[block])
-                if read is not None:
-                    read(context, block.start, key[0])
-                with self._lock:
-                    self._idle[key].append(context)
+                self._compute(x[block], out[block], block.start, together, read)
 
         helps = offer(work, min(beside, len(starts)) - 1)
         try:
@@ -208,14 +212,43 @@ class Runner:
             for each in helps:
                 each.settle()
 
+    def _compute(
+        self,
+        x: np.ndarray,
+        out: np.ndarray,
+        first: int,
+        together: int,
+        read: Callable[[_Context, int, int], None] | None,
+    ) -> None:
+        """One block, whose first image has this number."""
+        key = len(x), together, read is not None
+        context = self._take(key)
+        context.run(x, out)
+        if read is not None:
+            read(context, first, key[0])
+        with self._lock:
+            self._idle[key].append(context)
+
+    def _cut(self, images: int, threads: int) -> tuple[int, int, int]:
+        """Images of a block, threads that compute one together, threads that compute blocks beside each other."""
+        key = images, threads
+        if key not in self._cuts:
+            if images < threads:
+                together = threads if self.recipe.macs >= _WORTH_THREADS else 1
+                self._cuts[key] = 1 if together > 1 else self._block_images(images, 1), together, 1
+            else:
+                self._cuts[key] = self._block_images(images, threads), 1, threads
+        return self._cuts[key]
+
     def _take(self, key: tuple[int, int, bool]) -> _Context:
         """Memory for a plan, which is made when it is first asked for."""
         with self._lock:
-            if key not in self._plans:
+            idle = self._idle.get(key)
+            if idle:
+                return idle.pop()
+            if idle is None:
                 self._plans[key] = Plan(self.recipe, *key)
                 self._idle[key] = []
-            if self._idle[key]:
-                return self._idle[key].pop()
         return _Context(self._plans[key])
 
     def _block_images(self, images: int, threads: int) -> int:
@@ -231,23 +264,27 @@ class Runner:
 _KEPT = 32
 _RUNNERS: OrderedDict[tuple[int, Arithmetic, str], Runner] = OrderedDict()
 _RUNNERS_LOCK = threading.Lock()
+_last: Runner | None = None  # the one that was asked for last
 
 
 def runner_of(network: FixedNetwork, arithmetic: Arithmetic) -> Runner:
     """The runner of a network; those used last are kept. Raises as `Runner`."""
-    key = (
-        id(network),
-        arithmetic,
-        tile_choice(),
-    )  # a kept runner holds its network, so that the number stays its own
+    global _last
+    choice = tile_choice()
+    last = _last
+    if last is not None and last.recipe.network is network and last.recipe.tile_choice == choice:
+        if last.recipe.arithmetic is arithmetic:
+            return last
+    key = id(network), arithmetic, choice  # a kept runner holds its network, so that the number stays its own
     with _RUNNERS_LOCK:
         runner = _RUNNERS.get(key)
         if runner is not None:
             _RUNNERS.move_to_end(key)
+            _last = runner
             return runner
     runner = Runner(network, arithmetic)
     with _RUNNERS_LOCK:
-        runner = _RUNNERS.setdefault(key, runner)
+        _last = runner = _RUNNERS.setdefault(key, runner)
         while len(_RUNNERS) > _KEPT:
             _RUNNERS.popitem(last=False)
     return runner
@@ -255,8 +292,9 @@ def runner_of(network: FixedNetwork, arithmetic: Arithmetic) -> Runner:
 
 def _after_fork() -> None:
     """Locks do not survive a fork."""
-    global _RUNNERS_LOCK
+    global _RUNNERS_LOCK, _last
     _RUNNERS.clear()
+    _last = None
     _RUNNERS_LOCK = threading.Lock()
 
 

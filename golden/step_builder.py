@@ -15,9 +15,22 @@ from hwshift.golden.recipe import Recipe
 from hwshift.golden.rows import FULL, PLAIN
 from hwshift.golden.scale import GATE_SHIFT, average_scale
 from hwshift.golden.sigmoid import SIGMOID_ENTRIES, sigmoid_table
-from hwshift.golden.steps import CONVOLVE, COPY, DIRECT, LEAVE, NORM, POOL, SCALE, SHIFT, STEP, SUM, UPSAMPLE
+from hwshift.golden.steps import (
+    CONVOLVE,
+    COPY,
+    CUTS,
+    DIRECT,
+    LEAVE,
+    NORM,
+    POOL,
+    SCALE,
+    SHIFT,
+    STEP,
+    SUM,
+    UPSAMPLE,
+)
 from hwshift.golden.tables import MOST_PANELS, Tables, padded, strides
-from hwshift.golden.x86 import VECTORS_512
+from hwshift.golden.x86 import FAR, NEAR, VECTORS_512
 from hwshift.network import fixed
 from hwshift.network.layer_formats import LayerFormats
 
@@ -28,6 +41,9 @@ _PANEL_BYTES = 1 << 18  # packed pixels that stay in a core's cache
 _ROWS = 16  # output channels of a part that does them one by one
 _MOST_LIMBS = 4  # of an int32
 _WORTH_TILES = 24  # taps from which on the matrix unit is quicker, even where values may saturate
+_CUT_TAPS = 1 << 13  # sums of so many products have room for what is carried over from the sum below
+_LEAST_PANELS = 4  # of positions, for which a channel is worth being begun
+_NEAR_WORDS = 1 << 22  # of an arena that is not read from memory, but from some cache
 _PARTS = 8  # per thread, so that no thread waits long
 _WORTH = 1 << 18  # multiplications that are worth a part of their own
 _PRODUCT, _FINISH, _SCATTER, _PACK, _GATHER = 1, 20, 40, 5, 25  # what a pixel costs, in products
@@ -67,7 +83,7 @@ class StepBuilder:
             self._reads(step, layer.inputs)
         match layer.op:
             case fixed.Input():
-                step["kind"] = COPY
+                step |= {"kind": COPY} | self._rows(layer.shape[1])
             case fixed.Conv():
                 self._taps(step, layer, layer.op)
             case fixed.Pool():
@@ -89,7 +105,7 @@ class StepBuilder:
     def output(self) -> dict:
         """The fields of STEP for what leaves the arena at the end."""
         layer = self.recipe.network.output
-        step = self._blank(layer.shape[0]) | {"kind": LEAVE}
+        step = self._blank(layer.shape[0]) | {"kind": LEAVE} | self._rows(layer.shape[1])
         self._reads(step, (layer.name,))
         return step
 
@@ -97,8 +113,14 @@ class StepBuilder:
         return dict.fromkeys(STEP.names or (), 0) | {
             "second": -1, "residual": -1, "pixel_scales": -1, "table": -1, "residual_table": -1, "terms": -1,
             "tiles": -1, "linear": 1, "channels": channels, "parts": channels, "images": self.images,
-            "stride_y": 1, "stride_x": 1,
+            "stride_y": 1, "stride_x": 1, "ahead": NEAR if self.places.words <= _NEAR_WORDS else FAR,
         }  # fmt: skip
+
+    def _rows(self, height: int) -> dict[str, int]:
+        """As many parts as keep all threads busy."""
+        parts = 1 if self.threads == 1 else min(height, _PARTS * self.threads)
+        rows = -(-height // parts)
+        return {"rows": rows, "parts": -(-height // rows)}
 
     def _reads(self, step: dict, inputs: tuple[str, ...]) -> None:
         source = self.places.views[inputs[0]]
@@ -131,15 +153,7 @@ class StepBuilder:
             self._tiles(step, packed.tiles, reads)
             self._parts(step)
         else:
-            rows = max(
-                1, min(_ROWS, step["channels"] // (_PARTS * self.threads) if self.threads > 1 else _ROWS)
-            )
-            vectors = VECTORS_512 and self.recipe.tile_choice != "never"
-            step |= {
-                "tile_rows": rows,
-                "parts": -(-step["channels"] // rows),
-                "tile_limbs": _MOST_LIMBS if vectors else 0,
-            }
+            self._channel_parts(step)
 
     def _positions(
         self, step: dict, source: Geometry, target: Geometry, stride: tuple[int, int], outputs: int
@@ -171,6 +185,21 @@ class StepBuilder:
             "tile_taps": self.ints.add(tiles.padded(reads)),
             "tile_chunk": tiles.chunk, "tile_chunks": tiles.chunks, "tile_rows": tiles.rows,
             "tile_blocks": self.ints.add(tiles.blocks),
+        }  # fmt: skip
+
+    def _channel_parts(self, step: dict) -> None:
+        """Parts of a step that goes channel by channel: some channels at some positions."""
+        whole = -(-step["count"] // COLUMNS)
+        rows, shares = min(_ROWS, step["channels"]), 1
+        if self.threads > 1:
+            shares = min(_PARTS * self.threads, whole // _LEAST_PANELS) or 1
+            rows = max(1, min(rows, step["channels"] * shares // (_PARTS * self.threads)))
+        panels = -(-whole // shares)
+        panels += panels % 2
+        splits = -(-step["channels"] // rows)
+        step |= {
+            "tile_rows": rows, "panels": panels, "splits": splits, "parts": splits * -(-whole // panels),
+            "tile_limbs": _MOST_LIMBS if VECTORS_512 and self.recipe.tile_choice != "never" else 0,
         }  # fmt: skip
 
     def _parts(self, step: dict) -> None:
@@ -257,10 +286,16 @@ class StepBuilder:
             if len(sizes) > 1:
                 step |= {"pixel_scales": self.ints.add(pairs[index]), "largest": math.inf}
         k = np.minimum(t, _CUT)
-        values = [m, 2.0**k, 2.0**-k, 2.0 ** (k - t), epilogue.b, t, np.ldexp(m, -t.astype(int))]
+        whole = epilogue.b.astype(np.int64).view(np.float64)
+        values = [m, 2.0**k, 2.0**-k, 2.0 ** (k - t), epilogue.b, t, np.ldexp(m, -t.astype(int)), whole]
         step |= {
             "parameters": self.reals.add(np.stack(values, axis=1)),
             "scale": FULL if (m != 1).any() else PLAIN, "bias": np.abs(epilogue.b).max(initial=0),
         }  # fmt: skip
         if step["kind"] in (CONVOLVE, DIRECT):
             step["reach"] = float((self.recipe.packed[layer.name].magnitudes * np.abs(m) * 2.0**-t).max())
+        if step["tiles"] >= 0 and step["taps"] <= _CUT_TAPS and (m == 1).all() and (t == t[0]).all():
+            places = int(t[0])
+            cut = min(places // 8, CUTS)
+            if cut and places <= 8 * (CUTS + 1):
+                step |= {"tile_cut": cut, "tile_rest": places - 8 * cut, "tile_lift": 8 * (cut + 1) - places}

@@ -9,6 +9,7 @@ import numpy as np
 __all__ = [
     "CONVOLVE",
     "COPY",
+    "CUTS",
     "DIRECT",
     "LEAVE",
     "NORM",
@@ -19,19 +20,26 @@ __all__ = [
     "STEP",
     "SUM",
     "UPSAMPLE",
+    "WHOLE_BIAS",
 ]
 
 COPY, CONVOLVE, DIRECT, POOL, SUM, SCALE, NORM, SHIFT, UPSAMPLE, LEAVE = range(10)
 """Kinds of step: input into planes; convolution in blocks, or channel by channel; rows of others; the output."""
 
-PARAMETERS = 7
-"""Reals of an output channel: m, 2**k, 2**-k, 2**-(t-k), b, t, m / 2**t.
+PARAMETERS = 8
+"""Reals of an output channel: m, 2**k, 2**-k, 2**-(t-k), b, t, m / 2**t, and in the bits of the last b as an int64.
 
 t is the shift of the scale, k = min(t, 24)."""
+WHOLE_BIAS = 7
+"""Which of them is the integer."""
+
+CUTS = 2
+"""Most bytes below the point that sums of the matrix unit are cut by in integers of 32 bits."""
 
 _INTS = {
     "kind": "one of the constants above",
     "parts": "pieces that threads take one by one",
+    "rows": "COPY and LEAVE: of the image, in a part",
     # maps
     "channels": "of the output",
     "source": "ints: planes that are read",
@@ -65,9 +73,12 @@ _INTS = {
     "tile_limbs": "most limbs of an input with which it is used if nothing can saturate; DIRECT: 0 without vectors",
     "tile_wild": "the same if something can",
     "tile_taps": "ints: (groups, chunks, chunk) as tap_at", "tile_chunk": "taps", "tile_chunks": "",
+    "ahead": "codes from what tiles read and write to what they ask for",
+    "tile_cut": "1 to CUTS: sums that cannot saturate stay integers of 32 bits; 0: they are scaled in float64",
+    "tile_rest": "shift behind the cut", "tile_lift": "shift of the sums above it",
     "tile_blocks": "ints: (groups, blocks, [offset of its tiles, limbs])",
     "tile_rows": "output channels of a block; DIRECT: of a part",
-    "panels": "panels of COLUMNS positions a part packs",
+    "panels": "panels of COLUMNS positions of a part",
     "splits": "parts that share the output channels of the same positions",
     # pools, sums, upsampling
     "kernel_y": "", "kernel_x": "", "stride_y": "", "stride_x": "", "top": "", "left": "",

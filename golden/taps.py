@@ -29,9 +29,8 @@ FEW = 4
 def convolve(step, part, fits, ints, reals, weights, terms, memory, floats, wide, peaks):
     """Some positions of one group, for all its outputs or a share of them."""
     tile = step.panels * COLUMNS
-    tiles = (step.count + tile - 1) // tile
     split, rest = part % step.splits, part // step.splits
-    group, begin = rest // tiles, rest % tiles * tile
+    group, begin = rest % step.groups, rest // step.groups * tile
     count = min(tile, step.count - begin)
     panels = (count + COLUMNS - 1) // COLUMNS
     taps = step.tap_at + group * step.taps
@@ -91,13 +90,13 @@ def _integer_terms(step, terms, first, wide, at):
 
 
 @kernel
-def direct(step, part, fits, ints, reals, weights, terms, memory, floats, wide, peaks):
-    """One output channel of a convolution with few outputs per group, tap by tap."""
+def direct(step, part, begin, end, fits, ints, reals, weights, terms, memory, floats, wide, peaks):
+    """One output channel of a convolution with few outputs per group, at positions ``begin..end``, tap by tap."""
     taps = step.tap_at + part // step.per_group * step.taps
     own = step.weights + part * step.weights_step
     sums, exact_sums = floats[:COLUMNS], wide[:COLUMNS]
     clear_totals(floats)
-    for first in range(0, step.count, COLUMNS):
+    for first in range(begin, end, COLUMNS):
         if step.maximum:
             _largest(step, ints, weights, memory, first, taps, own, sums, exact_sums)
         elif fits and step.exact and step.count <= FEW:
@@ -112,7 +111,7 @@ def direct(step, part, fits, ints, reals, weights, terms, memory, floats, wide, 
             _direct_terms(step, part, fits, ints, weights, terms, memory, first, taps, own, sums, exact_sums)
         mode = step.scale if fits else scale_integers(step, part, 1, reals, floats, wide)
         place = step.first + first if step.linear else first
-        count = min(COLUMNS, step.count - first)
+        count = min(COLUMNS, end - first)
         finish(
             step, part, 1, place, step.linear, count, step.mask + first, mode, reals,
             step.parameters + part * PARAMETERS, floats, ints, reals, memory,

@@ -10,10 +10,9 @@ from numba.extending import intrinsic
 
 from hwshift.golden.limbs import LIMBS, ROW, TILE
 from hwshift.golden.llvm import FLOATS, I32, I64, LANES, Loop, address, call, load, spread, store, zeros
-from hwshift.golden.steps import PARAMETERS
+from hwshift.golden.steps import CUTS, PARAMETERS, WHOLE_BIAS
 from hwshift.golden.tiles import SUMS
 from hwshift.golden.x86 import (
-    AHEAD,
     CODES,
     HALF,
     I8,
@@ -39,22 +38,26 @@ _DOWN = I32(9)  # rounded towards minus infinity, no exceptions
 _TAIL = [
     "parameters", "p_at", "memory", "targets", "g_at", "residuals", "r_at", "place", "where", "w_at", "linear", "mask",
     "m_at", "pixels", "floor", "ceiling", "residual_floor", "residual_ceiling", "up", "down", "totals", "t_at", "rows",
-    "residual",
+    "residual", "ahead",
 ]  # fmt: skip
 """The last arguments of `finish_tile` and `direct_tile`."""
 
 
 @intrinsic
 def finish_tile(
-    context, room, slot, count, parameters, p_at, memory, targets, g_at, residuals, r_at, place, where, w_at, linear,
-    mask, m_at, pixels, floor, ceiling, residual_floor, residual_ceiling, up, down, totals, t_at, rows, residual,
+    context, room, slot, count, cut, rest, lift, parameters, p_at, memory, targets, g_at, residuals, r_at, place, where,
+    w_at, linear, mask, m_at, pixels, floor, ceiling, residual_floor, residual_ceiling, up, down, totals, t_at, rows,
+    residual, ahead,
 ):  # fmt: skip
     """Scale, activation, residual, activation of the sums in ``slot`` of the panel; for values known to fit int32.
 
-    ``count`` sums a row, ``parameters`` (rows, PARAMETERS). The first ``pixels`` of 16 codes go to
+    ``count`` sums a row, ``parameters`` (rows, PARAMETERS). With a ``cut``, sums S of a scale ``1 / 2**t`` stay
+    integers of 32 bits: ``y = (R >> rest) + ((S[cut + 1] + (S[cut + 2] << 8) + ...) << lift) + b`` with R the sums up
+    to ``cut`` without the bits below it, ``rest = t - 8 * cut`` and ``lift = 8 * (cut + 1) - t``. What wraps around
+    does no harm, since y fits. The first ``pixels`` of 16 codes go to
     ``memory[targets[r] + place:]`` if ``linear``, else ``memory[targets[r] + where[p]]``; 0 where ``mask`` is 0.
     The residual is ``(memory[residuals[r] + ...] << up) >> down`` at the same places. Magnitudes' maxima are kept in
-    ``totals[LANES : 2 * LANES]``.
+    ``totals[LANES : 2 * LANES]``. What is ``ahead`` codes behind is asked for, if ``linear``.
 
     ``floor(y * m / 2**t) + b`` is ``y * (m / 2**t) + b`` rounded down twice, to float64 and to an integer: an integer
     that is not above the exact value is not above the first result either, since float64 holds it.
@@ -63,13 +66,21 @@ def finish_tile(
     def code(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> None:
         tile = _Tile(context, builder, signature, args)
         numbers = range(2 * LIMBS[0] - 1, SUMS + 1)
+
+        def end(n: int, cut: int, linear: bool, residual: bool) -> None:
+            tile.code(
+                lambda row: tile.cut_down(row, n, cut) if cut else tile.combined(row, n), linear, residual
+            )
+
         tile.both("linear", lambda linear: tile.both("residual", lambda residual: cases(
-            builder, args[2], numbers, lambda n: tile.code(lambda row: tile.combined(row, n), linear, residual)
+            builder, args[3], range(CUTS + 1), lambda cut: cases(
+                builder, args[2], numbers, lambda n: end(n, cut, linear, residual)
+            )
         )))  # fmt: skip
 
     return types.void(
-        room, *[types.int64] * 2, parameters, types.int64, memory, targets, types.int64, residuals, types.int64,
-        types.int64, where, types.int64, types.int64, mask, *[types.int64] * 8, totals, *[types.int64] * 3,
+        room, *[types.int64] * 5, parameters, types.int64, memory, targets, types.int64, residuals, types.int64,
+        types.int64, where, types.int64, types.int64, mask, *[types.int64] * 8, totals, *[types.int64] * 4,
     ), where_compiled(code)  # fmt: skip
 
 
@@ -77,7 +88,7 @@ def finish_tile(
 def direct_tile(
     context, weights, x_at, step, taps, k_at, channel, per_group, count, maximum, begin, sources, s_at, stride,
     parameters, p_at, memory, targets, g_at, residuals, r_at, place, where, w_at, linear, mask, m_at, pixels, floor,
-    ceiling, residual_floor, residual_ceiling, up, down, totals, t_at, rows, residual,
+    ceiling, residual_floor, residual_ceiling, up, down, totals, t_at, rows, residual, ahead,
 ):  # fmt: skip
     """As `finish_tile` for the sums over ``count`` taps of ``weights[r, k] * memory[taps[g, k] + begin + stride * p]``.
 
@@ -97,7 +108,7 @@ def direct_tile(
     return types.void(
         weights, *[types.int64] * 2, taps, *[types.int64] * 6, sources, *[types.int64] * 2, parameters, types.int64,
         memory, targets, types.int64, residuals, types.int64, types.int64, where, types.int64, types.int64, mask,
-        *[types.int64] * 8, totals, *[types.int64] * 3,
+        *[types.int64] * 8, totals, *[types.int64] * 4,
     ), where_compiled(code, vectors_only=True)  # fmt: skip
 
 
@@ -131,8 +142,8 @@ class _Tile:
         one = self.builder.insert_element(vector, self.builder.trunc(self.value(name), I32), I32(0))
         return self.builder.shuffle_vector(one, vector, ir.Constant(CODES, [0] * PIXELS))
 
-    def code(self, sums: Callable[[ir.Value], list[ir.Value]], linear: bool, residual: bool) -> None:
-        """What ends a tile; ``sums(row)`` are both halves of a row's sums."""
+    def code(self, scaled: Callable[[ir.Value], ir.Value], linear: bool, residual: bool) -> None:
+        """What ends a tile; ``scaled(row)`` are the codes of a row, scaled and with their bias."""
         builder = self.builder
         written = builder.icmp_unsigned("<", ir.Constant(CODES, list(range(PIXELS))), self.same("pixels"))
         mask = self.named("mask", self.value("m_at"))
@@ -145,7 +156,7 @@ class _Tile:
         none = ir.Constant(CODES, [0] * PIXELS)
         runs = None if places is None else self.runs(places, written)
         loop = Loop(builder, self.value("rows"), [none])
-        y = self.clip(self.scaled(sums(loop.index), loop.index), floor, ceiling)
+        y = self.clip(scaled(loop.index), floor, ceiling)
         if residual:
             extra = read_codes(builder, self.plane("residuals", loop.index, linear), places)
             y = self.clip(
@@ -154,17 +165,47 @@ class _Tile:
         y = builder.select(inside, y, none)
         target = self.plane("targets", loop.index, linear)
         if linear:
-            prefetch(builder, target, AHEAD, write=True)
+            prefetch(builder, target, self.value("ahead"), write=True)
         self.write(y, target, runs, written)
         size = builder.select(builder.icmp_signed("<", y, none), builder.sub(none, y), y)
         loop.close([builder.select(builder.icmp_signed(">", size, loop.values[0]), size, loop.values[0])])
         self.keep(loop.values[0])
 
-    def combined(self, row: ir.Value, count: int) -> list[ir.Value]:
-        """A row of the panel: its tiles of sums weighted and added."""
-        builder, args = self.builder, self.args
-        sums = byte(builder, scratch(*self._call, 0), builder.mul(args[1], I64(SUMS * TILE)))
-        sums = byte(builder, sums, builder.mul(row, I64(ROW)))
+    def panel(self, row: ir.Value) -> ir.Value:
+        """Pointer to a row of the first tile of sums."""
+        builder = self.builder
+        sums = byte(builder, scratch(*self._call, 0), builder.mul(self.args[1], I64(SUMS * TILE)))
+        return byte(builder, sums, builder.mul(row, I64(ROW)))
+
+    def cut_down(self, row: ir.Value, count: int, cut: int) -> ir.Value:
+        """A row of the panel as codes, in integers of 32 bits: what is below the point is cut off sum by sum."""
+        builder, sums, own = self.builder, self.panel(row), self.own(row)
+
+        def same(value: ir.Value) -> ir.Value:
+            return builder.shuffle_vector(
+                builder.insert_element(ir.Constant(CODES, ir.Undefined), value, I32(0)),
+                ir.Constant(CODES, ir.Undefined),
+                ir.Constant(CODES, [0] * PIXELS),
+            )
+
+        parts = [read_codes(builder, byte(builder, sums, s * TILE), None) for s in range(count)]
+        eight = ir.Constant(CODES, [8] * PIXELS)
+        rest, lift = (same(builder.trunc(self.args[i], I32)) for i in (4, 5))
+        total = parts[0]
+        for part in parts[1 : cut + 1]:
+            total = builder.add(builder.ashr(total, eight), part)
+        total = builder.ashr(total, rest)
+        above = None
+        for part in reversed(parts[cut + 1 :]):
+            above = part if above is None else builder.add(builder.shl(above, eight), part)
+        if above is not None:
+            total = builder.add(total, builder.shl(above, lift))
+        bias = builder.load(builder.bitcast(byte(builder, own, 8 * WHOLE_BIAS), I32.as_pointer()))
+        return builder.add(total, same(bias))
+
+    def combined(self, row: ir.Value, count: int) -> ir.Value:
+        """A row of the panel as codes: its tiles of sums weighted and added."""
+        builder, sums = self.builder, self.panel(row)
         radix = spread(builder, ir.Constant(ir.DoubleType(), 256.0))
         parts = []
         for half in range(2):
@@ -174,10 +215,10 @@ class _Tile:
                 value = builder.sitofp(load(builder, builder.bitcast(codes, I32.as_pointer()), 0), FLOATS)
                 total = value if total is None else call(builder, "fma", total, radix, value)
             parts.append(total)
-        return parts
+        return self.scaled(parts, row)
 
-    def reduced(self, row: ir.Value, stride: int, maximum: bool) -> list[ir.Value]:
-        """Sums of a row over the taps, or the weighted maxima."""
+    def reduced(self, row: ir.Value, stride: int, maximum: bool) -> ir.Value:
+        """Sums of a row over the taps, or the weighted maxima, as codes."""
         builder, args = self.builder, self.args
         memory = self.named("memory", args[9] if stride else I64(0))
         places = (
@@ -196,18 +237,24 @@ class _Tile:
                 for part, largest in zip(codes, loop.values, strict=True)
             ])  # fmt: skip
             weight = spread(builder, builder.load(weights))
-            return [builder.fmul(builder.sitofp(largest, FLOATS), weight) for largest in loop.values]
+            return self.scaled([builder.fmul(builder.sitofp(v, FLOATS), weight) for v in loop.values], row)
         weight = spread(builder, builder.load(builder.gep(weights, [loop.index])))
         loop.close([
             call(builder, "fma", builder.sitofp(part, FLOATS), weight, total)
             for part, total in zip(codes, loop.values, strict=True)
         ])  # fmt: skip
-        return list(loop.values)
+        return self.scaled(list(loop.values), row)
+
+    def own(self, row: ir.Value) -> ir.Value:
+        """Pointer to a row's parameters."""
+        return self.named(
+            "parameters", self.builder.add(self.value("p_at"), self.builder.mul(row, I64(PARAMETERS)))
+        )
 
     def scaled(self, sums: list[ir.Value], row: ir.Value) -> ir.Value:
         """The codes of one row: its sums scaled and with its bias."""
         builder = self.builder
-        own = self.named("parameters", builder.add(self.value("p_at"), builder.mul(row, I64(PARAMETERS))))
+        own = self.own(row)
         scale, bias = (spread(builder, builder.load(builder.gep(own, [I64(i)]))) for i in (6, 4))
         parts = []
         for total in sums:

@@ -25,7 +25,6 @@ from numba.extending import intrinsic
 from hwshift.golden.limbs import LIMBS, ROW, TILE
 from hwshift.golden.llvm import FLOATS, I32, I64, LANES, VECTORS, Loop, address, call, load, spread, store
 from hwshift.golden.x86 import (
-    AHEAD,
     CODES,
     COMPILED,
     I8,
@@ -125,10 +124,12 @@ def release(context):
 
 
 @intrinsic
-def pack_tile(context, room, tile, memory, place, taps, t_at, chunk, chunks, limbs, where, w_at, stride):
+def pack_tile(
+    context, room, tile, memory, place, taps, t_at, chunk, chunks, limbs, where, w_at, stride, ahead
+):
     """Limbs of 16 pixels ``memory[taps[k] + place + stride * p]``.
 
-    Stride 1 or 2; or 0 for ``memory[taps[k] + where[p]]``.
+    Stride 1 or 2; or 0 for ``memory[taps[k] + where[p]]``. Otherwise what is ``ahead`` strides behind is asked for.
     """
 
     def code(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> None:
@@ -152,7 +153,7 @@ def pack_tile(context, room, tile, memory, place, taps, t_at, chunk, chunks, lim
             ]
             if stride:
                 for plane in planes:
-                    prefetch(builder, plane, AHEAD * stride)
+                    prefetch(builder, plane, builder.mul(args[12], I64(stride)))
             if stride == 2:
                 codes = [read_every_second(builder, plane) for plane in planes]
             else:
@@ -170,7 +171,7 @@ def pack_tile(context, room, tile, memory, place, taps, t_at, chunk, chunks, lim
         ))  # fmt: skip
 
     return types.void(
-        room, types.int64, memory, types.int64, taps, *[types.int64] * 4, where, types.int64, types.int64
+        room, types.int64, memory, types.int64, taps, *[types.int64] * 4, where, *[types.int64] * 3
     ), where_compiled(code)
 
 

@@ -10,11 +10,12 @@ from numba.core import cgutils
 from hwshift.golden.llvm import I32, I64, LANES, address, load
 
 __all__ = [
-    "AHEAD",
     "CODES",
     "COMPILED",
+    "FAR",
     "HALF",
     "I8",
+    "NEAR",
     "PIXELS",
     "VECTORS_512",
     "byte",
@@ -39,8 +40,9 @@ COMPILED = VECTORS_512 and all(_FEATURES.get(f"amx-{name}") for name in ("tile",
 PIXELS = 16
 """Codes of 32 bits in a vector."""
 
-AHEAD = 8 * PIXELS
-"""Codes from what is read or written to what is asked for: more planes at once than the processor foresees."""
+NEAR, FAR = 2 * PIXELS, 8 * PIXELS
+"""Codes from what is read or written to what is asked for, since planes are more than the processor foresees: so few
+that the nearest cache still has them when they are needed, or so many that they come from memory in time."""
 
 I8 = ir.IntType(8)
 CODES = ir.VectorType(I32, PIXELS)
@@ -60,9 +62,9 @@ def byte(builder: ir.IRBuilder, base: ir.Value, at: ir.Value | int = 0) -> ir.Va
     return builder.gep(builder.bitcast(base, _BYTES), [I64(at) if isinstance(at, int) else at])
 
 
-def prefetch(builder: ir.IRBuilder, plane: ir.Value, codes: int, write: bool = False) -> None:
+def prefetch(builder: ir.IRBuilder, plane: ir.Value, codes: ir.Value, write: bool = False) -> None:
     """Ask for the cache line so many codes behind a pointer, to read or to write."""
-    pointer = byte(builder, builder.gep(plane, [I64(codes)]))
+    pointer = byte(builder, builder.gep(plane, [codes]))
     kind = ir.FunctionType(ir.VoidType(), [pointer.type, I32, I32, I32])
     function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
     builder.call(function, [pointer, I32(int(write)), I32(3), I32(1)])

@@ -12,11 +12,22 @@ from typing import Any
 from hwshift.errors import ConfigError
 from hwshift.golden.formats import Arithmetic, PeKind, Pow2Format, QFormat
 
-__all__ = ["PRESETS", "AcceleratorConfig", "load_config"]
+__all__ = ["DEPTHS", "PRESETS", "AcceleratorConfig", "load_config"]
 
 _SIZES = (4, 8, 16, 32)
 _OPTIONS = ("sigmoid", "gates")
 """Fields that came later: where they are off, the hardware and the hash are what they were without them."""
+
+
+DEPTHS = {
+    "feature_depth": (16, 1 << 15),
+    "weight_tiles": (2, 1 << 15),
+    "acc_depth": (4, 1 << 12),
+    "ktile_entries": (16, 1 << 15),
+    "lane_rows": (4, 1 << 12),
+    "param_tiles": (2, 1 << 12),
+}
+"""Least and greatest depth of every on-chip memory."""
 
 
 @dataclass(frozen=True)
@@ -109,12 +120,8 @@ class AcceleratorConfig:
                 f"{self.act.storage_bits} = {self.vector_bits}, not {self.bus_width}",
                 where="bus_width",
             )
-        self._check_range("feature_depth", 16, 1 << 15)
-        self._check_range("weight_tiles", 2, 1 << 15)
-        self._check_range("acc_depth", 4, 1 << 12)
-        self._check_range("ktile_entries", 16, 1 << 15)
-        self._check_range("lane_rows", 4, 1 << 12)
-        self._check_range("param_tiles", 2, 1 << 12)
+        for name, (low, high) in DEPTHS.items():
+            self._check_range(name, low, high)
         self._check_range("address_width", 40, 64)
         if self.gates and self.scale_digits is not None:
             raise ConfigError(
@@ -176,16 +183,6 @@ class AcceleratorConfig:
     def vector_beats(self) -> int:
         """Beats of one vector."""
         return self.vector_bits // self.bus_width
-
-    @property
-    def input_elements(self) -> int:
-        """Elements a pixel of a network input occupies in memory: 4, or a whole beat if that is more."""
-        return max(4, self.beat_elements)
-
-    @property
-    def input_beats(self) -> int:
-        """Beats of one pixel of a network input."""
-        return self.input_elements // self.beat_elements
 
     @property
     def sub_banks(self) -> int:

@@ -24,7 +24,9 @@ class Timing:
     lane_stage: int
     """Lane-table read address is presented."""
     read_stage: int
-    """Port A addresses of the shift buffer, and the weight-buffer read address, are presented."""
+    """Port A addresses of the shift buffer are presented."""
+    weight_stage: int
+    """The weight-buffer read address is presented."""
     swap_stage: int
     """The active weights take the shadow weights at the end of this cycle; shadow rows are written there too."""
     x_stage: int
@@ -83,8 +85,9 @@ def timing(config: AcceleratorConfig) -> Timing:
     epilogue = total + 1
     write = epilogue + 6
     return Timing(
-        lane_stage=1,
+        lane_stage=0,
         read_stage=read,
+        weight_stage=swap - 2,
         swap_stage=swap,
         x_stage=x,
         tree_stages=tree,

@@ -4,12 +4,12 @@ A trace has the tracks fetch, load, compute and store, and a counter per cause o
 (ui.perfetto.dev) shows a cycle as one microsecond.
 """
 
-import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from hwshift import palette
 from hwshift.errors import DataError
 from hwshift.program.counters import Cause
 from hwshift.program.hazards import total_steps
@@ -26,7 +26,7 @@ TRACKS = ("fetch", "load", "compute", "store")
 Slice = tuple[str, str, int, int, int]
 """Track, name, first cycle, cycles, index of the instruction."""
 
-_COLOURS = {"fetch": "#8A8A8A", "load": "#56B4E9", "compute": "#009E73", "store": "#E69F00"}
+_COLOURS = dict(zip(TRACKS, (palette.GREY, palette.SKY, palette.GREEN, palette.ORANGE), strict=True))
 
 
 def layer_names(program: Program) -> list[str]:
@@ -133,28 +133,27 @@ def picture(program: Program, timeline: Timeline, kind: str = "svg") -> bytes:
     """The tracks as bars over cycles, the layers' names below."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(14, 3.2), layout="constrained")
-    axes = figure.add_subplot()
-    spans: dict[str, list[tuple[int, int]]] = {track: [] for track in TRACKS}
-    layers: dict[str, list[int]] = {}
-    for track, name, begin, cycles, _ in slices(program, timeline):
-        spans[track].append((begin, cycles))
-        if track == "compute":
-            layers.setdefault(name, [begin, 0])[1] = begin + cycles
-    for number, track in enumerate(TRACKS):
-        axes.broken_barh(spans[track], (-number - 0.4, 0.8), facecolors=_COLOURS[track], linewidth=0)
-    last = max((begin + cycles for items in spans.values() for begin, cycles in items), default=1)
-    for name, (begin, end) in layers.items():
-        axes.axvline(begin, color="#BBBBBB", linewidth=0.5, zorder=0)
-        if end - begin > last / 60:
-            axes.text(
-                (begin + end) / 2, -len(TRACKS) + 0.3, name, rotation=60, fontsize=6, ha="right", va="top"
-            )
-    axes.set_yticks([-number for number in range(len(TRACKS))], TRACKS)
-    axes.set_xlim(0, last)
-    axes.set_ylim(-len(TRACKS) - 1, 0.6)
-    axes.set_xlabel("cycle")
-    axes.set_title(f"{program.name} on {program.config.name}", loc="left")
-    out = io.BytesIO()
-    figure.savefig(out, format=kind, metadata={"Date": None} if kind == "svg" else None)
-    return out.getvalue()
+    with palette.styled():
+        figure = Figure(figsize=(14, 3.2), layout="constrained")
+        axes = figure.add_subplot()
+        spans: dict[str, list[tuple[int, int]]] = {track: [] for track in TRACKS}
+        layers: dict[str, list[int]] = {}
+        for track, name, begin, cycles, _ in slices(program, timeline):
+            spans[track].append((begin, cycles))
+            if track == "compute":
+                layers.setdefault(name, [begin, 0])[1] = begin + cycles
+        for number, track in enumerate(TRACKS):
+            axes.broken_barh(spans[track], (-number - 0.4, 0.8), facecolors=_COLOURS[track], linewidth=0)
+        last = max((begin + cycles for items in spans.values() for begin, cycles in items), default=1)
+        for name, (begin, end) in layers.items():
+            axes.axvline(begin, color="#BBBBBB", linewidth=0.5, zorder=0)
+            if end - begin > last / 60:
+                axes.text(
+                    (begin + end) / 2, -len(TRACKS) + 0.3, name, rotation=60, fontsize=6, ha="right", va="top"
+                )
+        axes.set_yticks([-number for number in range(len(TRACKS))], TRACKS)
+        axes.set_xlim(0, last)
+        axes.set_ylim(-len(TRACKS) - 1, 0.6)
+        axes.set_xlabel("cycle")
+        axes.set_title(f"{program.name} on {program.config.name}")
+        return palette.picture(figure, kind, dpi=100)

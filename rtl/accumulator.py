@@ -7,8 +7,9 @@ from amaranth.lib.wiring import In, Out
 
 from hwshift.config import AcceleratorConfig
 from hwshift.rtl.array import map_layout, sum_shape
+from hwshift.rtl.delay import delay
 from hwshift.rtl.interfaces import acc_shape, step_layout
-from hwshift.rtl.primitives import add_sub, mux4
+from hwshift.rtl.primitives import accumulated, add_sub, by_device
 
 __all__ = ["Accumulator", "AccumulatorLane"]
 
@@ -22,10 +23,15 @@ class Accumulator(wiring.Component):
     per cycle, any order of indices. The value must fit ``acc_width`` bits, which a verified network's does;
     it wraps otherwise.
 
+    The memory is read in stage S - 2, and in S - 1 the adder's operand goes into a register, since block RAM is slow
+    on some devices. On Xilinx (`hwshift.rtl.primitives.by_device`) it is read in S - 1, which takes fewer LUTs.
+
     Members
     -------
-    address_next : In
-        Accumulator index of the step in stage S - 1.
+    address_ahead, address_next : In
+        Accumulator index of the steps in stages S - 2 and S - 1.
+    first_next : In(1)
+        ``first`` of the step in stage S - 1.
     address : In
         The same of the step in stage S, which the members below belong to.
     valid, first, last, maximum : In(1)
@@ -41,7 +47,9 @@ class Accumulator(wiring.Component):
         index = step_layout(config).members["acc"]
         super().__init__(
             {
+                "address_ahead": In(index),
                 "address_next": In(index),
+                "first_next": In(1),
                 "address": In(index),
                 "valid": In(1),
                 "first": In(1),
@@ -52,24 +60,24 @@ class Accumulator(wiring.Component):
             }
         )
 
-    def elaborate(self, platform: object) -> Module:  # noqa: ARG002
+    def elaborate(self, platform: object) -> Module:
         m = Module()
-        forward = Signal(reset_less=True)
-        writes = self.valid & ~self.last
-        m.d.sync += forward.eq(writes & (self.address == self.address_next))
+        writes, follows, late = self.valid & ~self.last, Signal(), Signal(reset_less=True)
+        m.d.comb += follows.eq(writes & (self.address == self.address_next))
+        m.d.sync += late.eq(writes & (self.address == self.address_ahead))
+        forward = delay(m, follows, 1, "forward", reset_less=True)
+        index = by_device(m, platform, self.address_next, self.address_ahead, "read_index")
         shape = map_layout(acc_shape(self._config), 1, self._config.columns)
         for p in range(self._config.pixels):
             m.submodules[f"memory_{p}"] = memory = Memory(shape=shape, depth=self._config.acc_depth, init=[])
             write, read = memory.write_port(), memory.read_port()
             m.d.comb += [
-                read.addr.eq(self.address_next),
-                read.en.eq(1),
-                write.addr.eq(self.address),
-                write.en.eq(writes),
-            ]
+                read.addr.eq(index), read.en.eq(1), write.addr.eq(self.address), write.en.eq(writes),
+            ]  # fmt: skip
             for c in range(self._config.columns):
                 m.submodules[f"lane_{p}_{c}"] = lane = AccumulatorLane(self._config)
                 m.d.comb += [
+                    lane.follows.eq(follows), lane.late.eq(late), lane.first_next.eq(self.first_next),
                     lane.forward.eq(forward), lane.first.eq(self.first), lane.maximum.eq(self.maximum),
                     lane.finish.eq(self.valid & self.last), lane.sums.eq(self.sums[p][c]),
                     lane.memory.eq(read.data[0][c]), write.data[0][c].eq(lane.value), self.acc[p][c].eq(lane.acc),
@@ -82,10 +90,14 @@ class AccumulatorLane(wiring.Component):
 
     Members
     -------
-    sums : In(sum_shape), memory : In(acc_shape)
-        ``memory`` is what the memory held at the end of stage S - 1, before the write of that cycle.
+    sums : In(sum_shape)
+    memory : In(acc_shape)
+        Stage S - 1: what the memory held at the end of stage S - 3. (On Xilinx: stage S; at the end of S - 2.)
+    late, follows, first_next : In(1)
+        Stage S - 1: the write of the cycle before, that of this cycle is to this step's index; so its value counts, the
+        later one if both are. The step is a first one: none counts.
     forward : In(1)
-        The write of the cycle before was to this step's index: its value counts instead of ``memory``.
+        ``follows`` of the cycle before.
     first, maximum : In(1)
     value : Out(acc_shape)
         Combinational.
@@ -100,6 +112,9 @@ class AccumulatorLane(wiring.Component):
             {
                 "sums": In(sum_shape(config)),
                 "memory": In(acc),
+                "late": In(1),
+                "follows": In(1),
+                "first_next": In(1),
                 "forward": In(1),
                 "first": In(1),
                 "maximum": In(1),
@@ -112,22 +127,35 @@ class AccumulatorLane(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         before = Signal.like(self.value, name="before", reset_less=True)
+        operand = Signal.like(self.memory, name="operand", reset_less=True)
         acc = Signal.like(self.acc, name="acc_register", reset_less=True)
-        m.d.sync += before.eq(self.value)
+        read = Mux(self.late, before, self.memory)
+        m.d.sync += [
+            before.eq(self.value),
+            operand.eq(Mux(self.first_next, 0, Mux(self.follows, self.value, read))),
+        ]
         with m.If(self.finish):
             m.d.sync += acc.eq(self.value)
-        m.d.comb += [self.value.eq(self._value(m, platform, before)), self.acc.eq(acc)]
+        at_once = Mux(self.first, 0, Mux(self.forward, before, self.memory)).as_signed()
+        stored = by_device(m, platform, at_once, operand, "stored").as_signed()
+        m.d.comb += [self.value.eq(self._value(m, platform, stored, before)), self.acc.eq(acc)]
         return m
 
-    def _value(self, m: Module, platform: object, before: Value) -> Value:
+    def _value(self, m: Module, platform: object, stored: Value, before: Value) -> Value:
         """One adder, which also compares: a maximum is chosen by the sign of a difference."""
         width = self._config.acc_width
-        stored = Mux(self.first, 0, Mux(self.forward, before, self.memory))
         maximum = self.maximum if self._config.max_pool else Const(0)
         result = add_sub(m, platform, self.sums, stored, maximum, "result")
         if not self._config.max_pool:
             return result[:width].as_signed()
-        larger = maximum & result[-1] & ~self.first
         sums = Cat(self.sums, self.sums[-1].replicate(width - len(self.sums)))
-        select = Cat(Mux(larger, self.forward, maximum), larger)
-        return mux4(m, platform, [result[:width], sums, self.memory, before], select, "chosen").as_signed()
+        values = {
+            "result": result[:width],
+            "sums": sums,
+            "stored": stored,
+            "memory": self.memory,
+            "written": before,
+        }
+        larger = maximum & result[-1] & ~self.first
+        flags = {"forward": self.forward, "maximum": maximum, "larger": larger}
+        return accumulated(m, platform, values, flags, "chosen").as_signed()

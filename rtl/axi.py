@@ -1,6 +1,6 @@
 """The AXI4 master ports, and the bursts that are asked of them."""
 
-from amaranth import Cat, Module, Value
+from amaranth import Module, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -77,11 +77,13 @@ def beats_strobe(config: AcceleratorConfig) -> wiring.Signature:
 def inside(config: AcceleratorConfig, burst: data.View, base: Value, limit: Value) -> Value:
     """Whether a burst has bytes, and all of them lie in ``base .. limit``, both included.
 
-    The burst stays within 4096 bytes, so its last byte differs from its first in the low bits only.
+    The burst stays within 4096 bytes, so where its page is the limit's, its end is compared in the low bits only.
     """
-    page = burst.address[_PAGE_BITS:]
-    low = (burst.address[:_PAGE_BITS] + burst.beats * config.beat_bytes - 1)[:_PAGE_BITS]
-    return (burst.beats != 0) & ~burst.beyond & (burst.address >= base) & (Cat(low, page) <= limit)
+    beat = (config.beat_bytes - 1).bit_length()
+    page, last_page = burst.address[_PAGE_BITS:], limit[_PAGE_BITS:]
+    end, allowed = burst.address[beat:_PAGE_BITS] + burst.beats, (limit[:_PAGE_BITS] + 1)[beat:]
+    ends = (page < last_page) | ((page == last_page) & (end <= allowed))
+    return (burst.beats != 0) & ~burst.beyond & (burst.address >= base) & ends
 
 
 def drive_address(

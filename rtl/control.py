@@ -95,7 +95,8 @@ class RunControl(wiring.Component):
 
     def _watchdog(self, m: Module) -> None:
         """Count the cycles without progress, and all of them."""
-        quiet, age = Signal(32), Signal(32)  # age: this is the so many-th cycle
+        quiet = Signal(32)
+        age = Signal(32)  # age: this is the so many-th cycle
         m.d.comb += self._too_long.eq((self.cycle_limit != 0) & (age == self.cycle_limit))
         m.d.sync += age.eq(Mux(self.running | self.start, age + 1, 0))
         m.d.comb += self._expired.eq((self.watchdog != 0) & (quiet >= self.watchdog))
@@ -179,7 +180,9 @@ class CounterBank(wiring.Component):
                 happened = cause == counter.cause
             else:
                 happened = 1 if counter.name == "total" else getattr(events, counter.name)
-            value, following = Signal(COUNTER_BITS), Signal(COUNTER_BITS)
+            value, following = (
+                Signal(COUNTER_BITS, name=f"{counter.name}_{what}") for what in ("value", "following")
+            )
             m.d.comb += following.eq(value + (counted & happened))
             m.d.sync += value.eq(Mux(self.clear, 0, following))
             with m.If(self.capture):

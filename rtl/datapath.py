@@ -91,20 +91,21 @@ class Datapath(wiring.Component):
         valid, step = stages[t.swap_stage]
         weights = self._weights
         m.d.comb += [
-            weights.read.eq(delay(m, self.command, t.read_stage, "command", reset_less=True)),
-            weights.read_valid.eq(delay(m, self.command_valid, t.read_stage, "command_valid")),
+            weights.read.eq(delay(m, self.command, t.weight_stage, "command", reset_less=True)),
+            weights.read_valid.eq(delay(m, self.command_valid, t.weight_stage, "command_valid")),
             self._array.swap.eq(valid & step.swap),
         ]  # fmt: skip
         m.d.comb += [self._array.shadow.eq(weights.shadow), weights.write.eq(self.weight_write)]
 
     def _accumulate(self, m: Module, stages: list, t: object) -> None:
         valid, step = stages[t.sum_stage]
-        _, coming = stages[t.sum_stage - 1]
+        (_, ahead), (_, coming) = stages[t.sum_stage - 2 : t.sum_stage]
         accumulator = self._accumulator
         m.d.comb += [
-            accumulator.address_next.eq(coming.acc), accumulator.address.eq(step.acc), accumulator.valid.eq(valid),
+            accumulator.address_ahead.eq(ahead.acc), accumulator.address_next.eq(coming.acc),
+            accumulator.address.eq(step.acc), accumulator.valid.eq(valid), accumulator.first_next.eq(coming.first),
             accumulator.first.eq(step.first), accumulator.last.eq(step.last), accumulator.maximum.eq(step.maximum),
-            accumulator.sums.eq(self._array.sums), self._epilogue.param.eq(step.param),
+            accumulator.sums.eq(self._array.sums), self._epilogue.param.eq(coming.param),
         ]  # fmt: skip
 
     def _finish(self, m: Module, stages: list, t: object) -> None:

@@ -1,6 +1,6 @@
 """The epilogue: scale, bias, activation, residual, activation, for C columns of P pixels."""
 
-from amaranth import Cat, Module, Mux, Shape, Signal, Value, signed, unsigned
+from amaranth import Cat, Const, Module, Mux, Shape, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -11,6 +11,7 @@ from hwshift.program.isa import PARAM_ENTRY, Act
 from hwshift.program.params import DIGIT_BITS, NO_DIGIT
 from hwshift.rtl.array import map_layout
 from hwshift.rtl.interfaces import acc_shape, act_shape, epilogue_control, step_layout
+from hwshift.rtl.primitives import add_sub
 from hwshift.rtl.sigmoid import SigmoidTable, sigmoid_index
 
 __all__ = ["Epilogue", "param_write"]
@@ -37,7 +38,7 @@ class Epilogue(wiring.Component):
     param_write : In(param_write)
         Loads the parameter table; starts as zeros. A row is not written in a cycle in which it is read.
     param : In
-        Row of the step, in stage S.
+        Row of the step, in stage S - 1.
     valid : In(1), control : In(epilogue_control), acc : In(map_layout of acc_shape, [P][C])
         Stage E.
     residual_data : In(map_layout of act_shape, [P][C])
@@ -63,41 +64,44 @@ class Epilogue(wiring.Component):
             members["residual_data"] = In(values)
         super().__init__(members)
 
-    def elaborate(self, _platform: object) -> Module:
+    def elaborate(self, platform: object) -> Module:
         m = Module()
+        self._platform = platform
         pipe = _Pipe(m, self.valid, self.latency)
         columns = self._parameters(m)
         control, act = self.control, act_shape(self._config)
-        first = self._window(pipe, 3, "act", control.act, control.lo, control.hi)
+        first = self._window(pipe, 2, "act", control.act, control.lo, control.hi)
         if self._config.residual:
             second_act = Mux(control.residual, control.residual_act, Act.NONE)
             second = self._window(
-                pipe, 5, "residual_act", second_act, control.residual_lo, control.residual_hi
+                pipe, 4, "residual_act", second_act, control.residual_lo, control.residual_hi
             )
             add = pipe.later(control.residual, 4, "residual")
         tables = _Tables(m, pipe, control, self._config) if self._config.sigmoid else None
         for c, entry in enumerate(columns):
             shift = pipe.later(entry.shift, 2, f"shift_{c}")
-            bias = pipe.later(entry.bias[: act.width].as_signed(), 3, f"bias_{c}")
+            bias = pipe.later(entry.bias[: act.width].as_signed(), 2, f"bias_{c}")
+            biased = _AddClip(pipe, first, bias, f"biased_{c}")
             for p in range(self._config.pixels):
                 lane = f"{p}_{c}"
                 product = self._product(pipe, self.acc[p][c], entry.scale, lane)
-                value = self._round(pipe, product, shift, lane)
-                value = pipe.register(3, clip(value + bias, *first), act, f"value_{lane}")
+                scaled = self._round(pipe, product, shift, lane)
+                value = pipe.register(3, biased.clipped(scaled), act, f"value_{lane}")
                 if self._config.residual:
-                    value = value + Mux(add, self.residual_data[p][c], 0)
-                    added = pipe.register(4, saturate(value, act.width), act, f"added_{lane}")
-                    value = pipe.register(5, clip(added, *second), act, f"y_{lane}")
+                    sum_ = _AddClip(pipe, second, value, f"sum_{lane}")
+                    summand = Mux(add, self.residual_data[p][c], 0)
+                    summand = pipe.register(4, summand, act, f"residual_{lane}")
+                    added, value = saturate(sum_.total(summand), act.width), sum_.clipped(summand)
                 else:
-                    added = pipe.register(4, value, act, f"added_{lane}")
-                    value = pipe.register(5, added, act, f"y_{lane}")
+                    added = value = pipe.register(4, value, act, f"added_{lane}")
+                value = pipe.register(5, value, act, f"y_{lane}")
                 if tables is not None:
                     value = tables.choose(added, value, c * self._config.pixels + p)
                 m.d.comb += self.y[p][c].eq(value)
         return m
 
     def _parameters(self, m: Module) -> list[data.View]:
-        """The parameter table: every column's entry of the row addressed in the cycle before."""
+        """The parameter table: every column's entry, in a register, of the row addressed two cycles before."""
         columns, beats = self._config.columns, self._config.param_beats
         width = PARAM_ENTRY.bits * columns
         segment = min(self._config.bus_width, width)
@@ -119,12 +123,12 @@ class Epilogue(wiring.Component):
                 for item in PARAM_ENTRY.fields
             },
         )
-        return list(data.View(data.ArrayLayout(entry, columns), read.data))
+        row = Signal(width, name="row", reset_less=True)
+        m.d.sync += row.eq(read.data)
+        return list(data.View(data.ArrayLayout(entry, columns), row))
 
-    def _window(
-        self, pipe: "_Pipe", stage: int, name: str, act: Value, lo: Value, hi: Value
-    ) -> tuple[Value, Value]:
-        """What an activation of stage E lets through, in a later stage.
+    def _window(self, pipe: "_Pipe", stage: int, name: str, act: Value, lo: Value, hi: Value) -> "_Window":
+        """What an activation of stage E lets through, in stage E + ``stage`` and the one after it.
 
         Every activation is a clip, and saturation is part of it, since the window lies inside the format.
         """
@@ -133,32 +137,53 @@ class Epilogue(wiring.Component):
         clamp, relu = act == Act.CLAMP, act == Act.RELU
         low = Mux(clamp, lo, Mux(relu, 0, self._config.act.min))
         high = Mux(clamp, hi, self._config.act.max)
-        return (
-            pipe.register(stage - 1, low, shape, f"{name}_low"),
-            pipe.register(stage - 1, high, shape, f"{name}_high"),
-        )
+        return _Window(pipe, stage - 1, low, high, shape, name)
 
     def _product(self, pipe: "_Pipe", acc: Value, scale: Value, name: str) -> Value:
-        """``acc * m`` in stage E + 2: a multiplier registered twice, or signed digits added in two stages."""
+        """``acc * m`` in stage E + 2: a multiplier registered twice, or signed digits, first shifted, then added."""
         shape, digits = signed(self._config.acc_width + MANTISSA_BITS), self._config.scale_digits
         if digits is None:
             half = pipe.register(0, acc * scale[:MANTISSA_BITS].as_signed(), shape, f"half_{name}")
             return pipe.register(1, half, shape, f"product_{name}")
-        pairs = []
-        for i in range(0, digits, 2):
-            parts = [
-                part
-                for k in range(i, min(i + 2, digits))
-                for part in _digit(acc, scale.word_select(k, DIGIT_BITS), shape.width)
-            ]
-            pairs.append(pipe.register(0, sum(parts[1:], parts[0]), shape, f"pair_{name}_{i // 2}"))
-        return pipe.register(1, sum(pairs[1:], pairs[0]), shape, f"product_{name}")
+        terms = []
+        for k in range(digits):
+            position, negative = _digit(scale.word_select(k, DIGIT_BITS))
+            shifted = Mux(position == NO_DIGIT, 0, (acc << position)[: shape.width])
+            terms.append((
+                pipe.register(0, shifted, shape, f"shifted_{name}_{k}"),
+                pipe.register(0, negative, unsigned(1), f"negative_{name}_{k}"),
+            ))  # fmt: skip
+        return pipe.register(1, self._signed_sum(pipe.module, terms, name), shape, f"product_{name}")
+
+    def _signed_sum(self, m: Module, terms: list[tuple[Value, Value]], name: str) -> Value:
+        """The sum of terms with their signs; as in the adder tree, a sum carries the sign of its first term."""
+        level = 0
+        while len(terms) > 1:
+            pairs = [terms[i : i + 2] for i in range(0, len(terms), 2)]
+            terms = [
+                (add_sub(m, self._platform, pair[0][0], pair[1][0], pair[0][1] ^ pair[1][1],
+                         f"pair_{name}_{level}_{i}"), pair[0][1])
+                if len(pair) == 2 else pair[0] for i, pair in enumerate(pairs)
+            ]  # fmt: skip
+            level += 1
+        total, negative = terms[0]
+        zero = Const(0, signed(len(total)))
+        return add_sub(m, self._platform, zero, total, negative, f"signed_{name}")
 
     def _round(self, pipe: "_Pipe", product: Value, shift: Value, name: str) -> Value:
-        """``product >> (G + s)`` in stage E + 3, clipped to two bits more than an activation has."""
+        """``product >> (G + s)`` in stage E + 3, clipped to two bits more than an activation has.
+
+        Whether bits are lost is found beside the shift, not behind it.
+        """
         shape = signed(self._config.act.bits + 2)
-        scaled = (product[self._config.guard :].as_signed() >> shift).as_signed()
-        return pipe.register(2, saturate(scaled, shape.width), shape, f"scaled_{name}")
+        whole = product[self._config.guard :].as_signed()
+        sign, above = whole[-1], whole[shape.width - 1 : -1]
+        # bit i of `above` is lost or differs from the result's sign bit, if it is at i >= shift
+        beyond = ((1 << len(above)) - 1) << shift
+        lost = ((above ^ sign.replicate(len(above))) & beyond[: len(above)]).any()
+        scaled = (whole >> shift)[: shape.width]
+        limit = Cat((~sign).replicate(shape.width - 1), sign)
+        return pipe.register(2, Mux(lost, limit, scaled).as_signed(), shape, f"scaled_{name}")
 
 
 class _Pipe:
@@ -168,7 +193,7 @@ class _Pipe:
     """
 
     def __init__(self, m: Module, valid: Value, stages: int) -> None:
-        self._m = m
+        self.module = self._m = m
         self._valid = [valid]
         for stage in range(1, stages):
             after = Signal(name=f"valid_{stage}")
@@ -189,6 +214,41 @@ class _Pipe:
         return value
 
 
+class _Window:
+    """Bounds ``low``, ``high``, which become registers, and the same one stage later."""
+
+    def __init__(self, pipe: _Pipe, stage: int, low: Value, high: Value, shape: Shape, name: str) -> None:
+        self.stage = stage + 1
+        self.low = pipe.register(stage, low, shape, f"{name}_low")
+        self.high = pipe.register(stage, high, shape, f"{name}_high")
+        self.late_low = pipe.register(stage + 1, self.low, shape, f"{name}_late_low")
+        self.late_high = pipe.register(stage + 1, self.high, shape, f"{name}_late_high")
+
+
+class _AddClip:
+    """``clip(value + summand, low, high)``, of a value that is known with the window, one stage before the summand.
+
+    The value is taken from the bounds in its own stage, so that the sum and both comparisons are made at once.
+    """
+
+    def __init__(self, pipe: _Pipe, window: _Window, value: Value, name: str) -> None:
+        stage, wide = window.stage, signed(len(value) + 1)
+        self._window = window
+        self._value = pipe.register(stage, value, value.shape(), f"{name}_value")
+        self._least = pipe.register(stage, window.low - value, wide, f"{name}_least")
+        self._most = pipe.register(stage, window.high - value, wide, f"{name}_most")
+
+    def total(self, summand: Value) -> Value:
+        """The sum, exact."""
+        return self._value + summand
+
+    def clipped(self, summand: Value) -> Value:
+        """The sum, clipped."""
+        low, high = self._window.late_low, self._window.late_high
+        total = self.total(summand)[: len(low)].as_signed()
+        return Mux(summand < self._least, low, Mux(summand > self._most, high, total))
+
+
 class _Tables:
     """The sigmoids of all lanes: a table for every two."""
 
@@ -207,19 +267,12 @@ class _Tables:
         return Mux(self._chosen, table.entry[port], value)
 
 
-def clip(value: Value, low: Value, high: Value) -> Value:
-    """``min(max(value, low), high)``."""
-    return Mux(value < low, low, Mux(value > high, high, value))
-
-
 def saturate(value: Value, bits: int) -> Value:
     """A signed value clipped to the two's complement range of fewer bits."""
     sign, upper = value[-1], value[bits - 1 :]
     return Mux(upper.any() & ~upper.all(), Cat((~sign).replicate(bits - 1), sign), value[:bits]).as_signed()
 
 
-def _digit(acc: Value, code: Value, width: int) -> tuple[Value, Value]:
-    """Two addends that give one signed digit's share of the product, modulo ``2**width``."""
-    position, negative = code[: DIGIT_BITS - 1], code[DIGIT_BITS - 1]
-    shifted = Mux(position == NO_DIGIT, 0, (acc << position)[:width])
-    return (shifted ^ negative.replicate(width)).as_signed(), negative
+def _digit(code: Value) -> tuple[Value, Value]:
+    """Position and sign of a digit."""
+    return code[: DIGIT_BITS - 1], code[DIGIT_BITS - 1]

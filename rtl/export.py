@@ -110,7 +110,10 @@ def convert(design: Elaboratable, name: str, **options: object) -> str:
             design, name=name, platform=VerilogTarget(), emit_src=False, strip_internal_attrs=True, **options
         )
     text = trigger_at_start(compact_memories(text))
-    return "\n".join([text, *(body for module, body in PRIMITIVES.items() if f"  {module} #(" in text)])
+    for module, body in PRIMITIVES.items():  # one that another makes instances of comes after it
+        if f"  {module} #(" in text:
+            text += f"\n{body}"
+    return text
 
 
 def core_verilog(config: AcceleratorConfig) -> str:

@@ -46,11 +46,12 @@ class Fetch(wiring.Component):
         wiring.connect(m, queue.o, wiring.flipped(self.o))
         owed = Signal(range(times.instruction_queue + 1))  # asked for and not popped
         remaining = Signal(32)
-        asked = Signal(range(times.fetch_burst + 1))
+        self._left = left = Signal(32)
+        asked = Signal(range(times.fetch_burst + 1))  # of those remaining, by the next burst
+        m.d.sync += [remaining.eq(left), asked.eq(Mux(left < times.fetch_burst, left, times.fetch_burst))]
         m.d.comb += [
-            asked.eq(Mux(remaining < times.fetch_burst, remaining, times.fetch_burst)),
-            self.burst.valid.eq((remaining != 0) & (owed + asked <= times.instruction_queue)),
-            self.exhausted.eq((remaining == 0) & (owed == 0)),
+            self.burst.valid.eq((asked != 0) & (owed + asked <= times.instruction_queue)),
+            self.exhausted.eq((asked == 0) & (owed == 0)),
         ]
         taken, popped = self.burst.valid & self.burst.ready, self.o.valid & self.o.ready
         m.d.sync += owed.eq(owed + Mux(taken, asked, 0) - popped)
@@ -64,13 +65,14 @@ class Fetch(wiring.Component):
         split = (block - 1).bit_length()
         # bursts before the last are whole blocks, so the address counts blocks; one bit more: beyond the bus
         address = Signal(self._config.address_width - split + 1)
+        left = self._left
+        m.d.comb += left.eq(remaining)
         with m.If(self.start):
-            m.d.sync += [address.eq(self.base[split:]), remaining.eq(self.count)]
+            m.d.comb += left.eq(self.count)
+            m.d.sync += address.eq(self.base[split:])
         with m.Elif(taken):
-            m.d.sync += [
-                address.eq((address + 1) | (address[-1] << (len(address) - 1))),
-                remaining.eq(remaining - asked),
-            ]
+            m.d.comb += left.eq(remaining - asked)
+            m.d.sync += address.eq((address + 1) | (address[-1] << (len(address) - 1)))
         m.d.comb += [
             burst.address.eq(address[:-1] << split), burst.beyond.eq(address[-1]),
             burst.beats.eq(asked * (INSTRUCTION_BYTES // self._config.beat_bytes)),

@@ -62,7 +62,7 @@ def step_layout(config: AcceleratorConfig) -> data.StructLayout:
     """What the sequencer says about one step; travels down the rigid pipeline."""
     return data.StructLayout(
         {
-            # reading: stages 1 to 5
+            # reading: stages 0 to 5
             "lane_row": _index(config.lane_rows),
             "y": COORDINATE,
             "x": COORDINATE,

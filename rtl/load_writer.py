@@ -1,16 +1,17 @@
 """Load writer: beats of load data into shift buffer, weight ring and tables."""
 
-from amaranth import Cat, Module, Mux, Signal
+from amaranth import Cat, Module, Mux, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hwshift.config import AcceleratorConfig
 from hwshift.golden.formats import Pow2Format
-from hwshift.program.isa import LoadKind, Token
+from hwshift.program.isa import INPUT_CHANNELS, LoadKind, Token
 from hwshift.rtl.epilogue import param_write
 from hwshift.rtl.gearbox import Gearbox
 from hwshift.rtl.interfaces import load_request
 from hwshift.rtl.pass_generator import ktile_write
+from hwshift.rtl.pixel_cutter import PixelCutter
 from hwshift.rtl.pixel_walk import PixelWalk, region_layout
 from hwshift.rtl.shift_buffer import lane_write
 from hwshift.rtl.weight_buffer import weight_write
@@ -21,11 +22,12 @@ _COUNT = 22
 """Bits that count the beats of a table."""
 
 
-def job_layout() -> data.StructLayout:
-    """What a LOAD says about its data."""
+def job_layout(config: AcceleratorConfig) -> data.StructLayout:
+    """What a LOAD says about its data; ``first``: place of an INPUT's first value in its beat."""
+    first = unsigned(max(1, (config.beat_elements - 1).bit_length()))
     return data.StructLayout({
         "kind": 3, "zero_code": 1, "channels": 3, "push": len(Token), "dest": 16, "count": 16,
-        "region": region_layout(),
+        "first": first, "region": region_layout(),
     })  # fmt: skip
 
 
@@ -47,7 +49,8 @@ class LoadWriter(wiring.Component):
 
     The register is loaded in a cycle where it is empty or its job ends, so jobs follow each other without a gap.
     A job ends with its last beat (WEIGHTS: last word), and waits before it while a token that it pushes is at its
-    limit. Beats wait for port B (MAP, INPUT), for room in the weight ring (WEIGHTS), or for nothing.
+    limit. Beats (MAP) or pixels (INPUT) wait for port B, words for room in the weight ring (WEIGHTS), others
+    for nothing.
 
     Members
     -------
@@ -62,13 +65,13 @@ class LoadWriter(wiring.Component):
     def __init__(self, config: AcceleratorConfig) -> None:
         self._config = config
         super().__init__({
-            "i": In(stream.Signature(job_layout())), "beats": In(stream.Signature(config.bus_width)),
+            "i": In(stream.Signature(job_layout(config))), "beats": In(stream.Signature(config.bus_width)),
             "at_limit": In(len(Token)), "push": Out(len(Token)), "busy": Out(1), **load_targets(config),
         })  # fmt: skip
 
     def elaborate(self, _platform: object) -> Module:
         m = Module()
-        self._job = job = Signal(job_layout())
+        self._job = job = Signal(job_layout(self._config))
         full, self._end, self._take = Signal(), Signal(), Signal()
         m.d.comb += [
             full.eq((job.push & self.at_limit).any()),
@@ -78,41 +81,52 @@ class LoadWriter(wiring.Component):
         with m.If(self.i.ready):
             m.d.sync += [self.busy.eq(self.i.valid), job.eq(self.i.payload)]
         m.submodules.walk = walk = PixelWalk(self._config)
+        m.submodules.cutter = cutter = PixelCutter(self._config)
         m.submodules.gearbox = gearbox = Gearbox(self._config)
         address, table_last = self._table_counters(m)
-        self._begin(m, walk, gearbox)
+        self._begin(m, walk, cutter, gearbox)
         with m.If(self.busy):
             with m.Switch(job.kind):
-                with m.Case(LoadKind.MAP, LoadKind.INPUT):
-                    self._write_pixels(m, walk, full)
+                with m.Case(LoadKind.MAP):
+                    self._write_map(m, walk, full)
+                with m.Case(LoadKind.INPUT):
+                    self._write_input(m, walk, cutter, full)
                 with m.Case(LoadKind.WEIGHTS):
                     self._write_weights(m, gearbox, full)
                 with m.Default():
                     self._write_table(m, table_last, full)
-        self._lay_out_pixel(m, walk)
+        self._lay_out_pixel(m, walk, cutter)
         self._lay_out_weights(m, gearbox)
         self._lay_out_tables(m, address)
         return m
 
     # -- jobs ----------------------------------------------------------------------------------------------
 
-    def _begin(self, m: Module, walk: PixelWalk, gearbox: Gearbox) -> None:
+    def _begin(self, m: Module, walk: PixelWalk, cutter: PixelCutter, gearbox: Gearbox) -> None:
         job, is_input = self.i.payload, Signal()
-        config = self._config
         m.d.comb += [
             is_input.eq(job.kind == LoadKind.INPUT),
             walk.start.eq(self._take), walk.region.eq(job.region),
-            walk.last_beat.eq(Mux(is_input, config.input_beats - 1, config.vector_beats - 1)),
+            walk.last_beat.eq(Mux(is_input, 0, self._config.vector_beats - 1)),
+            cutter.start.eq(self._take & is_input), cutter.first.eq(job.first),
             gearbox.start.eq(self._take & (job.kind == LoadKind.WEIGHTS)), gearbox.tiles.eq(job.count),
         ]  # fmt: skip
         with m.If(is_input):
-            m.d.comb += walk.region.slots.eq(1)
+            m.d.comb += [walk.region.slots.eq(1), walk.region.rows.eq(job.count)]
 
-    def _write_pixels(self, m: Module, walk: PixelWalk, full: Signal) -> None:
+    def _write_map(self, m: Module, walk: PixelWalk, full: Signal) -> None:
         m.d.comb += [
             self.port.valid.eq(self.beats.valid & ~(walk.last & full)),
             self.beats.ready.eq(self.port.valid & self.port.ready),
             walk.advance.eq(self.beats.ready), self._end.eq(self.beats.ready & walk.last),
+        ]  # fmt: skip
+
+    def _write_input(self, m: Module, walk: PixelWalk, cutter: PixelCutter, full: Signal) -> None:
+        held = walk.last & full
+        m.d.comb += [
+            cutter.i.valid.eq(self.beats.valid), self.beats.ready.eq(cutter.i.ready),
+            self.port.valid.eq(cutter.o.valid & ~held), cutter.o.ready.eq(self.port.ready & ~held),
+            walk.advance.eq(self.port.valid & self.port.ready), self._end.eq(walk.advance & walk.last),
         ]  # fmt: skip
 
     def _write_weights(self, m: Module, gearbox: Gearbox, full: Signal) -> None:
@@ -165,7 +179,7 @@ class LoadWriter(wiring.Component):
 
     # -- data ----------------------------------------------------------------------------------------------
 
-    def _lay_out_pixel(self, m: Module, walk: PixelWalk) -> None:
+    def _lay_out_pixel(self, m: Module, walk: PixelWalk, cutter: PixelCutter) -> None:
         config, pixel, job = self._config, self.port.payload, self._job
         elements = data.View(
             data.ArrayLayout(config.act.storage_bits, config.beat_elements), self.beats.payload
@@ -174,19 +188,24 @@ class LoadWriter(wiring.Component):
         for bank in range(config.rows):
             beat, element = divmod(bank, config.beat_elements)
             m.d.comb += [pixel.banks[bank].eq(walk.beat == beat), pixel.data[bank].eq(elements[element])]
-        with m.If(job.kind == LoadKind.INPUT), m.Switch(job.channels):
-            for channels in (1, 2, 3, 4):
-                with m.Case(*([channels] if channels < 4 else [])) if channels < 4 else m.Default():
-                    self._lay_out_input(m, walk, elements, channels)
+        m.d.comb += [
+            cutter.i.payload.eq(self.beats.payload), cutter.channels.eq(job.channels), cutter.last.eq(walk.last),
+        ]  # fmt: skip
+        with m.If(job.kind == LoadKind.INPUT):
+            m.d.comb += pixel.banks.eq(-1)
+            with m.Switch(job.channels):
+                for channels in range(1, INPUT_CHANNELS):
+                    with m.Case(channels):
+                        self._spread(m, cutter.o.payload, channels)
+                with m.Default():
+                    self._spread(m, cutter.o.payload, INPUT_CHANNELS)
 
-    def _lay_out_input(self, m: Module, walk: PixelWalk, elements: data.View, channels: int) -> None:
-        pixel, rows = self.port.payload, self._config.rows
+    def _spread(self, m: Module, values: data.View, channels: int) -> None:
+        """Whole copies of a pixel over the banks; 0 in those that are left over."""
+        rows = self._config.rows
         for bank in range(rows):
-            beat, element = divmod(bank % channels, self._config.beat_elements)
-            if bank < rows // channels * channels:
-                m.d.comb += [pixel.banks[bank].eq(walk.beat == beat), pixel.data[bank].eq(elements[element])]
-            else:
-                m.d.comb += [pixel.banks[bank].eq(1), pixel.data[bank].eq(0)]
+            value = values[bank % channels] if bank < rows // channels * channels else 0
+            m.d.comb += self.port.payload.data[bank].eq(value)
 
     def _lay_out_weights(self, m: Module, gearbox: Gearbox) -> None:
         config, weights = self._config, self._config.weights

@@ -56,7 +56,7 @@ class Loader(wiring.Component):
         m = Module()
         config, times = self._config, timing(self._config)
         m.submodules.bursts = bursts = Bursts(config)
-        m.submodules.jobs = jobs = Queue(job_layout(), times.job_queue)
+        m.submodules.jobs = jobs = Queue(job_layout(config), times.job_queue)
         m.submodules.fifo = fifo = BlockQueue(config.bus_width, times.load_fifo)
         m.submodules.writer = writer = LoadWriter(config)
         connect(m, jobs.o, writer.i)
@@ -74,11 +74,15 @@ class Loader(wiring.Component):
     def _accept(self, m: Module, bursts: Bursts, jobs: Queue) -> None:
         load = data.View(layout_of(isa.LOAD), self.i.payload)
         job, start, known = jobs.i.payload, Signal(), Signal()
+        storage_bytes, beat_bytes = (
+            (size // 8 - 1).bit_length() for size in (self._config.act.storage_bits, self._config.bus_width)
+        )
         m.d.comb += [
             known.eq(load.kind <= max(LoadKind)),
             start.eq(self.i.valid & known & ~bursts.active & jobs.i.ready & ((load.pop & ~self.available) == 0)),
             self.i.ready.eq(start), jobs.i.valid.eq(start), bursts.start.eq(start),
             self.pop.eq(Mux(start, load.pop, 0)),
+            job.first.eq(load.address[storage_bytes:beat_bytes]),
             self.error.eq(self.i.valid & ~known), self.error_code.eq(ErrorCode.BAD_OPCODE),
         ]  # fmt: skip
         for name in transfer_layout().members:
@@ -90,7 +94,8 @@ class Loader(wiring.Component):
 
     def _ask(self, m: Module, bursts: Bursts, fifo: BlockQueue) -> None:
         depth = timing(self._config).load_fifo
-        credit, asked, affordable = Signal(range(depth + 1), init=depth), bursts.o.payload, Signal()
+        credit = Signal(range(depth + 1), init=depth)
+        asked, affordable = bursts.o.payload, Signal()
         m.d.comb += [
             affordable.eq(credit >= asked.beats),
             self.burst.valid.eq(bursts.o.valid & affordable), self.burst.payload.eq(asked),

@@ -9,6 +9,7 @@ from hwshift.program import isa
 from hwshift.program.isa import Opcode, Token
 from hwshift.rtl.instruction import INSTRUCTION, layout_of
 from hwshift.rtl.interfaces import COORDINATE, WORD, act_shape
+from hwshift.rtl.ktile_walk import KtileWalk, walk_fields
 
 __all__ = ["PassGenerator", "bounds_layout", "ktile_write", "pass_layout", "wrap"]
 
@@ -92,6 +93,8 @@ def ktile_write(config: AcceleratorConfig) -> data.StructLayout:
 class PassGenerator(wiring.Component):
     """States IDLE, PREP, RUN; one pass per cycle in RUN while the pass queue has room.
 
+    The k-tile table is addressed two passes ahead: with the first entry in IDLE, with the second in PREP.
+
     Members
     -------
     i : stream of instructions (DESCRIPTOR, ACTIVATION, COMPUTE)
@@ -135,32 +138,33 @@ class PassGenerator(wiring.Component):
         )
         self._starts = [Signal(WORD, name=f"start{i}") for i in range(isa.DESCRIPTORS)]
         self._registers()
-        entry_address = Signal(16)
-        entry = self._table(m, entry_address)
+        m.submodules.walk = self._walk = walk = KtileWalk()
+        advance = Signal()
+        entry = self._table(m, walk.address, advance)
+        m.d.comb += walk.advance.eq(advance)
         with m.FSM():
             with m.State("IDLE"):
-                m.d.comb += self.idle.eq(1)
+                m.d.comb += [self.idle.eq(1), walk.start.eq(1), advance.eq(1)]
                 self._idle(m)
             with m.State("PREP"):
-                m.d.comb += entry_address.eq(self._work.ktile_base)
+                m.d.comb += advance.eq(1)
                 m.next = "RUN"
             with m.State("RUN"):
-                m.d.comb += [self.o.valid.eq(1), entry_address.eq(self._base + self._k)]
+                m.d.comb += [self.o.valid.eq(1), advance.eq(self.o.ready)]
                 with m.If(self.o.ready):
-                    self._advance(m, entry_address)
+                    self._advance(m)
         self._describe_pass(m, entry)
         return m
 
     def _registers(self) -> None:
-        self._k, self._chunk, self._tile = Signal(16), Signal(16), Signal(16)
-        self._base = Signal(16)  # first k-tile entry of the current output tile
+        self._tile = Signal(16)
         self._rows_left = Signal(16)
         self._y = Signal(COORDINATE)
         self._out_slot, self._res_slot = Signal(WORD), Signal(WORD)
         self._group = Signal(4)
 
-    def _table(self, m: Module, address: Signal) -> data.View:
-        """The k-tile table: written in beats, read an entry at a time; the entry addressed last cycle."""
+    def _table(self, m: Module, address: Signal, advance: Signal) -> data.View:
+        """The k-tile table: written in beats; an entry is in a register two advances after its address."""
         m.submodules.table = table = memory.Memory(shape=self._config.bus_width, depth=self._depth, init=[])
         write, read = table.write_port(), table.read_port()
         m.d.comb += [
@@ -168,11 +172,12 @@ class PassGenerator(wiring.Component):
             write.addr.eq(self.ktile_write.address),
             write.data.eq(self.ktile_write.data),
             read.addr.eq(address // self._per_beat),
-            read.en.eq(1),
+            read.en.eq(advance),
         ]
-        part = Signal(range(max(2, self._per_beat)))
-        m.d.sync += part.eq(address % self._per_beat)
-        return data.View(layout_of(isa.KTILE_ENTRY), read.data.word_select(part, 32))
+        part, entry = Signal(range(max(2, self._per_beat))), Signal(layout_of(isa.KTILE_ENTRY))
+        with m.If(advance):
+            m.d.sync += [part.eq(address % self._per_beat), entry.eq(read.data.word_select(part, 32))]
+        return entry
 
     def _idle(self, m: Module) -> None:
         head = data.View(layout_of(isa.END), self.i.payload)
@@ -195,63 +200,51 @@ class PassGenerator(wiring.Component):
 
     def _start(self, m: Module, compute: data.View) -> None:
         missing = Signal(len(Token))
+        walk = self._walk
+        m.d.comb += [getattr(walk, name).eq(getattr(compute, name)) for name in walk_fields()]
         m.d.comb += [
             missing.eq(compute.pop & ~self.available),
             self.wait_load.eq((missing & Token.LOAD_COMPUTE).any()),
             self.wait_store.eq(~self.wait_load & (missing & Token.STORE_COMPUTE).any()),
         ]
+        # loaded in every cycle, so that the registers need not wait for the decision
+        m.d.sync += [
+            self._work.eq(compute),
+            self._tile.eq(0),
+            self._rows_left.eq(compute.rows),
+            self._y.eq(compute.y0),
+            self._group.eq(compute.group0),
+            self._out_slot.eq(0),
+            self._res_slot.eq(0),
+        ]
+        m.d.sync += [start.eq(self._sources[i].offset) for i, start in enumerate(self._starts)]
         with m.If(missing == 0):
             m.d.comb += [self.i.ready.eq(1), self.pop.eq(compute.pop)]
-            m.d.sync += [
-                self._work.eq(compute),
-                self._base.eq(compute.ktile_base),
-                self._k.eq(0),
-                self._chunk.eq(0),
-                self._tile.eq(0),
-                self._rows_left.eq(compute.rows),
-                self._y.eq(compute.y0),
-                self._group.eq(compute.group0),
-                self._out_slot.eq(0),
-                self._res_slot.eq(0),
-            ]
-            m.d.sync += [start.eq(self._sources[i].offset) for i, start in enumerate(self._starts)]
             m.next = "PREP"
 
-    def _advance(self, m: Module, entry_address: Signal) -> None:
-        """To the next k-tile, chunk, output tile or instruction; its entry is addressed in the same cycle."""
-        work = self._work
-        m.d.sync += self._k.eq(self._k + 1)
-        m.d.comb += entry_address.eq(self._base + self._k + 1)
-        with m.If(self._k + 1 == work.ktile_count):
-            m.d.sync += self._k.eq(0)
-            m.d.comb += entry_address.eq(self._base)
-            with m.If(self._chunk + 1 != work.chunks):
+    def _advance(self, m: Module) -> None:
+        """To the next k-tile, chunk, output tile or instruction."""
+        walk = self._walk
+        with m.If(walk.last_ktile):
+            with m.If(~walk.last_chunk):
                 self._next_chunk(m)
-            with m.Elif(self._tile + 1 != work.tiles):
-                self._next_tile(m, entry_address)
+            with m.Elif(~walk.last_tile):
+                self._next_tile(m)
             with m.Else():
                 m.next = "IDLE"
 
     def _next_chunk(self, m: Module) -> None:
         m.d.sync += [
-            self._chunk.eq(self._chunk + 1),
             self._y.eq(self._y + self._work.chunk_y),
             self._rows_left.eq(self._rows_left - self._work.chunk_rows),
         ]
         for source, start in zip(self._sources, self._starts, strict=True):
             m.d.sync += start.eq(wrap(start + source.chunk_step, source.length))
 
-    def _next_tile(self, m: Module, entry_address: Signal) -> None:
+    def _next_tile(self, m: Module) -> None:
         work = self._work
-        base = Signal(16)
-        m.d.comb += [
-            base.eq(self._base + Mux(work.ktile_advance, work.ktile_count, 0)),
-            entry_address.eq(base),
-        ]
         m.d.sync += [
             self._tile.eq(self._tile + 1),
-            self._chunk.eq(0),
-            self._base.eq(base),
             self._y.eq(work.y0),
             self._rows_left.eq(work.rows),
             self._group.eq(self._group + 1),
@@ -269,12 +262,10 @@ class PassGenerator(wiring.Component):
     def _describe_pass(self, m: Module, entry: data.View) -> None:
         work, out = self._work, self.o.payload
         source = self._sources[entry.descriptor]
-        last_chunk, last_tile, zero = Signal(), Signal(), Signal()
+        walk = self._walk
+        zero = walk.first_ktile & walk.first_chunk & walk.first_tile
         m.d.comb += [getattr(out, name).eq(getattr(work, name)) for name in CONSTANTS]
         m.d.comb += [
-            last_chunk.eq(self._chunk + 1 == work.chunks),
-            last_tile.eq(self._tile + 1 == work.tiles),
-            zero.eq((self._k == 0) & (self._chunk == 0) & (self._tile == 0)),
             out.offset.eq(Array(self._starts)[entry.descriptor]),
             out.ktile_offset.eq(entry.offset),
             out.base.eq(source.base),
@@ -282,16 +273,16 @@ class PassGenerator(wiring.Component):
             out.row_step.eq(source.row_step),
             out.lane_row.eq(entry.lane_row),
             out.y.eq(self._y),
-            out.rows.eq(Mux(last_chunk, self._rows_left, work.chunk_rows)),
-            out.first.eq(self._k == 0),
-            out.last.eq(self._k + 1 == work.ktile_count),
+            out.rows.eq(Mux(walk.last_chunk, self._rows_left, work.chunk_rows)),
+            out.first.eq(walk.first_ktile),
+            out.last.eq(walk.last_ktile),
             out.swap.eq(~work.hold_weights | zero),
-            out.chunk_start.eq(self._chunk == 0),
-            out.final.eq(out.last & last_chunk & last_tile),
+            out.chunk_start.eq(walk.first_chunk),
+            out.final.eq(walk.last_ktile & walk.last_chunk & walk.last_tile),
             out.drain.eq(work.drain & zero),
             out.out_slot.eq(self._out_slot),
             out.res_slot.eq(self._res_slot),
             out.group.eq(self._group),
             out.param.eq(work.param_base + self._tile),
-            out.columns.eq(Mux(last_tile, work.last_columns, C(-1, self._config.columns))),
+            out.columns.eq(Mux(walk.last_tile, work.last_columns, C(-1, self._config.columns))),
         ]

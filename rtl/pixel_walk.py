@@ -1,11 +1,12 @@
 """Pixel walk: the places of a map in the shift buffer, in the order in which memory holds them."""
 
-from amaranth import Module, Mux, Signal
+from amaranth import Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hwshift.config import AcceleratorConfig
 from hwshift.rtl.interfaces import WORD, store_request
+from hwshift.rtl.loop import Loop
 
 __all__ = ["PixelWalk", "region_layout"]
 
@@ -36,9 +37,7 @@ class PixelWalk(wiring.Component):
 
     def __init__(self, config: AcceleratorConfig) -> None:
         self._config = config
-        beats = range(
-            max(2, config.vector_beats, config.input_beats, config.gate_beats if config.gates else 0)
-        )
+        beats = range(max(2, config.vector_beats, config.gate_beats if config.gates else 0))
         super().__init__({
             "start": In(1), "region": In(region_layout()), "last_beat": In(beats), "advance": In(1),
             "place": Out(store_request(config)), "beat": Out(beats), "last_slot": Out(1), "last": Out(1),
@@ -47,9 +46,11 @@ class PixelWalk(wiring.Component):
     def elaborate(self, _platform: object) -> Module:
         m = Module()
         self._region = Signal(region_layout())
-        self._end_beat = Signal.like(self.last_beat)
-        self._row, self._slot, self._x = Signal(WORD), Signal(WORD), Signal(WORD)  # offsets in words; pixel
-        self._columns, self._slots = Signal(WORD), Signal(WORD)  # left, this one included
+        self._end_beat, self._last_beat = Signal.like(self.last_beat), Signal()
+        self._slots, self._columns, self._rows = (Loop(m, name) for name in ("slot", "column", "row"))
+        # offsets in words: of the row, of the slot in it; pixel; row_step and base, less the length
+        self._row, self._offset, self._x = Signal(WORD), Signal(WORD), Signal(WORD)
+        self._step_down, self._base_down = Signal(signed(WORD + 1)), Signal(WORD)
         self._describe_place(m)
         with m.If(self.start):
             self._begin(m)
@@ -59,46 +60,47 @@ class PixelWalk(wiring.Component):
 
     def _describe_place(self, m: Module) -> None:
         region, split = self._region, (self._config.sub_banks - 1).bit_length()
-        total, wrapped = Signal(WORD + 1), Signal(WORD)
+        total = Signal(WORD + 1)
         m.d.comb += [
-            total.eq(self._row + self._slot + (self._x >> split)),
-            wrapped.eq(Mux(total >= region.length, total - region.length, total)),
-            self.place.sub.eq(self._x[:split]), self.place.word.eq(region.base + wrapped),
-            self.last_slot.eq(self._slots == 1),
-            self.last.eq(
-                (self.beat == self._end_beat) & self.last_slot & (self._columns == 1) & (region.rows == 1)
-            ),
+            total.eq(self._offset + (self._x >> split)),
+            self.place.sub.eq(self._x[:split]),
+            self.place.word.eq(total + Mux(total >= region.length, self._base_down, region.base)),
+            self.last_slot.eq(self._slots.last),
+            self.last.eq(self._last_beat & self._slots.last & self._columns.last & self._rows.last),
         ]  # fmt: skip
 
     def _begin(self, m: Module) -> None:
         region = self.region
         m.d.sync += [
             self._region.eq(region), self._end_beat.eq(self.last_beat), self.beat.eq(0),
-            self._row.eq(region.offset), self._slot.eq(0), self._x.eq(region.x0),
-            self._columns.eq(region.width), self._slots.eq(region.slots),
+            self._last_beat.eq(self.last_beat == 0), self._row.eq(region.offset), self._offset.eq(region.offset),
+            self._x.eq(region.x0), self._step_down.eq(region.row_step - region.length),
+            self._base_down.eq(region.base - region.length),
         ]  # fmt: skip
+        self._slots.load(region.slots)
+        self._columns.load(region.width)
+        self._rows.load(region.rows)
 
     def _advance(self, m: Module) -> None:
         region = self._region
-        m.d.sync += self.beat.eq(self.beat + 1)
-        with m.If(self.beat == self._end_beat):
+        m.d.sync += [self.beat.eq(self.beat + 1), self._last_beat.eq(self.beat + 1 == self._end_beat)]
+        with m.If(self._last_beat):
             m.d.sync += [
-                self.beat.eq(0),
-                self._slot.eq(self._slot + region.pitch),
-                self._slots.eq(self._slots - 1),
-            ]
+                self.beat.eq(0), self._last_beat.eq(self._end_beat == 0),
+                self._offset.eq(self._offset + region.pitch),
+            ]  # fmt: skip
+            self._slots.step()
             with m.If(self.last_slot):
-                m.d.sync += [
-                    self._slot.eq(0), self._slots.eq(region.slots),
-                    self._x.eq(self._x + 1), self._columns.eq(self._columns - 1),
-                ]  # fmt: skip
-                with m.If(self._columns == 1):
+                m.d.sync += [self._offset.eq(self._row), self._x.eq(self._x + 1)]
+                self._columns.step()
+                with m.If(self._columns.last):
                     self._next_row(m)
 
     def _next_row(self, m: Module) -> None:
-        region = self._region
-        row = self._row + region.row_step
-        m.d.sync += [
-            self._x.eq(region.x0), self._columns.eq(region.width), region.rows.eq(region.rows - 1),
-            self._row.eq(Mux(row >= region.length, row - region.length, row)),
-        ]  # fmt: skip
+        wrapped, row = Signal(signed(WORD + 2)), Signal(WORD)
+        m.d.comb += [
+            wrapped.eq(self._row + self._step_down),
+            row.eq(Mux(wrapped < 0, self._row + self._region.row_step, wrapped)),
+        ]
+        m.d.sync += [self._row.eq(row), self._offset.eq(row), self._x.eq(self._region.x0)]
+        self._rows.step()

@@ -52,7 +52,8 @@ class Queue(_Fifo):
         m = Module()
         m.submodules.entries = entries = Memory(shape=self._shape, depth=self._depth, init=[])
         # asynchronous: the entry at the head is there in the cycle after it was pushed
-        write, read = entries.write_port(), entries.read_port(domain="comb")
+        write = entries.write_port()
+        read = entries.read_port(domain="comb")
         level = Signal(range(self._depth + 1))
         push, pop = Signal(), Signal()
         m.d.comb += [

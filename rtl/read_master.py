@@ -16,9 +16,10 @@ __all__ = ["ReadMaster"]
 class ReadMaster(wiring.Component):
     """Decides one burst per cycle, fetch before load, and routes the beats back by the order of the bursts.
 
-    A burst decided in cycle t (``ready`` of its stream) has ARVALID from t + 1 on. Decisions are made while the
-    AR register is empty or handshakes and fewer than ``timing.read_bursts`` bursts are outstanding: decided, and
-    their last beat not yet counted. Beats pass through in the cycle of their handshake; RREADY is always 1.
+    A burst decided in cycle t (``ready`` of its stream) has ARVALID from t + 1 on, unless it is refused. Decisions are
+    made while the AR register is empty or handshakes and fewer than ``timing.read_bursts`` bursts are outstanding:
+    decided, and their last beat not yet counted; none is made after one that is refused. Beats pass through in the
+    cycle of their handshake; RREADY is always 1.
 
     Members
     -------
@@ -50,18 +51,18 @@ class ReadMaster(wiring.Component):
     def elaborate(self, _platform: object) -> Module:
         m = Module()
         m.submodules.owners = owners = Queue(1, timing(self._config).read_bursts)
-        decide, last = self._decide(m, owners)
+        decide, last, refused = self._decide(m, owners)
         self._route(m, owners, last)
-        outstanding = Signal(range(timing(self._config).read_bursts + 1))
-        m.d.sync += outstanding.eq(outstanding + owners.i.valid - last)
+        outstanding, stuck = Signal(range(timing(self._config).read_bursts + 1)), Signal()
+        m.d.sync += [outstanding.eq(outstanding + owners.i.valid - last), stuck.eq(stuck | refused)]
         m.d.comb += [
-            decide.eq((~self.bus.arvalid | self.bus.arready) & ~self.halt
+            decide.eq((~self.bus.arvalid | self.bus.arready) & ~self.halt & ~stuck
                       & (outstanding != timing(self._config).read_bursts)),
             self.drained.eq(outstanding == 0),
         ]  # fmt: skip
         return m
 
-    def _decide(self, m: Module, owners: Queue) -> tuple[Signal, Signal]:
+    def _decide(self, m: Module, owners: Queue) -> tuple[Signal, Signal, Signal]:
         config = self._config
         decide, last, chosen = Signal(), Signal(), Signal(burst_layout(config))
         loading, allowed, refused = Signal(), Signal(), Signal()
@@ -73,18 +74,19 @@ class ReadMaster(wiring.Component):
             owners.i.payload.eq(loading),
             owners.i.valid.eq(decide & allowed & (self.fetch.valid | self.load.valid)),
             refused.eq(decide & ~allowed & (self.fetch.valid | self.load.valid)),
-            self.fetch.ready.eq(decide & fetched),
-            self.load.ready.eq(decide & loaded & loading),
+            # also of a burst that is refused, with which the run ends: whether it is comes late in the cycle
+            self.fetch.ready.eq(decide),
+            self.load.ready.eq(decide & loading),
         ]
         register = Signal(burst_layout(config))
         m.d.comb += chosen.eq(Mux(loading, self.load.payload.as_value(), self.fetch.payload.as_value()))
-        with m.If(owners.i.valid):
+        with m.If(decide):
             m.d.sync += register.eq(chosen)
         with m.If(owners.i.valid | self.bus.arready):
             m.d.sync += self.bus.arvalid.eq(owners.i.valid)
         drive_address(m, config, self.bus, "ar", register)
         self._report(m, refused, Mux(loading, ErrorCode.READ_REGION, ErrorCode.PROGRAM_REGION))
-        return decide, last
+        return decide, last, refused
 
     def _route(self, m: Module, owners: Queue, last: Signal) -> None:
         bus, loading = self.bus, owners.o.payload

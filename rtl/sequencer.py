@@ -1,6 +1,6 @@
 """Sequencer: passes to steps, at most one per cycle, and the cause of every cycle without one."""
 
-from amaranth import Cat, Module, Mux, Signal
+from amaranth import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -9,7 +9,7 @@ from hwshift.program.counters import Cause
 from hwshift.program.isa import Token
 from hwshift.rtl.delay import delay
 from hwshift.rtl.interfaces import COORDINATE, WORD, step_layout
-from hwshift.rtl.pass_generator import pass_layout, wrap
+from hwshift.rtl.pass_generator import pass_layout
 from hwshift.timing import timing
 
 __all__ = ["Sequencer"]
@@ -67,16 +67,13 @@ class Sequencer(wiring.Component):
     def elaborate(self, _platform: object) -> Module:
         m = Module()
         self._current, self._valid = Signal(pass_layout(self._config)), Signal()
-        self._row, self._column = Signal(16), Signal(16)
-        self._last_column, self._last_step, self._first_step = Signal(), Signal(), Signal()
-        self._half = Signal()
+        # where the next step is, in registers: decisions and steps need no counting
+        self._first_step, self._last_column, self._last_row = Signal(), Signal(), Signal()
+        self._pixel = Signal(16)  # output column
+        self._last_step = self._last_column & self._last_row
+        self._half = self._pixel[self._config.sub_banks.bit_length() - 2]
         self._since = Signal(range(self._timing.retire + 1), init=self._timing.retire)
-        current = self._current
-        m.d.comb += [
-            self._first_step.eq((self._row == 0) & (self._column == 0)),
-            self._last_column.eq(self._column + 1 == current.steps),
-            self._last_step.eq(self._last_column & (self._row + 1 == current.rows)),
-        ]
+        self._take = Signal()
         self._decide(m)
         self._next_pass(m)
         self._walk_source(m)
@@ -87,32 +84,38 @@ class Sequencer(wiring.Component):
 
     def _decide(self, m: Module) -> None:
         """The documented rules, in order."""
-        current, t = self._current, self._timing
+        current, first = self._current, self._first_step
         recent = Signal(_RESIDUAL_TO_WRITE)  # last steps issued 1, 2, 3 cycles ago ...
         halves = Signal(_RESIDUAL_TO_WRITE)  # ... and their halves
-        final = Signal()
+        settled = Signal(init=1)
         wrote = self.issue & current.last
-        m.d.sync += [recent.eq(Cat(wrote, recent[:-1])), halves.eq(Cat(self._half, halves[:-1]))]
-        m.d.comb += final.eq(current.final & self._last_step)
+        m.d.sync += [
+            recent.eq(Cat(wrote, recent[:-1])), halves.eq(Cat(self._half, halves[:-1])),
+            settled.eq(~wrote & (settled | (self._since == self._timing.raw_distance - 1))),
+        ]  # fmt: skip
+        drain = first & current.drain & ~settled
+        weights = first & current.swap & ~self.weights_full
+        tokens = current.final & self._last_step & (current.push & self.at_limit).any()
+        port = current.last & current.residual & recent[-1] & (halves[-1] == self._half)
+        m.d.comb += [
+            self.issue.eq(self._valid & ~self.halt & ~(drain | weights | tokens | port)),
+            self.take.eq(self.issue & first & current.swap),
+            self.reserve.eq(Mux(self.issue & current.final & self._last_step, current.push, 0)),
+        ]
         with m.If(self.halt):
             m.d.comb += self.cause.eq(Cause.TAIL)
         with m.Elif(~self._valid):
             self._idle_cause(m)
-        with m.Elif(self._first_step & current.drain & (self._since < t.raw_distance)):
+        with m.Elif(drain):
             m.d.comb += self.cause.eq(Cause.DRAIN)
-        with m.Elif(self._first_step & current.swap & ~self.weights_full):
+        with m.Elif(weights):
             m.d.comb += self.cause.eq(Mux(self.weights_loading, Cause.WEIGHT_LOAD, Cause.WEIGHT_WAIT))
-        with m.Elif(final & (current.push & self.at_limit).any()):
+        with m.Elif(tokens):
             m.d.comb += self.cause.eq(Cause.TOKEN_FULL)
-        with m.Elif(current.last & current.residual & recent[-1] & (halves[-1] == self._half)):
+        with m.Elif(port):
             m.d.comb += self.cause.eq(Cause.PORT)
         with m.Else():
-            m.d.comb += [
-                self.cause.eq(Cause.BUSY),
-                self.issue.eq(1),
-                self.take.eq(self._first_step & current.swap),
-                self.reserve.eq(Mux(final, current.push, 0)),
-            ]
+            m.d.comb += self.cause.eq(Cause.BUSY)
 
     def _idle_cause(self, m: Module) -> None:
         with m.If(self.tail & ~self.i.valid):
@@ -127,72 +130,74 @@ class Sequencer(wiring.Component):
             m.d.comb += self.cause.eq(Cause.SETUP)
 
     def _next_pass(self, m: Module) -> None:
-        with m.If(~self._valid | (self.issue & self._last_step)):
-            m.d.comb += self.i.ready.eq(1)
-            m.d.sync += [self._valid.eq(self.i.valid), self._current.eq(self.i.payload)]
+        coming, current = self.i.payload, self._current
+        m.d.comb += [
+            self._take.eq(~self._valid | (self.issue & self._last_step)), self.i.ready.eq(self._take),
+        ]  # fmt: skip
+        columns, rows, single = Signal(16), Signal(16), Signal()  # left, this one included
         with m.If(self.issue):
-            m.d.sync += self._column.eq(self._column + 1)
+            m.d.sync += [
+                self._first_step.eq(0),
+                columns.eq(Mux(self._last_column, current.steps, columns - 1)),
+                self._last_column.eq(Mux(self._last_column, single, columns == 2)),
+            ]
             with m.If(self._last_column):
-                m.d.sync += [self._column.eq(0), self._row.eq(Mux(self._last_step, 0, self._row + 1))]
+                m.d.sync += [rows.eq(rows - 1), self._last_row.eq(rows == 2)]
+        with m.If(self._take):
+            one = coming.steps == 1
+            m.d.sync += [
+                self._valid.eq(self.i.valid), current.eq(coming), self._first_step.eq(1),
+                columns.eq(coming.steps), self._last_column.eq(one), single.eq(one),
+                rows.eq(coming.rows), self._last_row.eq(coming.rows == 1),
+            ]  # fmt: skip
+
+    def _next_row(self, m: Module, row: Value, prefix: str) -> Value:
+        """``wrap(row + row_step, length)``, with one adder before the choice: ``row_step - length`` is a register."""
+        names = f"{prefix}row_step", f"{prefix}length"
+        down = Signal(signed(WORD + 1), name=f"{prefix}row_down")
+        with m.If(self._take):
+            step, length = (getattr(self.i.payload, name) for name in names)
+            m.d.sync += down.eq(step - length)
+        wrapped = Signal(signed(WORD + 2), name=f"{prefix}wrapped")
+        m.d.comb += wrapped.eq(row + down)
+        return Mux(wrapped < 0, row + getattr(self._current, names[0]), wrapped)
 
     def _walk_source(self, m: Module) -> None:
         """Row offset, y, x and accumulator index; a pass starts from its own fields."""
-        current = self._current
-        offset, y = Signal(WORD), Signal(COORDINATE)
-        x, index = Signal(COORDINATE), Signal(self.step.acc.shape())
-        moved_offset, moved_y, moved_x = Signal(WORD), Signal(COORDINATE), Signal(COORDINATE)
+        current, coming, step = self._current, self.i.payload, self.step
+        offset, y, x, index = Signal(WORD), Signal(COORDINATE), Signal(COORDINATE), Signal(step.acc.shape())
         m.d.comb += [
-            moved_offset.eq(Mux(self._first_step, current.offset, offset)),
-            moved_y.eq(Mux(self._first_step, current.y, y)),
-            moved_x.eq(Mux(self._column == 0, current.x0, x)),
-            self.step.offset.eq(moved_offset + current.ktile_offset),
-            self.step.y.eq(moved_y),
-            self.step.x.eq(moved_x),
-            self.step.acc.eq(Mux(self._first_step, 0, index)),
-        ]
+            step.offset.eq(offset + current.ktile_offset), step.y.eq(y), step.x.eq(x), step.acc.eq(index),
+        ]  # fmt: skip
+        next_row = self._next_row(m, offset, "")
         with m.If(self.issue):
-            m.d.sync += [
-                index.eq(self.step.acc + 1),
-                x.eq(moved_x + current.x_step),
-                offset.eq(moved_offset),
-                y.eq(moved_y),
-            ]
+            m.d.sync += [index.eq(index + 1), x.eq(Mux(self._last_column, current.x0, x + current.x_step))]
             with m.If(self._last_column):
-                m.d.sync += [
-                    offset.eq(wrap(moved_offset + current.row_step, current.length)),
-                    y.eq(moved_y + current.stride_y),
-                ]
+                m.d.sync += [offset.eq(next_row), y.eq(y + current.stride_y)]
+        with m.If(self._take):
+            m.d.sync += [offset.eq(coming.offset), y.eq(coming.y), x.eq(coming.x0), index.eq(0)]
 
     def _walk_output(self, m: Module) -> None:
         """Output and residual rows advance on last passes only and restart with the first chunk."""
-        current, step = self._current, self.step
-        fresh, pixel, x = Signal(), Signal(16), Signal(16)
+        current, coming, step, pixel = self._current, self.i.payload, self.step, self._pixel
         words = self._config.sub_banks.bit_length() - 1
-        m.d.comb += [
-            fresh.eq(self._first_step & current.chunk_start),
-            pixel.eq(Mux(self._column == 0, current.out_x0, x)),
-            self._half.eq(pixel.bit_select(words - 1, 1)),
-            step.half.eq(self._half),
-            step.lane0.eq(pixel & (self._config.pixels - 1)),
-        ]
+        m.d.comb += [step.half.eq(self._half), step.lane0.eq(pixel & (self._config.pixels - 1))]
         with m.If(self.issue):
-            m.d.sync += x.eq(pixel + current.out_step)
+            m.d.sync += pixel.eq(Mux(self._last_column, current.out_x0, pixel + current.out_step))
+        with m.If(self._take):
+            m.d.sync += pixel.eq(coming.out_x0)
         for name in ("out", "res"):
-            row, moved = Signal(WORD, name=f"{name}_row"), Signal(WORD, name=f"{name}_moved")
-            field = {
-                key: getattr(current, f"{name}_{key}")
-                for key in ("offset", "row_step", "length", "base", "slot")
-            }
+            row = Signal(WORD, name=f"{name}_row")
             m.d.comb += [
-                moved.eq(Mux(fresh, field["offset"], row)),
-                getattr(step, f"{name}_sum").eq(moved + field["slot"] + (pixel >> words)),
-                getattr(step, f"{name}_base").eq(field["base"]),
-                getattr(step, f"{name}_length").eq(field["length"]),
+                getattr(step, f"{name}_sum").eq(row + getattr(current, f"{name}_slot") + (pixel >> words)),
+                getattr(step, f"{name}_base").eq(getattr(current, f"{name}_base")),
+                getattr(step, f"{name}_length").eq(getattr(current, f"{name}_length")),
             ]
-            with m.If(self.issue & current.last):
-                m.d.sync += row.eq(
-                    Mux(self._last_column, wrap(moved + field["row_step"], field["length"]), moved)
-                )
+            next_row = self._next_row(m, row, f"{name}_")
+            with m.If(self.issue & current.last & self._last_column):
+                m.d.sync += row.eq(next_row)
+            with m.If(self._take & coming.chunk_start):
+                m.d.sync += row.eq(getattr(coming, f"{name}_offset"))
 
     def _describe(self, m: Module) -> None:
         current, step = self._current, self.step

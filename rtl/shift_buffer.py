@@ -72,8 +72,8 @@ def _pick(index: Value, options: Sequence[Value]) -> Value:
 class LaneTable(wiring.Component):
     """The lane table: ``lane_rows`` rows of R entries.
 
-    Latency one cycle from ``row`` to ``entries``, one row per cycle, no backpressure. A row may not be read
-    in the cycle in which it is written.
+    Latency two cycles from ``row`` to ``entries``, which are registers, one row per cycle, no backpressure. A row
+    may not be read in the cycle in which it is written.
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:
@@ -92,8 +92,10 @@ class LaneTable(wiring.Component):
         read, write = rows.read_port(transparent_for=()), rows.write_port(granularity=1)
         segment_bits = (beats - 1).bit_length()
         segment, row = self.write.address[:segment_bits], self.write.address[segment_bits:]
+        entries = Signal.like(self.entries, name="entries_late", reset_less=True)
+        m.d.sync += entries.eq(read.data)
         m.d.comb += [
-            read.en.eq(self.en), read.addr.eq(self.row), self.entries.eq(read.data),
+            read.en.eq(self.en), read.addr.eq(self.row), self.entries.eq(entries),
             write.addr.eq(row), write.data.eq(Cat(self.write.data for _ in range(beats))),
         ]  # fmt: skip
         for beat in range(beats):
@@ -261,7 +263,7 @@ class ShiftBuffer(wiring.Component):
     Members
     -------
     cmd : In(strobe of `step_layout`)
-        In stage 1.
+        In stage 0.
     x : Out(array [P][R] of activations)
         In stage 6.
     lane_write : In
@@ -318,7 +320,8 @@ class ShiftBuffer(wiring.Component):
         return m
 
     def _stage_2(self, m: Module) -> data.View:
-        step, cmd = Signal(lane_step(self._config), reset_less=True), self.cmd.payload
+        step = Signal(lane_step(self._config), reset_less=True)
+        cmd = delay(m, self.cmd.payload, 1, "cmd", reset_less=True)
         for name in ("y", "offset", "width", "height", "pad_min"):
             m.d.sync += getattr(step, name).eq(getattr(cmd, name))
         for lane, x in enumerate(step.x):
@@ -329,7 +332,7 @@ class ShiftBuffer(wiring.Component):
 
     def _stage_3(self, m: Module) -> data.View:
         region = Signal(lane_region(self._config), reset_less=True)
-        base = delay(m, self.cmd.payload.base, 1, "base", reset_less=True)
-        length = delay(m, self.cmd.payload.length, 1, "length", reset_less=True)
+        base = delay(m, self.cmd.payload.base, 2, "base", reset_less=True)
+        length = delay(m, self.cmd.payload.length, 2, "length", reset_less=True)
         m.d.sync += [region.base.eq(base), region.length.eq(length), region.wrapped.eq(base - length)]
         return region

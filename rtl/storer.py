@@ -68,7 +68,8 @@ class Storer(wiring.Component):
         store = data.View(layout_of(isa.STORE), self.i.payload)
         m.d.comb += [
             start.eq(self.i.valid & ~reading & ~bursts.active & ((store.pop & ~self.available) == 0)),
-            self.i.ready.eq(start), bursts.start.eq(start), walk.start.eq(start), self.pop.eq(Mux(start, store.pop, 0)),
+            self.i.ready.eq(start), bursts.start.eq(start), self.pop.eq(Mux(start, store.pop, 0)),
+            walk.start.eq(~reading),  # over and over, so that its registers need not wait for start
             walk.last_beat.eq(self._last_beat(store)),
             self.idle.eq(~(self.i.valid | reading | bursts.active | pushes.o.valid)),
         ]  # fmt: skip

@@ -1,6 +1,6 @@
 """The five token counters that order load, compute and store."""
 
-from amaranth import Module, Signal
+from amaranth import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -48,8 +48,12 @@ class TokenCounters(wiring.Component):
                 count.eq(count + self.push[index] - self.pop[index]),
                 owed.eq(owed + self.reserve[index] - self.pop[index]),
             ]
-            m.d.comb += [
-                self.available[index].eq(count != 0),
-                self.at_limit[index].eq(owed == self._limit),
+            # from registers, though the strobes come late in a cycle
+            push, pop, reserve = self.push[index], self.pop[index], self.reserve[index]
+            m.d.sync += [
+                self.available[index].eq(Mux(push == pop, count != 0, push | (count != 1))),
+                self.at_limit[index].eq(
+                    Mux(reserve == pop, owed == self._limit, reserve & (owed == self._limit - 1))
+                ),
             ]
         return m

@@ -6,6 +6,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from hwshift.config import AcceleratorConfig
+from hwshift.rtl.delay import delay
 from hwshift.rtl.interfaces import code_layout, weight_command
 
 __all__ = ["WeightBuffer", "shadow_write", "weight_word", "weight_write"]
@@ -31,9 +32,9 @@ def shadow_write(config: AcceleratorConfig) -> data.StructLayout:
 class WeightBuffer(wiring.Component):
     """Memory of ``weight_tiles * tile_words`` words, starting as zeros.
 
-    A read command presented in a cycle (``timing.read_stage``) is the shadow write of the next cycle
-    (``timing.swap_stage``): latency 1, one read and one write per cycle. A word may not be read in the cycle
-    in which it is written; the ring's credits see to that.
+    A read command presented in a cycle (``timing.weight_stage``) is the shadow write two cycles later
+    (``timing.swap_stage``), from registers: latency 2, one read and one write per cycle. A word may not be read in
+    the cycle in which it is written; the ring's credits see to that.
 
     Members
     -------
@@ -43,7 +44,7 @@ class WeightBuffer(wiring.Component):
         Its data holds when ``en`` is 0.
     """
 
-    latency = 1
+    latency = 2
 
     def __init__(self, config: AcceleratorConfig) -> None:
         self._config = config
@@ -70,7 +71,12 @@ class WeightBuffer(wiring.Component):
             read.en.eq(self.read_valid),
             read.addr.eq(self.read.tile * words + (self.read.row if words > 1 else 0)),
         ]
-        valid, row = Signal(), Signal.like(self.read.row)
-        m.d.sync += [valid.eq(self.read_valid), row.eq(self.read.row)]
-        m.d.comb += [self.shadow.en.eq(valid), self.shadow.row.eq(row), self.shadow.data.eq(read.data)]
+        data_, fetched = Signal(shape, name="data", reset_less=True), delay(m, self.read_valid, 1, "fetched")
+        with m.If(fetched):
+            m.d.sync += data_.eq(read.data)
+        m.d.comb += [
+            self.shadow.en.eq(delay(m, fetched, 1, "valid")),
+            self.shadow.row.eq(delay(m, self.read.row, 2, "row", reset_less=True)),
+            self.shadow.data.eq(data_),
+        ]
         return m

@@ -1,13 +1,14 @@
 """Weight fetcher: ring tiles into the array's shadow registers, one tile ahead of the sequencer."""
 
 from amaranth import Module, Mux, Signal
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hwshift.config import AcceleratorConfig
 from hwshift.rtl.delay import delay
 from hwshift.rtl.dispatch import weight_record
 from hwshift.rtl.interfaces import weight_command
+from hwshift.rtl.loop import Loop
 from hwshift.timing import timing
 
 __all__ = ["WeightFetch"]
@@ -28,7 +29,7 @@ class WeightFetch(wiring.Component):
     take : In(1)
         A step with swap issues in this cycle.
     command : Out(weight_command), command_valid : Out(1)
-        At issue time; the core delays it to ``timing.read_stage``.
+        At issue time; the core delays it to ``timing.weight_stage``.
     full, loading : Out(1)
         State of the shadow registers.
     room : Out(16), take_room : In(1), tile_done : In(1)
@@ -56,68 +57,74 @@ class WeightFetch(wiring.Component):
         tiles, words = self._config.weight_tiles, self._config.tile_words
         work = Signal(weight_record())
         busy = Signal()
-        k, chunk, tile = Signal(16), Signal(16), Signal(16)
-        first, ahead = Signal(16), Signal(16)  # from the head: the output tile's first tile, the next one
+        ktile, chunk, tile = (Loop(m, name) for name in ("ktile", "chunk", "tile"))
+        ahead = Signal(16)  # from the head: the next tile
         row = Signal(range(max(2, words)))
-        head, avail = Signal(range(tiles)), Signal(range(tiles + 1))
+        last_of_tile = Signal(init=words == 1)
+        head, avail = Signal(range(tiles), name="head"), Signal(range(tiles + 1))
 
         final_use = Signal()  # the tile is not needed again
-        offset = Signal(16)
         position = Signal(range(2 * tiles))
-        last_row, release, done = Signal(), Signal(), Signal()
+        last_row, release, done = Signal(), Signal(name="release"), Signal()
+        there = Signal()  # the next tile to read is in the ring
         m.d.comb += [
-            final_use.eq((work.hold_weights | (chunk + 1 == work.chunks)) & ~work.keep_weights),
-            offset.eq(Mux(final_use, 0, ahead)),
-            position.eq(head + offset),
+            final_use.eq((work.hold_weights | chunk.last) & ~work.keep_weights),
+            there.eq(busy & Mux(final_use, avail != 0, ahead < avail)),
+            position.eq(head + Mux(final_use, 0, ahead)),
             self.command.tile.eq(Mux(position >= tiles, position - tiles, position)),
             self.command.row.eq(row),
-            self.command_valid.eq(self.loading | ((~self.full | self.take) & busy & (offset < avail))),
-            last_row.eq(self.command_valid & (row == words - 1)),
+            self.command_valid.eq(self.loading | ((~self.full | self.take) & there)),
+            # of several rows, the last one does not wait for the sequencer
+            last_row.eq((self.command_valid if words == 1 else self.loading) & last_of_tile),
             release.eq(last_row & final_use),
+            done.eq(last_row & (work.hold_weights | (ktile.last & chunk.last & tile.last))),
         ]
-        self._track_shadow(m, last_row, row)
-        self._walk(m, work, last_row, done, k, chunk, tile)
-        self._place(m, work, last_row, k, chunk, first, ahead)
+        self._track_shadow(m, last_row, row, last_of_tile)
+        self._walk(m, work, last_row, ktile, chunk, tile, ahead)
         self._account(m, release, head, avail)
         with m.If(~busy | done):
+            record = self.i.payload
             m.d.comb += self.i.ready.eq(1)
-            m.d.sync += [busy.eq(self.i.valid), work.eq(self.i.payload)]
-            m.d.sync += [first.eq(self.i.payload.weight_offset), ahead.eq(self.i.payload.weight_offset)]
+            m.d.sync += [busy.eq(self.i.valid), work.eq(record), ahead.eq(record.weight_offset)]
+            for loop, count in ((ktile, record.ktile_count), (chunk, record.chunks), (tile, record.tiles)):
+                loop.load(count)
         return m
 
-    def _track_shadow(self, m: Module, last_row: Signal, row: Signal) -> None:
+    def _track_shadow(self, m: Module, last_row: Signal, row: Signal, last_of_tile: Signal) -> None:
+        words = self._config.tile_words
         with m.If(last_row):
-            m.d.sync += [self.full.eq(1), self.loading.eq(0), row.eq(0)]
+            m.d.sync += [self.full.eq(1), self.loading.eq(0), row.eq(0), last_of_tile.eq(words == 1)]
         with m.Elif(self.command_valid):
-            m.d.sync += [self.full.eq(0), self.loading.eq(1), row.eq(row + 1)]
+            m.d.sync += [
+                self.full.eq(0), self.loading.eq(1), row.eq(row + 1), last_of_tile.eq(row == words - 2),
+            ]  # fmt: skip
         with m.Elif(self.take):
             m.d.sync += self.full.eq(0)
 
     def _walk(
-        self, m: Module, work, last_row: Signal, done: Signal, k: Signal, chunk: Signal, tile: Signal
-    ) -> None:
-        with m.If(last_row):
-            m.d.sync += k.eq(k + 1)
-            with m.If(work.hold_weights):
-                m.d.comb += done.eq(1)
-            with m.Elif(k + 1 == work.ktile_count):
-                m.d.sync += [k.eq(0), chunk.eq(chunk + 1)]
-                with m.If(chunk + 1 == work.chunks):
-                    m.d.sync += [chunk.eq(0), tile.eq(tile + 1)]
-                    m.d.comb += done.eq(tile + 1 == work.tiles)
-        with m.If(done):
-            m.d.sync += [k.eq(0), chunk.eq(0), tile.eq(0)]
-
-    def _place(
-        self, m: Module, work, last_row: Signal, k: Signal, chunk: Signal, first: Signal, ahead: Signal
+        self,
+        m: Module,
+        work: data.View,
+        last_row: Signal,
+        ktile: Loop,
+        chunk: Loop,
+        tile: Loop,
+        ahead: Signal,
     ) -> None:
         """Every chunk reads the output tile's tiles again; the next output tile's follow those that stay."""
+        first = Signal(16)  # the output tile's first tile, as ``ahead``; the tile of the chunk's first pass
         with m.If(last_row):
+            ktile.step()
             m.d.sync += ahead.eq(ahead + 1)
-            with m.If(k + 1 == work.ktile_count):
+            with m.If(ktile.last):
+                chunk.step()
                 m.d.sync += ahead.eq(first)
-                with m.If(work.keep_weights & (chunk + 1 == work.chunks)):
-                    m.d.sync += [first.eq(ahead + 1), ahead.eq(ahead + 1)]
+                with m.If(chunk.last):
+                    tile.step()
+                    with m.If(work.keep_weights):
+                        m.d.sync += [first.eq(ahead + 1), ahead.eq(ahead + 1)]
+        with m.If(self.i.ready):
+            m.d.sync += first.eq(self.i.payload.weight_offset)
 
     def _account(self, m: Module, release: Signal, head: Signal, avail: Signal) -> None:
         freed = delay(m, release, timing(self._config).weight_release - 1, "release")

@@ -16,10 +16,10 @@ __all__ = ["WriteMaster"]
 class WriteMaster(wiring.Component):
     """Decides one burst per cycle; its W beats follow its AW handshake.
 
-    A burst decided in cycle t (``burst.ready``) has AWVALID from t + 1 on; with the handshake in cycle a, its beats
-    can go from a + 1 on, after those of the bursts before, as ``beats`` has them. Decisions are made while the AW
-    register is empty or handshakes and fewer than ``timing.write_bursts`` bursts are outstanding: decided, and
-    their response not yet counted. BREADY is always 1.
+    A burst decided in cycle t (``burst.ready``) has AWVALID from t + 1 on, unless it is refused; with the handshake
+    in cycle a, its beats can go from a + 1 on, after those of the bursts before, as ``beats`` has them. Decisions are
+    made while the AW register is empty or handshakes and fewer than ``timing.write_bursts`` bursts are outstanding:
+    decided, and their response not yet counted; none is made after one that is refused. BREADY is always 1.
 
     Members
     -------
@@ -51,20 +51,23 @@ class WriteMaster(wiring.Component):
     def elaborate(self, _platform: object) -> Module:
         m = Module()
         bus, limit = self.bus, timing(self._config).write_bursts
-        outstanding, decide, allowed, failed = Signal(range(limit + 1)), Signal(), Signal(), Signal()
-        taken = self.burst.valid & self.burst.ready
-        m.d.sync += outstanding.eq(outstanding + taken - self.responded)
+        outstanding = Signal(range(limit + 1))
+        decide, allowed, failed = Signal(), Signal(), Signal()
+        taken, stuck = Signal(), Signal()
+        refused = decide & self.burst.valid & ~allowed
+        m.d.sync += [outstanding.eq(outstanding + taken - self.responded), stuck.eq(stuck | refused)]
         m.d.comb += [
             allowed.eq(inside(self._config, self.burst.payload, self.write_base, self.write_limit)),
-            decide.eq((~bus.awvalid | bus.awready) & ~self.halt & (outstanding != limit)),
-            self.burst.ready.eq(decide & allowed),
+            decide.eq((~bus.awvalid | bus.awready) & ~self.halt & ~stuck & (outstanding != limit)),
+            # also of a burst that is refused, with which the run ends: whether it is comes late in the cycle
+            self.burst.ready.eq(decide), taken.eq(decide & self.burst.valid & allowed),
             bus.bready.eq(1), self.responded.eq(bus.bvalid), self.drained.eq(outstanding == 0),
             failed.eq(bus.bvalid & (bus.bresp != OKAY)),
-            self.error.eq(failed | (decide & self.burst.valid & ~allowed)),
+            self.error.eq(failed | refused),
             self.error_code.eq(Mux(failed, ErrorCode.WRITE_RESPONSE, ErrorCode.WRITE_REGION)),
         ]  # fmt: skip
         register = Signal(burst_layout(self._config))
-        with m.If(taken):
+        with m.If(decide):
             m.d.sync += register.eq(self.burst.payload)
         with m.If(taken | bus.awready):
             m.d.sync += bus.awvalid.eq(taken)

@@ -21,6 +21,7 @@ from hwshift.program.instruction import Instruction, decode
 from hwshift.program.isa import (
     COMPUTE,
     DESCRIPTORS,
+    INPUT_CHANNELS,
     INSTRUCTION_BYTES,
     ISA_VERSION,
     KTILE_ENTRY,
@@ -192,8 +193,8 @@ class FunctionalSimulator:
             raise SimulationError(f"unknown kind of LOAD {item['kind']}")
         self.counts.load_beats[kind.name] += item["rows"] * item["row_beats"]
         if kind == LoadKind.MAP:
-            vectors = self._pixels(item, item["slots"], self.config.rows)
-            self._fill(item, vectors, item["slots"], np.arange(self.config.rows))
+            vectors = self._map_values(item)
+            self._fill(item, vectors)
         elif kind == LoadKind.INPUT:
             self._load_input(item)
         elif kind == LoadKind.WEIGHTS:
@@ -222,11 +223,13 @@ class FunctionalSimulator:
 
     def _load_input(self, item: Instruction) -> None:
         config, channels = self.config, item["channels"]
-        data = self._pixels(item, 1, config.input_elements)
+        if not 1 <= channels <= INPUT_CHANNELS:
+            raise SimulationError(f"pixels of {channels} channels")
+        data = self._input_values(item)
         vectors = np.zeros((*data.shape[:3], config.rows), data.dtype)
         used = config.rows // channels * channels
         vectors[..., :used] = data[..., np.arange(used) % channels]
-        self._fill(item, vectors, 1, np.arange(config.rows))
+        self._fill(item, vectors)
 
     def _load_weights(self, item: Instruction) -> None:
         config, size = self.config, self.config.tile_beats * self.config.beat_bytes
@@ -312,7 +315,7 @@ class FunctionalSimulator:
 
     def _store(self, item: Instruction) -> None:
         config, slots = self.config, item["slots"]
-        sub, word = self._words(item, slots)
+        sub, word = self._words(item, item["rows"], slots)
         data = np.moveaxis(self.buffer[:, sub, word], 0, -1).copy()
         lanes = item["last_lanes"] >> np.arange(config.rows) & 1
         data[:, :, -1] *= lanes.astype(np.int32)
@@ -341,20 +344,36 @@ class FunctionalSimulator:
             raise SimulationError(f"{item['rows']} rows of {item['row_beats']} beats are not {size} bytes")
         return self.memory[item["address"] : item["address"] + size]
 
-    def _pixels(self, item: Instruction, slots: int, lanes: int) -> np.ndarray:
-        """Values of a MAP or INPUT load, shape (rows, width, slots, lanes)."""
+    def _map_values(self, item: Instruction) -> np.ndarray:
+        """Values of a MAP load, shape (rows, width, slots, R)."""
         dtype = np.dtype(f"<i{self.config.act.storage_bits // 8}")
-        size = item["width"] * slots * lanes * dtype.itemsize
+        shape = item["width"], item["slots"], self.config.rows
+        size = int(np.prod(shape)) * dtype.itemsize
         if item["row_beats"] * self.config.beat_bytes != size:
             raise SimulationError(f"a row of {item['row_beats']} beats does not hold {size} bytes")
-        rows = [self.memory[start : start + size].view(dtype).reshape(item["width"], slots, lanes)
+        rows = [self.memory[start : start + size].view(dtype).reshape(shape)
                 for start in item["address"] + np.arange(item["rows"]) * item["row_stride"]]  # fmt: skip
         return np.stack(rows).astype(np.int32)
 
-    def _words(self, item: Instruction, slots: int) -> tuple[np.ndarray, np.ndarray]:
+    def _input_values(self, item: Instruction) -> np.ndarray:
+        """Values of an INPUT load, shape (rows, width, 1, channels): they lie without gaps."""
+        dtype, beat, first = (
+            np.dtype(f"<i{self.config.act.storage_bits // 8}"),
+            self.config.beat_bytes,
+            item["address"],
+        )
+        shape = item["count"], item["width"], 1, item["channels"]
+        size = int(np.prod(shape)) * dtype.itemsize
+        if item["rows"] != 1 or item["row_beats"] != -(-(first % beat + size) // beat):
+            raise SimulationError(
+                f"{item['rows']} rows of {item['row_beats']} beats do not hold {size} bytes"
+            )
+        return self.memory[first : first + size].view(dtype).reshape(shape).astype(np.int32)
+
+    def _words(self, item: Instruction, lines: int, slots: int) -> tuple[np.ndarray, np.ndarray]:
         """Sub-bank and word of every (row, pixel, slot) of a region."""
         x = item["x0"] + np.arange(item["width"])
-        rows = (item["offset"] + np.arange(item["rows"]) * item["row_step"]) % item["length"]
+        rows = (item["offset"] + np.arange(lines) * item["row_step"]) % item["length"]
         offset = (
             rows[:, None, None]
             + np.arange(slots) * item["pitch"]
@@ -366,9 +385,9 @@ class FunctionalSimulator:
             raise SimulationError(_FAULTS[ADDRESS])
         return np.broadcast_to((x % self.config.sub_banks)[None, :, None], word.shape), word
 
-    def _fill(self, item: Instruction, vectors: np.ndarray, slots: int, banks: np.ndarray) -> None:
-        sub, word = self._words(item, slots)
-        for bank in banks:
+    def _fill(self, item: Instruction, vectors: np.ndarray) -> None:
+        sub, word = self._words(item, len(vectors), vectors.shape[2])
+        for bank in range(self.config.rows):
             self.buffer[bank, sub, word] = vectors[..., bank]
             self._written[bank, sub, word] = -(1 << 40)
         self.counts.loader_writes += vectors.size

@@ -16,6 +16,7 @@ LAYERS = [
         "hwshift.display",
         "hwshift.errors",
         "hwshift.kernels",
+        "hwshift.palette",
         "hwshift.progress",
         "hwshift.tools",
         "hwshift.writing",

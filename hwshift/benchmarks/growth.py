@@ -8,30 +8,55 @@ from functools import partial
 
 import numpy as np
 
-from hwshift.benchmarks.measure import Row, measure, rows_of
+from hwshift.benchmarks.measure import Measurement, Row, measure, rows_of
 from hwshift.golden import run
 from hwshift.golden.formats import Arithmetic, QFormat
 from hwshift.network.fixed import RELU, Conv, Epilogue, FixedLayer, FixedNetwork, FixedWeights, Input
 from hwshift.network.shifts import modulo_shifts
 from hwshift.progress import Progress
 
-__all__ = ["growth_rows", "memory_of_batches", "start_seconds"]
+__all__ = ["growth_rows", "memory_of_batches", "spread", "start_seconds"]
 
 _SIDES = (11, 35, 110, 350, 1105)  # of the image: about 10**6 to 10**10 multiplications
 _CHANNELS = 64
+_RUNS = 300_000_000  # multiplications of a turn, as long as these are not 30 runs
 
 
 def growth_rows(repeats: int, threads: int, progress: Progress) -> Iterator[Row]:
-    """Rates of two shift convolutions, 64 to 64 channels, on images of growing size, as ratios to the largest."""
+    """Rates of two shift convolutions, 64 to 64 channels, on images of growing size, as ratios to the largest.
+
+    On one thread, then on all. Sizes take turns, small ones with several runs a turn, so that a slow minute of the
+    machine hits all of them.
+    """
     arithmetic = Arithmetic("mac", QFormat(), QFormat())
-    measured = []
+    cases = []
     for side in _SIDES:
-        network, macs = _two_shift_convolutions(side), 2 * (_CHANNELS * side) ** 2
-        progress(f"growth, {macs:,} MACs")
+        network = _two_shift_convolutions(side)
         x = np.random.default_rng(0).integers(-(1 << 16), 1 << 16, network.input.shape, np.int32)
-        case = {f"{macs:.1e} MACs": partial(run, network, arithmetic, x, threads=threads)}
-        measured += measure(case, "MACs", float(macs), max(repeats, min(200, int(1e9 // macs))))
-    yield from rows_of("growth", measured, measured[-1].name)
+        cases.append((2 * (_CHANNELS * side) ** 2, partial(run, network, arithmetic, x)))
+    for count in sorted({1, threads}):
+        group = f"growth, {count} thread{'s' if count > 1 else ''}"
+        seconds: dict[int, list[float]] = {macs: [] for macs, _ in cases}
+        for turn in range(repeats + 1):
+            progress(f"{group}, turn {turn} of {repeats}")
+            for macs, case in cases:
+                runs = max(1, min(30, _RUNS // macs))
+                timed = measure({"": partial(case, threads=count)}, "MACs", float(macs), runs, warm=turn == 0)
+                if turn:
+                    seconds[macs] += timed[0].seconds
+        measured = [
+            Measurement(f"{macs:.1e} MACs", "MACs", float(macs), tuple(times))
+            for macs, times in seconds.items()
+        ]
+        yield from rows_of(group, measured, measured[-1].name)
+
+
+def spread(rows: list[Row]) -> dict[str, float]:
+    """For each group of `growth_rows`: the longest time per multiplication over the shortest."""
+    groups: dict[str, list[float]] = {}
+    for row in rows:
+        groups.setdefault(row.group, []).append(row.rate)
+    return {group: max(rates) / min(rates) for group, rates in groups.items()}
 
 
 def _two_shift_convolutions(side: int) -> FixedNetwork:

@@ -56,11 +56,11 @@ class Row:
 
 
 def measure(
-    cases: Mapping[str, Callable[[], object]], unit: str, amount: float, repeats: int
+    cases: Mapping[str, Callable[[], object]], unit: str, amount: float, repeats: int, warm: bool = True
 ) -> list[Measurement]:
-    """Time each case ``repeats`` times, taking turns, after one run of each that warms up."""
+    """Time each case ``repeats`` times, taking turns, after one run of each that warms up, if ``warm``."""
     seconds: dict[str, list[float]] = {name: [] for name in cases}
-    for case in cases.values():
+    for case in cases.values() if warm else ():
         case()
     for _ in range(repeats):
         for name, case in cases.items():

@@ -1,15 +1,13 @@
 """The curve over feature buffers as a picture."""
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
 from hwshift.errors import DataError
+from hwshift.palette import BLUE, RED, picture, styled
 from hwshift.writing import refusals_as, replace_file
 
 __all__ = ["draw_curve"]
-
-_BLUE, _RED = "#0072B2", "#D55E00"
 
 
 def draw_curve(curve: Sequence[dict], path: Path | str) -> None:
@@ -30,17 +28,16 @@ def draw_curve(curve: Sequence[dict], path: Path | str) -> None:
     path = Path(path)
     if path.suffix not in (".svg", ".png"):
         raise DataError(f"a picture ends in .svg or .png, not {path.suffix!r}", where=str(path))
-    import matplotlib
     from matplotlib.figure import Figure
 
     rows = [row for row in curve if row["refused"] is None]
     sizes = [row["feature_kib"] for row in rows]
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "hwshift", "font.size": 9}):
+    with styled():
         figure = Figure(figsize=(6.4, 3.2), layout="constrained")
         axes = figure.add_subplot()
         for key, label, colour, marker, above in (
-            ("dram_over_compulsory", "DRAM bytes over compulsory", _BLUE, "o", 5),
-            ("cycles_over_bound", "cycles over bound", _RED, "s", -12),
+            ("dram_over_compulsory", "DRAM bytes over compulsory", BLUE, "o", 5),
+            ("cycles_over_bound", "cycles over bound", RED, "s", -12),
         ):
             values = [row[key] for row in rows]
             axes.plot(sizes, values, color=colour, marker=marker, label=label)
@@ -51,11 +48,8 @@ def draw_curve(curve: Sequence[dict], path: Path | str) -> None:
         axes.set_xticks(sizes, [str(size) for size in sizes])
         axes.set_yticks([1, 2, 4, 8], ["1", "2", "4", "8"])
         axes.minorticks_off()
-        axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False)
-        axes.set_title(curve[0]["network"] if curve else "", loc="left")
-        data = io.BytesIO()
-        metadata = {"Date": None} if path.suffix == ".svg" else None
-        figure.savefig(data, format=path.suffix[1:], metadata=metadata)
+        axes.set_title(curve[0]["network"] if curve else "")
+        data = picture(figure, path.suffix)
     with refusals_as(DataError, path):
-        replace_file(path, data.getvalue())
+        replace_file(path, data)

@@ -52,7 +52,7 @@ def command(
     """
     from hwshift.benchmarks.bars import bar_results, buffer_curve
     from hwshift.benchmarks.cycle import run_cycle_benchmarks
-    from hwshift.benchmarks.growth import growth_rows, memory_of_batches, start_seconds
+    from hwshift.benchmarks.growth import growth_rows, memory_of_batches, spread, start_seconds
     from hwshift.benchmarks.layers import study_results
     from hwshift.benchmarks.models import model_rows
     from hwshift.benchmarks.networks import network_rows
@@ -71,6 +71,8 @@ def command(
                 peak_share(rows["products"], threads), 3
             )
         if "growth" in chosen:
+            for group, ratio in spread(rows["growth"]).items():
+                figures[f"{group}: longest time per MAC over the shortest"] = round(ratio, 2)
             say("start of a process")
             figures["seconds to the first result of a new process"] = round(start_seconds(), 2)
             say("memory of batches")

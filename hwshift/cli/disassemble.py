@@ -12,8 +12,12 @@ __all__ = ["command"]
 @click.option("--config", metavar="CFG", help="Refuse a program that is for another configuration.")
 @click.option("--explain", is_flag=True, help="Show what the compiler did with each layer instead.")
 @common.json_option
-def command(file: str, config: str | None, explain: bool, as_json: bool) -> None:
-    """Print the instructions of a program file."""
+@common.quiet_option
+def command(file: str, config: str | None, explain: bool, as_json: bool, quiet: bool) -> None:
+    """Print the instructions of a program file.
+
+    With --quiet it only checks the file: its checksum, its instructions, and with --config whom it is for.
+    """
     from hwshift.compiler.explain import explain as explain_program
     from hwshift.config import load_config
     from hwshift.program.assembler import disassemble
@@ -30,5 +34,5 @@ def command(file: str, config: str | None, explain: bool, as_json: bool) -> None
                 for item in program.instructions
             ],
         })  # fmt: skip
-    else:
+    elif not quiet:
         click.echo(explain_program(program) if explain else disassemble(program.instructions), nl=False)

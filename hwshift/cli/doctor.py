@@ -1,9 +1,8 @@
 """``hwshift doctor``: which external tools are there, and what installs the missing ones."""
 
-import json
-
 import click
 
+from hwshift.cli import _common as common
 from hwshift.errors import ToolError
 from hwshift.tools import Tool, find_tools
 
@@ -28,12 +27,13 @@ def _show(tools: list[Tool]) -> None:
 
 @click.command("doctor", short_help="Look for the external tools; say what installs missing ones.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list instead of a table.")
-def command(as_json: bool) -> None:
+@common.quiet_option
+def command(as_json: bool, quiet: bool) -> None:
     """Look for the external tools and say what installs the missing ones."""
     tools = find_tools()
     if as_json:
-        click.echo(json.dumps([tool.as_dict() for tool in tools], indent=2))
-    else:
+        common.print_json([tool.as_dict() for tool in tools])
+    elif not quiet:
         _show(tools)
     missing = [tool.name for tool in tools if tool.required and not tool.usable]
     if missing:

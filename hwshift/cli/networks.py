@@ -7,9 +7,11 @@ import click
 
 from hwshift.cli import _common as common
 from hwshift.cli._tables import fits
+from hwshift.progress import Stage
 
 if TYPE_CHECKING:
     from hwshift.network.graph import Network
+    from hwshift.zoo.measures import Measures
 
 __all__ = ["command"]
 
@@ -23,7 +25,8 @@ __all__ = ["command"]
     help="Plot multiplications per memory access of standard, depthwise and shift convolutions (.svg, .png, .pdf).",
 )
 @common.json_option
-def command(net: str | None, graph: str | None, intensity: str | None, as_json: bool) -> None:
+@common.quiet_option
+def command(net: str | None, graph: str | None, intensity: str | None, as_json: bool, quiet: bool) -> None:
     """List the built-in networks, or the layers of one.
 
     NET is a built-in name with options (ShiftNet-A@128,classes=10) or a network file. The list has parameters
@@ -38,12 +41,13 @@ def command(net: str | None, graph: str | None, intensity: str | None, as_json: 
 
         plot_intensity(intensity)
         if net is None and not as_json:
-            click.echo(f"wrote {intensity}")
+            if not quiet:
+                click.echo(f"wrote {intensity}")
             return
     if net is None:
-        _list(as_json)
+        _list(as_json, quiet)
     else:
-        _layers(net, graph, as_json)
+        _layers(net, graph, as_json, quiet)
 
 
 def _facts(name: str) -> dict[str, object]:
@@ -85,18 +89,27 @@ def _facts(name: str) -> dict[str, object]:
     }
 
 
-def _list(as_json: bool) -> None:
+def _list(as_json: bool, quiet: bool) -> None:
     from hwshift.zoo import NETWORKS, names
     from hwshift.zoo.figures import figures, unlisted
 
-    rows = [_facts(name) for name in (*NETWORKS, *names())]
+    wanted, rows = (*NETWORKS, *names()), []
+    with common.progress(quiet) as say:
+        for done, name in enumerate(wanted):
+            say(Stage(f"measuring {name}", done, len(wanted)))
+            rows.append(_facts(name))
     missing = [
         figure.row() | {"name": figure.network} for figure in figures() if figure.network in unlisted()
     ]
     if as_json:
         common.print_json({"networks": rows, "not_buildable": missing})
-        return
-    _print_list(rows)
+    elif not quiet:
+        _print_list(rows)
+        _print_differing(rows, missing)
+
+
+def _print_differing(rows: list[dict[str, object]], missing: list[dict]) -> None:
+    """The papers' figures that the networks do not reproduce, and why."""
     click.echo("\nFigures that are not reproduced:")
     differing = [
         (row["name"], item["figure"], item["value"], item["ours"], item["note"])
@@ -164,7 +177,7 @@ def _short(value: object) -> object:
     return str(value)
 
 
-def _layers(net: str, graph: str | None, as_json: bool) -> None:
+def _layers(net: str, graph: str | None, as_json: bool, quiet: bool) -> None:
     from hwshift.errors import NetworkError
     from hwshift.network.fixed import FixedNetwork
     from hwshift.resolve import load_network
@@ -178,7 +191,11 @@ def _layers(net: str, graph: str | None, as_json: bool) -> None:
         _draw(network, graph)
     if as_json:
         common.print_json({"name": network.name, "layers": rows, **vars(found)})
-        return
+    elif not quiet:
+        _print_layers(network.name, rows, found)
+
+
+def _print_layers(name: str, rows: list[dict], found: "Measures") -> None:
     titles = ("layer", "operator", "shape", "params", "MACs", "shifted", "reads")
     before, table = "", []
     for row in rows:
@@ -189,7 +206,7 @@ def _layers(net: str, graph: str | None, as_json: bool) -> None:
             (row["layer"], row["operator"], shape, row["params"], row["macs"], row["shifted"], reads)
         )
         before = row["layer"]
-    common.print_table(table, titles, heading=network.name)
+    common.print_table(table, titles, heading=name)
     click.echo(
         f"\n{found.params:,} parameters ({found.params_without_bn:,} without BatchNorm's), {found.macs:,} "
         f"multiply-accumulates, {found.shifted:,} shifted elements, largest map {found.peak:,} elements"

@@ -9,6 +9,7 @@ from hwshift.compiler.columns import Columns
 from hwshift.compiler.fusion import (
     AS_COMPILED,
     Lives,
+    NotInPlace,
     Piece,
     Pieces,
     Preference,
@@ -16,6 +17,7 @@ from hwshift.compiler.fusion import (
     partition,
     strip_heights,
 )
+from hwshift.compiler.limits import raise_to
 from hwshift.compiler.lowered import Lowered
 from hwshift.compiler.placement import Tensor
 from hwshift.compiler.strips import Chain, touched
@@ -122,6 +124,8 @@ def plan_buffers(
     ------
     CompileError
         When one row at a time of a layer alone does not fit.
+    NotInPlace
+        When a map that is to be written over in part does not stay on chip.
     """
     lives, depth = Lives.of(lowered, outputs), config.feature_depth
     pieces = Pieces(lowered, tensors, lives, config, keep_all, preference)
@@ -134,22 +138,30 @@ def plan_buffers(
             if error.fused:
                 pieces.refused.add((error.start, error.end))
             else:
-                _make_room(lowered, tensors, pieces, error, depth)
+                _make_room(lowered, tensors, pieces, error, config)
 
 
 def _make_room(
-    lowered: list[Lowered], tensors: Mapping[str, Tensor], pieces: Pieces, error: Unplaced, depth: int
+    lowered: list[Lowered],
+    tensors: Mapping[str, Tensor],
+    pieces: Pieces,
+    error: Unplaced,
+    config: AcceleratorConfig,
 ) -> None:
     """Send a map to memory so that layers fit; where none is left, cut the layer into columns."""
     whole = pieces.whole(error.start, error.end)
     if not whole and pieces.cut(error.start):
         pieces.in_memory |= set(touched(lowered[error.start])) - {lowered[error.start].gates}
     else:
-        pieces.in_memory.add(_victim(lowered, tensors, pieces, error, depth))
+        pieces.in_memory.add(_victim(lowered, tensors, pieces, error, config))
 
 
 def _victim(
-    lowered: list[Lowered], tensors: Mapping[str, Tensor], pieces: Pieces, error: Unplaced, depth: int
+    lowered: list[Lowered],
+    tensors: Mapping[str, Tensor],
+    pieces: Pieces,
+    error: Unplaced,
+    config: AcceleratorConfig,
 ) -> str:
     """The map to send to memory so that layers fit: the largest, rather one that they do not touch."""
     whole = pieces.whole(error.start, error.end)
@@ -157,7 +169,8 @@ def _victim(
     if not whole:
         what, needed = _least(pieces, error.start)
         raise CompileError(
-            f"one output {what} needs {needed} words per sub-bank, feature_depth is {depth}",
+            f"one output {what} needs {needed} words per sub-bank, feature_depth is {config.feature_depth}: "
+            + raise_to("feature_depth", needed),
             where=lowered[error.start].layer.name,
         )
     return max([name for name in whole if name not in own] or whole, key=lambda name: tensors[name].words)
@@ -239,7 +252,11 @@ class _Placer:
         for name in sorted(crossing, key=lambda name: crossing[name][0]):
             tensor, (born, _) = self._tensors[name], crossing[name]
             others = {o: b for o, b in placed.items() if _overlap(crossing[name], crossing[o])}
-            old = self._replaceable(name, partition[born], others, crossing, replaced)
+            old = (
+                self._replaceable(name, partition[born], others, crossing, replaced)
+                if tensor.takes is None
+                else self._taken(tensor, partition[born], others)
+            )
             if old is not None:
                 replaced[name] = old
                 placed[name] = _block(others[old].base, tensor, tensor.shape[1])
@@ -248,7 +265,18 @@ class _Placer:
             if base is None:
                 raise Unplaced(partition[born].start, partition[born].end)
             placed[name] = _block(base, tensor, tensor.shape[1])
+        for tensor in self._tensors.values():
+            if tensor.takes is not None and tensor.name not in placed:
+                raise NotInPlace(tensor.name)
         return placed
+
+    def _taken(self, tensor: Tensor, piece: Piece, others: Mapping[str, Block]) -> str:
+        """The tensor whose place another takes, which goes on to hold what is not written over."""
+        chain = self._pieces.chain(piece.start, piece.end)
+        old = tensor.takes
+        if old is None or old not in others or not chain.replaces(tensor.name, old, chain.ends(piece.rows)):
+            raise NotInPlace(tensor.name)
+        return old
 
     def _replaceable(
         self,

@@ -23,6 +23,7 @@ def describe(
     config: AcceleratorConfig,
     whole: Collection[str],
     in_memory: Collection[str],
+    over: str | None = None,
 ) -> dict:
     """The record of one layer but for where its instructions stand.
 
@@ -36,12 +37,16 @@ def describe(
     config : AcceleratorConfig
     whole, in_memory : collections of str
         Tensors that lie on chip as a whole, and those that have a place in memory.
+    over : str or None
+        The tensor over a part of which it is written.
     """
     computes = [item for item in items if item.opcode == Opcode.COMPUTE]
     name, steps = low.layer.name, sum(map(total_steps, computes))
     cycles, beats = sum(_least_cycles(item, config) for item in computes), _beats(items, config)
     useful = _useful_steps(low, config)
-    if name in whole:
+    if over is not None:
+        where = "in place"
+    elif name in whole:
         where = "on chip"
     else:
         where = "through memory" if name in in_memory else f"{group.blocks[name].rows} rows on chip"
@@ -64,7 +69,7 @@ def describe(
         "bound": _bound(useful, steps, cycles, beats, _is_diagonal(low)),
         "weights": _weights(low, items, computes),
         "where": where,
-    }
+    } | ({} if over is None else {"over": over})
 
 
 def _bound(useful: float, steps: int, cycles: int, beats: int, diagonal: bool) -> str:

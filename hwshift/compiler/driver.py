@@ -4,12 +4,13 @@ from dataclasses import replace
 from typing import Literal
 
 from hwshift.compiler.buffers import plan_buffers
-from hwshift.compiler.fusion import AS_COMPILED, Preference
+from hwshift.compiler.fusion import AS_COMPILED, NotInPlace, Preference
+from hwshift.compiler.in_place import laid_out
 from hwshift.compiler.limits import check_layers
 from hwshift.compiler.lower import lower
 from hwshift.compiler.memory_map import MemoryMap
 from hwshift.compiler.operations import Operation
-from hwshift.compiler.placement import tensor_of, views_of
+from hwshift.compiler.placement import tensors_of, views_of
 from hwshift.compiler.rename import Renaming, no_renaming, plan_renaming
 from hwshift.compiler.schedule import Scheduler
 from hwshift.compiler.shift_mode import ShiftMode, with_shifts
@@ -90,10 +91,23 @@ def draft(
         renaming = no_renaming(network, "this schedule was asked for")
         return _compile(network, config, keep, renaming, preference, progress)
     try:
-        return _compile(network, config, keep, plan_renaming(network, config), preference, progress)
+        return _compile_with_names(network, config, keep, preference, progress)
     except CompileError as error:
         renaming = no_renaming(network, f"with names alone it does not fit: {error}")
     return _compile(network, config, keep, renaming, preference, progress)
+
+
+def _compile_with_names(
+    network: FixedNetwork, config: AcceleratorConfig, keep: str, preference: Preference, progress: Progress
+) -> Program:
+    """Compile with layers that only rename, and written over earlier maps in part where those stay on chip."""
+    refused: set[str] = set()
+    while True:
+        renaming = plan_renaming(network, config, refused)
+        try:
+            return _compile(network, config, keep, renaming, preference, progress)
+        except NotInPlace as error:
+            refused.add(renaming.in_place.first[error.name])
 
 
 def _compile(
@@ -105,19 +119,21 @@ def _compile(
     progress: Progress,
 ) -> Program:
     """Compile with some layers only renamed."""
-    renamed, why = renaming.layers, renaming.why
-    views = views_of(network, renamed)
-    tensors = {layer.name: tensor_of(layer, config) for layer in network.layers if layer.name not in renamed}
-    lowered = [
-        lower(layer, views, tensors, config) for layer in network.layers[1:] if layer.name not in renamed
-    ]
+    renamed, why, in_place = renaming.layers, renaming.why, renaming.in_place
+    views = views_of(network, renamed, in_place)
+    tensors = tensors_of(network, renamed, config, in_place)
+    lowered = []
+    for layer in network.layers[1:]:
+        if layer.name not in renamed:
+            layer, reads = laid_out(layer, views.reads[layer.name], in_place)
+            lowered.append(lower(layer, reads, tensors, config))
     output = network.output.name
-    plan = plan_buffers(lowered, tensors, config, views[output].tensors, keep == "all", preference)
+    plan = plan_buffers(lowered, tensors, config, views.own[output].tensors, keep == "all", preference)
     memory = MemoryMap(config)
     for name, tensor in tensors.items():
         if name == network.input.name:
             memory.reserve(tensor, "input")
-        elif keep == "all" or name in plan.through_memory or name in views[output].tensors:
+        elif keep == "all" or name in plan.through_memory or name in views.own[output].tensors:
             memory.reserve(tensor, "maps")
     for low in lowered:
         if low.gates is not None:
@@ -135,9 +151,9 @@ def _compile(
     assign_tokens(scheduler.operations)
     instructions = _finish(scheduler.operations, memory, config)
     records = [
-        memory.record(layer.name, layer.shape, views[layer.name], tensors)
+        memory.record(layer.name, layer.shape, views.own[layer.name], tensors)
         for layer in network.layers
-        if all(name in memory.tensors for name in views[layer.name].tensors)
+        if all(name in memory.tensors for name in views.own[layer.name].tensors)
     ]
     program = Program(
         network.name,
@@ -149,7 +165,7 @@ def _compile(
         memory.size,
         output,
         tuple(shown),
-        tuple(memory.gate_record(tensors[name], views[name]) for name in memory.gates),
+        tuple(memory.gate_record(tensors[name], views.own[name]) for name in memory.gates),
     )
     return _drained(program, progress)
 

@@ -12,7 +12,17 @@ from hwshift.compiler.strips import Chain, Ends, touched
 from hwshift.config import AcceleratorConfig
 from hwshift.program.isa import INSTRUCTION_BYTES
 
-__all__ = ["AS_COMPILED", "Lives", "Piece", "Pieces", "Preference", "Unplaced", "partition", "strip_heights"]
+__all__ = [
+    "AS_COMPILED",
+    "Lives",
+    "NotInPlace",
+    "Piece",
+    "Pieces",
+    "Preference",
+    "Unplaced",
+    "partition",
+    "strip_heights",
+]
 
 _LONGEST = 8
 """Layers that are computed together at most."""
@@ -30,6 +40,14 @@ class Unplaced(Exception):
     def __init__(self, start: int, end: int, fused: bool = False) -> None:
         super().__init__(start, end, fused)
         self.start, self.end, self.fused = start, end, fused
+
+
+class NotInPlace(Exception):
+    """The tensor ``name`` cannot lie where the one whose place it takes lies."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
 
 
 @dataclass(frozen=True)
@@ -127,6 +145,8 @@ class Pieces:
         self._lowered, self._tensors, self._lives, self._config = lowered, tensors, lives, config
         self._keep_all = keep_all
         self.in_memory = {name for name in lives.first if tensors[name].words > config.feature_depth}
+        self._places = {name: name for name in lives.first} | _places(tensors)
+        self._pinned = set(_places(tensors))
         self.refused: set[tuple[int, int]] = set()
         self.columns: set[int] = set()
         self._parts: dict[tuple[int, int], list[Columns] | None] = {}
@@ -148,11 +168,11 @@ class Pieces:
         return self._alive[start, end]
 
     def whole(self, start: int, end: int) -> list[str]:
-        """Tensors that lie on chip as a whole at that time."""
+        """Tensors that lie on chip as a whole at that time; those that share a place always do."""
         return [
             name
             for name in self.alive(start, end)
-            if self._lives.crosses(name, start, end) and name not in self.in_memory
+            if (name in self._pinned or self._lives.crosses(name, start, end)) and name not in self.in_memory
         ]
 
     def windows(self, chain: Chain, ends: Ends, whole: list[str], ahead: int) -> dict[str, np.ndarray]:
@@ -197,10 +217,16 @@ class Pieces:
 
     def _fits(self, start: int, end: int, depth: int) -> int | None:
         whole = self.whole(start, end)
-        total = sum(self._tensors[name].words for name in whole)
+        total = sum(self._tensors[name].words for name in {self._places[name] for name in whole})
         chain = self.chain(start, end)
-        dying = [name for name in whole if self._lives.last[name] <= end and self._lives.first[name] < start]
-        born = [name for name in whole if name in chain.producers]
+        dying = [
+            name
+            for name in whole
+            if self._lives.last[name] <= end
+            and self._lives.first[name] < start
+            and not any(self._tensors[other].takes == name for other in chain.producers)
+        ]
+        born = [name for name in whole if name in chain.producers and self._tensors[name].takes is None]
         saving = sum(max((self._tensors[n].words for n in born), default=0) for _ in dying[:1])
         if total - saving > depth:
             return None
@@ -230,19 +256,22 @@ class Pieces:
         """Strips in which the first layers follow the arrival of the network's input."""
         low = chain.layers[0]
         late = [name for name in chain.readers if name not in self._lives.produced]
-        beats = sum(self._tensors[name].shape[1] * self._row_beats(name) for name in late)
+        cycles = sum(self._tensors[name].shape[1] * self._row_cycles(name) for name in late)
         tiles = sum(map(self._weight_tiles, chain.layers))
         steps = -(-low.layer.shape[2] // self._config.pixels)
         least = -(-max(_LEAST_STEPS, 4 * self._config.tile_words) // steps)
-        strips = min(_INPUT_STRIPS, beats // (tiles * self._config.tile_beats), low.layer.shape[1] // least)
+        strips = min(_INPUT_STRIPS, cycles // (tiles * self._config.tile_beats), low.layer.shape[1] // least)
         return -(-chain.height // max(1, strips))
 
     def _row_beats(self, name: str) -> int:
         """Beats of one row in memory."""
         tensor, config = self._tensors[name], self._config
-        return tensor.shape[2] * (
-            config.input_beats if tensor.is_input else tensor.slots * config.vector_beats
-        )
+        values = tensor.shape[0] if tensor.is_input else tensor.slots * config.rows
+        return -(-tensor.shape[2] * values // config.beat_elements)
+
+    def _row_cycles(self, name: str) -> int:
+        """Cycles in which a row arrives: pixels are written one by one."""
+        return max(self._tensors[name].shape[2], self._row_beats(name))
 
     @staticmethod
     def _weight_tiles(low: Lowered) -> int:
@@ -265,6 +294,16 @@ class Pieces:
             if name in self.in_memory and self._lives.crosses(name, start, end):
                 beats += self._tensors[name].shape[1] * self._row_beats(name)
         return beats
+
+
+def _places(tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    """Tensors that share a place, and the first tensor of each place."""
+    first: dict[str, str] = {}
+    for tensor in tensors.values():
+        if tensor.takes is not None:
+            first.setdefault(tensor.takes, tensor.takes)
+            first[tensor.name] = first[tensor.takes]
+    return first
 
 
 def strip_heights(height: int) -> Iterator[int]:

@@ -1,11 +1,11 @@
 """What fixed networks can hold and the accelerator does not compute."""
 
-from hwshift.config import AcceleratorConfig
+from hwshift.config import DEPTHS, AcceleratorConfig
 from hwshift.errors import CompileError
 from hwshift.network.fixed import ChannelScale, FixedLayer, FixedNetwork, InstanceNorm
 from hwshift.network.layer_formats import layer_formats
 
-__all__ = ["check_layers"]
+__all__ = ["check_layers", "raise_to"]
 
 
 def check_layers(network: FixedNetwork, config: AcceleratorConfig) -> None:
@@ -25,6 +25,15 @@ def check_layers(network: FixedNetwork, config: AcceleratorConfig) -> None:
             )
     for layer in network.layers:
         _check(layer, network, config)
+
+
+def raise_to(name: str, needed: int) -> str:
+    """What to do where a memory of the configuration is not deep enough."""
+    high = DEPTHS[name][1]
+    if needed > high:
+        return f"more than the {high} that it can be"
+    enough = -(-needed // 16) * 16 if name == "feature_depth" else 1 << (needed - 1).bit_length()
+    return f"raise it to {enough}"
 
 
 def _check(layer: FixedLayer, network: FixedNetwork, config: AcceleratorConfig) -> None:

@@ -1,20 +1,47 @@
 """Where channels lie: tensors that exist, and layers that are only other names for their channels."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
 from hwshift.config import AcceleratorConfig
 from hwshift.network.fixed import Concat, FixedLayer, FixedNetwork, Input, Shuffle, Slice
+from hwshift.program.isa import INPUT_CHANNELS
 
-__all__ = ["Tensor", "View", "tensor_of", "views_of"]
+__all__ = ["NOWHERE", "InPlace", "Tensor", "View", "Views", "tensors_of", "views_of"]
+
+
+@dataclass(frozen=True)
+class InPlace:
+    """Layers that write over channels of an earlier map, whose others stay where they are.
+
+    Members
+    -------
+    takes : mapping of layer to layer
+        The map whose place each takes: the first one, or another that was written over it before.
+    first : mapping of layer to layer
+        The first map of that place.
+    orders : mapping of layer to ndarray of int64
+        Which channel lies at each position, for maps that do not lie in order.
+    names : frozenset of str
+        Layers that have to be names for this.
+    """
+
+    takes: Mapping[str, str] = field(default_factory=dict)
+    first: Mapping[str, str] = field(default_factory=dict)
+    orders: Mapping[str, np.ndarray] = field(default_factory=dict)
+    names: frozenset[str] = frozenset()
+
+
+NOWHERE = InPlace()
+"""Every map has a place of its own."""
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """A map that exists: channel c at slot c // R, bank c mod R.
+    """A map that exists: position p at slot p // R, bank p mod R.
 
     Parameters
     ----------
@@ -30,6 +57,10 @@ class Tensor:
         channels, which the loader broadcasts.
     is_input : bool
         Loaded in the layout of network inputs.
+    takes : str or None
+        The tensor whose place it takes. Positions behind its own are still that tensor's.
+    room : int
+        Slots per pixel of that place, 0: its own.
     """
 
     name: str
@@ -38,11 +69,13 @@ class Tensor:
     pitch: int
     replicas: int = 1
     is_input: bool = False
+    takes: str | None = None
+    room: int = 0
 
     @property
     def row_words(self) -> int:
         """Words of one row in every sub-bank."""
-        return self.slots * self.pitch
+        return max(self.slots, self.room) * self.pitch
 
     @property
     def words(self) -> int:
@@ -60,7 +93,7 @@ class View:
     source : ndarray of int64, shape (channels,)
         Index into ``tensors``.
     channel : ndarray of int64, shape (channels,)
-        Channel of that tensor.
+        Position in that tensor.
     """
 
     tensors: tuple[str, ...]
@@ -73,9 +106,19 @@ class View:
         return b"".join(("\0".join(self.tensors).encode(), self.source.tobytes(), self.channel.tobytes()))
 
     @classmethod
-    def whole(cls, name: str, channels: int) -> "View":
-        """All channels of a tensor, in order."""
-        return cls((name,), np.zeros(channels, np.int64), np.arange(channels))
+    def whole(cls, name: str, channels: int, order: np.ndarray | None = None) -> "View":
+        """All channels of a tensor; ``order``: which channel lies at each position."""
+        return cls(
+            (name,), np.zeros(channels, np.int64), np.arange(channels) if order is None else np.argsort(order)
+        )
+
+    def named(self, names: Mapping[str, str]) -> "View":
+        """The same places, by other names of the tensors."""
+        if not any(name in names for name in self.tensors):
+            return self
+        new = [names.get(name, name) for name in self.tensors]
+        tensors = tuple(dict.fromkeys(new))
+        return View(tensors, np.array([tensors.index(name) for name in new])[self.source], self.channel)
 
     def pick(self, channels: np.ndarray) -> "View":
         """Some of the channels."""
@@ -89,27 +132,65 @@ class View:
         return cls(tensors, np.concatenate(source), np.concatenate([view.channel for view in views]))
 
 
-def tensor_of(layer: FixedLayer, config: AcceleratorConfig) -> Tensor:
-    """The tensor of a layer that is computed or loaded."""
+@dataclass(frozen=True)
+class Views:
+    """What every layer's channels are.
+
+    Members
+    -------
+    own : mapping of layer to View
+        Channels of the tensors of the layers that computed them.
+    reads : mapping of layer to mapping of input to View
+        The inputs of every layer that is computed, by the names their places have then.
+    """
+
+    own: Mapping[str, View]
+    reads: Mapping[str, Mapping[str, View]]
+
+
+def tensors_of(
+    network: FixedNetwork, renamed: frozenset[str], config: AcceleratorConfig, in_place: InPlace = NOWHERE
+) -> dict[str, Tensor]:
+    """The tensors of the layers that are computed or loaded."""
+    out: dict[str, Tensor] = {}
+    for layer in network.layers:
+        if layer.name in renamed:
+            continue
+        tensor = out[layer.name] = _tensor_of(layer, config)
+        if layer.name in in_place.takes:
+            room = out[in_place.first[layer.name]].slots
+            out[layer.name] = replace(tensor, takes=in_place.takes[layer.name], room=room)
+    return out
+
+
+def _tensor_of(layer: FixedLayer, config: AcceleratorConfig) -> Tensor:
     channels, _, width = layer.shape
-    is_input = isinstance(layer.op, Input) and channels <= 4
+    is_input = isinstance(layer.op, Input) and channels <= INPUT_CHANNELS
     replicas = config.rows // channels if is_input else 1
     slots, pitch = -(-channels // config.rows), -(-width // config.sub_banks)
     return Tensor(layer.name, layer.shape, slots, pitch, replicas, is_input)
 
 
-def views_of(network: FixedNetwork, renamed: frozenset[str]) -> Mapping[str, View]:
+def views_of(network: FixedNetwork, renamed: frozenset[str], in_place: InPlace = NOWHERE) -> Views:
     """What every layer's channels are; ``renamed``: Concat, Shuffle and Slice layers that are not computed."""
-    views: dict[str, View] = {}
+    own: dict[str, View] = {}
+    reads: dict[str, dict[str, View]] = {}
+    holders: dict[str, str] = {}  # a tensor whose place was taken, to the one that holds it now
     for layer in network.layers:
-        inputs = [views[name] for name in layer.inputs]
-        if layer.name not in renamed:
-            views[layer.name] = View.whole(layer.name, layer.shape[0])
+        name, inputs = layer.name, [own[source] for source in layer.inputs]
+        if name not in renamed:
+            own[name] = View.whole(name, layer.shape[0], in_place.orders.get(name))
+            reads[name] = {
+                source: view.named(holders) for source, view in zip(layer.inputs, inputs, strict=True)
+            }
         elif isinstance(layer.op, Shuffle):
-            views[layer.name] = inputs[0].pick(layer.op.order)
+            own[name] = inputs[0].pick(layer.op.order)
         elif isinstance(layer.op, Slice):
-            views[layer.name] = inputs[0].pick(np.arange(layer.op.start, layer.op.stop))
+            own[name] = inputs[0].pick(np.arange(layer.op.start, layer.op.stop))
         else:
             assert isinstance(layer.op, Concat)
-            views[layer.name] = View.join(inputs)
-    return views
+            own[name] = View.join(inputs)
+        if name in in_place.takes:
+            old = in_place.takes[name]
+            holders |= {other: name for other, holder in holders.items() if holder == old} | {old: name}
+    return Views(own, reads)

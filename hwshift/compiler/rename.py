@@ -1,10 +1,11 @@
 """Which concatenations, shuffles and slices are only other names for channels, instead of passes through the array."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 
+from hwshift.compiler.in_place import find_in_place
 from hwshift.compiler.lower import ktiles_of
-from hwshift.compiler.placement import tensor_of, views_of
+from hwshift.compiler.placement import NOWHERE, InPlace, tensors_of, views_of
 from hwshift.config import AcceleratorConfig
 from hwshift.errors import CompileError
 from hwshift.network.fixed import ChannelScale, Concat, FixedNetwork, Input, Shuffle, Slice
@@ -21,10 +22,13 @@ class Renaming:
     layers : frozenset of str
     why : mapping of str to str
         For every other concatenation, shuffle and slice, the reason that it is a pass through the array.
+    in_place : InPlace
+        What is written over a part of an earlier map.
     """
 
     layers: frozenset[str] = frozenset()
     why: Mapping[str, str] = field(default_factory=dict)
+    in_place: InPlace = NOWHERE
 
 
 def no_renaming(network: FixedNetwork, why: str) -> Renaming:
@@ -33,32 +37,62 @@ def no_renaming(network: FixedNetwork, why: str) -> Renaming:
     return Renaming(why=dict.fromkeys(movable, why))
 
 
-def plan_renaming(network: FixedNetwork, config: AcceleratorConfig) -> Renaming:
+def plan_renaming(
+    network: FixedNetwork, config: AcceleratorConfig, refused: Collection[str] = ()
+) -> Renaming:
     """Rename layers whose readers need no more steps for it than the pass would take.
 
     A residual has to lie like the map it is added to, and gates are stored channel by channel, so a layer that is one
-    or the other is computed. Decided one by one in the order of execution.
+    or the other is computed, but for residuals that are written over where they lie. Decided one by one in the order
+    of execution.
+
+    Parameters
+    ----------
+    network : FixedNetwork
+    config : AcceleratorConfig
+    refused : collection of str
+        Maps that may not be written over in part.
     """
-    why = _fixed_layers(network)
-    renamed: frozenset[str] = frozenset()
     known: dict[tuple[str, bytes], int] = {}
+    plain = _plan(network, config, NOWHERE, known)
+    in_place = find_in_place(network, refused)
+    if not in_place.takes:
+        return plain
+    over = _plan(network, config, in_place, known)
+    more = _steps(network, config, over, known) - _steps(network, config, plain, known)
+    return plain if more > 0 else over
+
+
+def _plan(
+    network: FixedNetwork,
+    config: AcceleratorConfig,
+    in_place: InPlace,
+    known: dict[tuple[str, bytes], int],
+) -> Renaming:
+    why = {name: text for name, text in _fixed_layers(network).items() if name not in in_place.names}
+    renaming = Renaming(in_place.names, why, in_place)
+    before = _steps(network, config, renaming, known)
     for layer in network.layers:
-        if not isinstance(layer.op, Concat | Shuffle | Slice) or layer.name in why:
+        if (
+            not isinstance(layer.op, Concat | Shuffle | Slice)
+            or layer.name in why
+            or layer.name in renaming.layers
+        ):
             continue
-        trial = renamed | {layer.name}
-        if not _is_computed(network, trial):
+        trial = replace(renaming, layers=renaming.layers | {layer.name})
+        if not _is_computed(network, trial.layers):
             why[layer.name] = "nothing else is computed"
             continue
-        after, before = (_steps(network, config, names, known) for names in (trial, renamed))
+        after = _steps(network, config, trial, known)
         if after <= before:
-            renamed = trial
+            renaming, before = trial, after
         elif after == float("inf"):
             why[layer.name] = "the layers that read it would read more maps than an instruction names"
         else:
             why[layer.name] = (
                 f"the layers that read it would take {after - before} steps more than both do now"
             )
-    return Renaming(renamed, why)
+    return renaming
 
 
 def _fixed_layers(network: FixedNetwork) -> dict[str, str]:
@@ -81,24 +115,26 @@ def _is_computed(network: FixedNetwork, renamed: frozenset[str]) -> bool:
 def _steps(
     network: FixedNetwork,
     config: AcceleratorConfig,
-    renamed: frozenset[str],
+    renaming: Renaming,
     known: dict[tuple[str, bytes], int],
 ) -> float:
     """Steps of all layers that read something movable, and of the moves; infinite where it cannot be done.
 
     ``known`` holds the k-tiles of layers by what they read.
     """
-    views = views_of(network, renamed)
-    tensors = {layer.name: tensor_of(layer, config) for layer in network.layers if layer.name not in renamed}
+    renamed, in_place = renaming.layers, renaming.in_place
+    reads = views_of(network, renamed, in_place).reads
+    tensors = tensors_of(network, renamed, config, in_place)
     total = 0
     movable = {layer.name for layer in network.layers if isinstance(layer.op, Concat | Shuffle | Slice)}
     for layer in network.layers[1:]:
         if layer.name in renamed or not ({layer.name, *layer.inputs} & movable):
             continue
-        key = layer.name, b"\0".join(views[name].key for name in layer.inputs)
+        own = reads[layer.name]
+        key = layer.name, b"\0".join(own[name].key for name in layer.inputs)
         if key not in known:
             try:
-                known[key] = ktiles_of(layer, views, tensors, config)
+                known[key] = ktiles_of(layer, own, tensors, config)
             except CompileError:
                 return float("inf")
         total += known[key] * layer.shape[1] * -(-layer.shape[2] // config.pixels)

@@ -156,8 +156,11 @@ class Scheduler:
     def _load_rows(self, name: str, first: int, end: int) -> None:
         tensor = self._tensors[name]
         fields, segment, inside, outside = self._transfer(name, first, end)
-        if tensor.is_input:
-            fields |= {"kind": LoadKind.INPUT, "channels": tensor.shape[0]}
+        if tensor.is_input:  # its rows lie one behind the other, and begin anywhere in a beat
+            beat = self._config.beat_bytes
+            beats = -(-(fields["address"] % beat + (end - first) * fields["row_stride"]) // beat)
+            fields |= {"kind": LoadKind.INPUT, "channels": tensor.shape[0], "count": end - first, "rows": 1,
+                       "row_beats": beats, "row_stride": beats * beat}  # fmt: skip
         else:
             fields |= {"kind": LoadKind.MAP}
         self.operations.append(Operation(Instruction(Opcode.LOAD, fields), outside, inside, segment))
@@ -341,7 +344,8 @@ class Scheduler:
 
     def _describe(self, low: Lowered, group: Group, ranges: list[tuple[int, int]], sections: int) -> None:
         items = [self.operations[index - 1].instruction for a, b in ranges for index in range(a, b)]
-        record = describe(low, group, items, self._config, self._plan.whole, self._memory.tensors)
+        over = self._tensors[low.layer.name].takes
+        record = describe(low, group, items, self._config, self._plan.whole, self._memory.tensors, over)
         record |= {"sections": sections, "instruction_ranges": [list(item) for item in ranges]}
         self.layers.append(record)
 

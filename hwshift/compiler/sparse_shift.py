@@ -10,7 +10,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from hwshift.network.fixed import Concat, Conv, FixedLayer, FixedWeights, Shift, Shuffle, Slice
+from hwshift.compiler.in_place import reordered
+from hwshift.network.fixed import Concat, Conv, FixedLayer, Shift, Shuffle, Slice
 
 __all__ = ["split_shifts"]
 
@@ -59,16 +60,9 @@ def _is_free(layer: FixedLayer) -> bool:
 
 def _grouped(layer: FixedLayer, order: np.ndarray) -> list[FixedLayer]:
     """A convolution whose channels come in that order, and its old name for them in the old order."""
-    op, epilogue = layer.op, layer.epilogue
-    assert isinstance(op, Conv) and epilogue is not None
-    powers = op.weights.powers
-    weights = FixedWeights(
-        op.weights.fmt, op.weights.values[order], None if powers is None else powers[order]
-    )
-    epilogue = replace(epilogue, m=epilogue.m[order], s=epilogue.s[order], b=epilogue.b[order])
     name = f"{layer.name}.grouped"
     return [
-        replace(layer, name=name, op=replace(op, weights=weights), epilogue=epilogue),
+        replace(reordered(layer, order), name=name),
         FixedLayer(layer.name, Shuffle(np.argsort(order)), (name,), layer.shape),
     ]
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hwshift.compiler.buffers import Block
+from hwshift.compiler.limits import raise_to
 from hwshift.compiler.lowered import Lowered, Rectangle
 from hwshift.compiler.tiles import Pattern
 from hwshift.config import AcceleratorConfig
@@ -154,7 +155,8 @@ def _section_end(low: Lowered, first: int, words: dict, config: AcceleratorConfi
             for name, limit in limits.items():
                 if used[name] > limit:
                     raise CompileError(
-                        f"one output tile needs {used[name]} {name.replace('_', ' ')}, {name} is {limit}",
+                        f"one output tile needs {used[name]} {name.replace('_', ' ')}, {name} is {limit}: "
+                        + raise_to(name, used[name]),
                         where=low.layer.name,
                     )
             allowed = {name: max(limits[name] // 2, used[name]) for name in limits}

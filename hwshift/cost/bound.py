@@ -36,11 +36,9 @@ from hwshift.network.fixed import (
     Sum,
     Upsample,
 )
+from hwshift.program.isa import INPUT_CHANNELS
 
 __all__ = ["Bound", "LayerWork", "compulsory_bytes", "cycle_bound", "layer_works", "multiplications"]
-
-_BROADCAST = 4
-"""Channels at most of a network input whose copies fill the banks."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +103,7 @@ def layer_works(network: FixedNetwork, config: AcceleratorConfig) -> list[LayerW
         For an operation that the engine has no schedule for.
     """
     shapes = {layer.name: layer.shape for layer in network.layers}
-    broadcast = network.input.name if network.input.shape[0] <= _BROADCAST else None
+    broadcast = network.input.name if network.input.shape[0] <= INPUT_CHANNELS else None
     works = [_work(layer, shapes, broadcast, config) for layer in network.layers]
     return [work for work in works if work is not None]
 

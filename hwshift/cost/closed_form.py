@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hwshift.errors import DataError
-from hwshift.writing import refusals_as
+from hwshift.palette import BLUE, GREEN, RED, picture, styled
+from hwshift.writing import refusals_as, replace_file
 
 __all__ = [
     "LayerCost",
@@ -139,46 +140,42 @@ def plot_intensity(path: str | Path, kernel: int = 3) -> None:
     """
     if Path(path).suffix.lower() not in _SUFFIXES:
         raise DataError(f"a plot must end in {', '.join(_SUFFIXES)}", where=str(path))
-    import matplotlib
     from matplotlib.figure import Figure
 
     k = f"{kernel}×{kernel}"
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "hwshift", "font.size": 9}):
+    with styled():
         figure = Figure(figsize=(10, 3.6), layout="constrained")
         for axes, size in zip(figure.subplots(1, len(_SIZES), sharey=True), _SIZES, strict=True):
             for label, colour, style, costs in (
-                (f"{k} convolution", "#0072B2", "-", [standard(c, c, kernel, size) for c in _CHANNELS]),
+                (f"{k} convolution", BLUE, "-", [standard(c, c, kernel, size) for c in _CHANNELS]),
                 (
                     "shift in the reads + 1×1",
-                    "#009E73",
+                    GREEN,
                     "-",
                     [shift_pointwise(c, c, size) for c in _CHANNELS],
                 ),
                 (
                     "shift as a pass + 1×1",
-                    "#009E73",
+                    GREEN,
                     "--",
                     [shift_pointwise(c, c, size, moved=True) for c in _CHANNELS],
                 ),
                 (
                     f"{k} depthwise + 1×1",
-                    "#D55E00",
+                    RED,
                     "-",
                     [depthwise(c, kernel, size) + pointwise(c, c, size) for c in _CHANNELS],
                 ),
-                (f"{k} depthwise alone", "#D55E00", "--", [depthwise(c, kernel, size) for c in _CHANNELS]),
+                (f"{k} depthwise alone", RED, "--", [depthwise(c, kernel, size) for c in _CHANNELS]),
             ):
                 axes.plot(_CHANNELS, [cost.intensity for cost in costs], style, color=colour, label=label)
             axes.set_xscale("log", base=2)
             axes.set_yscale("log")
             axes.set_xticks(_CHANNELS, [str(c) for c in _CHANNELS])
-            axes.set_title(f"{size} × {size} pixels", loc="left")
+            axes.set_title(f"{size} × {size} pixels")
             axes.set_xlabel("channels")
-            axes.grid(True, color="#DDDDDD", linewidth=0.7)
-            axes.spines[["top", "right"]].set_visible(False)
+            axes.grid(True)
         figure.axes[0].set_ylabel("multiply-accumulates per access")
         figure.axes[-1].legend(frameon=False, fontsize=8, loc="upper right")
         with refusals_as(DataError, path):
-            figure.savefig(
-                path, dpi=150, metadata={"Date": None} if str(path).lower().endswith(".svg") else None
-            )
+            replace_file(path, picture(figure, Path(path).suffix))

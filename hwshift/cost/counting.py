@@ -123,8 +123,8 @@ class _Counter:
         memory = MemoryCounts(**{_KINDS[kind]: self._bits(item)})
         self._tables.load(item, self._memory)
         if kind in (LoadKind.MAP, LoadKind.INPUT):
-            slots = item["slots"] if kind == LoadKind.MAP else 1
-            words = item["rows"] * item["width"] * slots * config.rows
+            vectors = item["rows"] * item["slots"] if kind == LoadKind.MAP else item["count"]
+            words = vectors * item["width"] * config.rows
             return LayerCounts("", memory=memory, shift_buffer=ShiftBufferCounts(loader_writes=words))
         if kind == LoadKind.WEIGHTS:
             self._ring.extend(self._nonzero(item))

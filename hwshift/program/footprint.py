@@ -58,7 +58,8 @@ class Footprints:
             return self._load(item)
         elif item.opcode == Opcode.STORE:
             return Footprint(
-                {"buffer": self._region_words(item, item["slots"])}, {"memory": self._beats(item)}
+                {"buffer": self._region_words(item, item["rows"], item["slots"])},
+                {"memory": self._beats(item)},
             )
         elif item.opcode == Opcode.COMPUTE:
             return self._compute(item)
@@ -68,8 +69,7 @@ class Footprints:
         kind = LoadKind(item["kind"])
         reads = {"memory": self._beats(item)}
         if kind in (LoadKind.MAP, LoadKind.INPUT):
-            words = self._region_words(item, item["slots"] if kind == LoadKind.MAP else 1)
-            return Footprint(reads, {"buffer": words})
+            return Footprint(reads, {"buffer": self._loaded_words(item, kind)})
         if kind == LoadKind.WEIGHTS:
             return Footprint(reads)
         per_beat = self._config.bus_width // 32
@@ -87,10 +87,14 @@ class Footprints:
         beats = beats[(beats >= 0) & (beats < size)]
         return beats if item["row_stride"] >= item["row_beats"] * beat else np.unique(beats)
 
-    def _region_words(self, item: Instruction, slots: int) -> np.ndarray:
+    def _loaded_words(self, item: Instruction, kind: LoadKind) -> np.ndarray:
+        is_map = kind == LoadKind.MAP
+        return self._region_words(item, item["rows" if is_map else "count"], item["slots"] if is_map else 1)
+
+    def _region_words(self, item: Instruction, lines: int, slots: int) -> np.ndarray:
         sub = self._config.sub_banks
         x = np.arange(item["x0"] // sub, (item["x0"] + item["width"] - 1) // sub + 1)
-        rows = (item["offset"] + np.arange(item["rows"]) * item["row_step"]) % item["length"]
+        rows = (item["offset"] + np.arange(lines) * item["row_step"]) % item["length"]
         offset = rows[:, None, None] + (np.arange(slots) * item["pitch"])[None, :, None] + x
         return self._words(item["base"] + offset % item["length"])
 

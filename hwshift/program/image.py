@@ -54,7 +54,7 @@ class TensorRecord:
     layer : str
     shape : (channels, height, width)
     layout : "map", "input" or "gates"
-        [height][width][slots][R] with a channel at its slot and bank, or [height][width][elements], or a map of one
+        [height][width][slots][R] with a channel at its slot and bank, or [height][width][channels], or a map of one
         pixel as epilogue parameters (`hwshift.program.params.encode_gates`).
     parts : tuple of Part
         One, except for a concatenation that exists only as its inputs.

@@ -21,6 +21,7 @@ __all__ = [
     "END",
     "FORMATS",
     "HEADER",
+    "INPUT_CHANNELS",
     "INSTRUCTION_BYTES",
     "ISA_VERSION",
     "KTILE_ENTRY",
@@ -38,13 +39,15 @@ __all__ = [
     "Token",
 ]
 
-ISA_VERSION = 2
+ISA_VERSION = 3
 MAGIC = 0x54485348  # "HSHT"
 INSTRUCTION_BYTES = 64
 DESCRIPTORS = 8
 BURST_BEATS = 64
 COORDINATE_BITS = 18
 """Bits of a row or column of a source map, which may lie outside of it."""
+INPUT_CHANNELS = 4
+"""Channels at most of a network input whose copies fill the banks; others are maps."""
 
 
 class Opcode(IntEnum):
@@ -208,8 +211,9 @@ _TRANSFER = (
     Field("rows", 16, "rows that are moved"),
     Field("row_beats", 32, "bus beats per row"),
     Field("row_stride", 32, "bytes from one row to the next in memory"),
-    Field("address", 64, "byte address in memory, a multiple of the bus width"),
 )
+
+_ADDRESS = "byte address in memory, a multiple of the bus width"
 
 END = _instruction("END", "Last instruction: the run ends when everything before it has retired.")
 
@@ -227,11 +231,16 @@ LOAD = _instruction(
     "Move memory into a buffer or table.",
     Field("kind", 3, "MAP, INPUT, WEIGHTS, PARAMS, KTILES or LANES"),
     Field("zero_code", 1, "WEIGHTS: the code of -2**p_min means zero"),
-    Field("channels", 3, "INPUT: channels 1..4; bank b receives channel b mod channels"),
+    Field("channels", 3, "INPUT: values of a pixel, 1..4; bank b receives channel b mod channels"),
     *_TRANSFER,
+    Field("address", 64, f"{_ADDRESS}; INPUT: that of the first value"),
     *_REGION,
     Field("dest", 16, "PARAMS: first tile; KTILES: first entry; LANES: first row"),
-    Field("count", 16, "WEIGHTS, PARAMS: tiles; KTILES: entries; LANES: rows"),
+    Field(
+        "count",
+        16,
+        "INPUT, LANES: rows (an INPUT is one in memory); WEIGHTS, PARAMS: tiles; KTILES: entries",
+    ),
 )
 
 DESCRIPTOR = _instruction(
@@ -301,6 +310,7 @@ STORE = _instruction(
     "STORE",
     "Move a map from the shift buffer to memory.",
     *_TRANSFER,
+    Field("address", 64, _ADDRESS),
     *_REGION,
     Field("last_lanes", 32, "mask of the lanes of the last slot; the others are stored as 0"),
     Field("gates", 1, "store epilogue parameters: bias 0, m = the value at 16 fraction bits, s = 16"),

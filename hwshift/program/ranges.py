@@ -11,6 +11,7 @@ from hwshift.program.image import Program, Region
 from hwshift.program.instruction import Instruction, encode
 from hwshift.program.isa import (
     COORDINATE_BITS,
+    INPUT_CHANNELS,
     INSTRUCTION_BYTES,
     ISA_VERSION,
     LANE_ENTRY,
@@ -102,21 +103,46 @@ def reach_problem(fields: Mapping[str, int] | Instruction) -> str | None:
     return None
 
 
-def _transfer(item: Instruction, config: AcceleratorConfig, region: Region) -> Iterator[str]:
-    """Rows in memory."""
+def _transfer(item: Instruction, config: AcceleratorConfig, region: Region, unit: int = 0) -> Iterator[str]:
+    """Rows in memory; ``unit``: bytes of what may begin inside a beat, 0 if nothing may."""
     beat = config.beat_bytes
     if not (item["rows"] and item["row_beats"]):
         yield "rows and row_beats must be at least 1"
         return
-    if item["address"] % beat or (item["rows"] > 1 and item["row_stride"] % beat):
-        yield f"address and row_stride must be multiples of the {beat} bytes of a beat"
+    if item["address"] % (unit or beat) or (item["rows"] > 1 and item["row_stride"] % beat):
+        yield f"address and row_stride must be multiples of the {unit or beat} bytes of a {'value' if unit else 'beat'}"
     size = (item["rows"] - 1) * item["row_stride"] + item["row_beats"] * beat
-    if not region.holds(item["address"], size):
-        first, last = item["address"], item["address"] + size - 1
+    first = item["address"] // beat * beat
+    if not region.holds(first, size):
+        last = first + size - 1
         yield f"bytes 0x{first:x} to 0x{last:x} lie outside the region 0x{region.base:x} to 0x{region.limit:x}"
 
 
 def _map(item: Instruction, config: AcceleratorConfig, slots: int, beats: int) -> Iterator[str]:
+    """Rows of a map; ``beats`` of a slot of a pixel."""
+    yield from _lines(item, config, slots)
+    if item["row_beats"] != item["width"] * slots * beats:
+        yield f"row_beats must be width * slots * {beats} = {item['width'] * slots * beats}, not {item['row_beats']}"
+
+
+def _input(item: Instruction, config: AcceleratorConfig) -> Iterator[str]:
+    """Pixels of a network's input."""
+    channels, count = item["channels"], item["count"]
+    if not 1 <= channels <= INPUT_CHANNELS:
+        yield f"channels must lie in 1..{INPUT_CHANNELS}, not {channels}"
+    if not count:
+        yield "count must be at least 1"
+    yield from _lines(item, config, 1)
+    before = item["address"] % config.beat_bytes * 8 // config.act.storage_bits
+    beats = -(-(before + count * item["width"] * channels) // config.beat_elements)
+    if item["rows"] != 1 or item["row_beats"] != beats:
+        yield (
+            f"count * width * channels values behind {before} of a beat take one row of {beats} beats, "
+            f"not {item['rows']} of {item['row_beats']}"
+        )
+
+
+def _lines(item: Instruction, config: AcceleratorConfig, slots: int) -> Iterator[str]:
     """Rows in the shift buffer."""
     yield from _buffer(item, config, "", ("offset", "row_step"))
     if not (item["width"] and slots):
@@ -127,8 +153,6 @@ def _map(item: Instruction, config: AcceleratorConfig, slots: int, beats: int) -
     last = (slots - 1) * item["pitch"] + (item["x0"] + item["width"] - 1) // config.sub_banks
     if last >= item["length"]:
         yield f"a row reaches word {last} of a buffer of {item['length']}"
-    if item["row_beats"] != item["width"] * slots * beats:
-        yield f"row_beats must be width * slots * {beats} = {item['width'] * slots * beats}, not {item['row_beats']}"
 
 
 def _buffer(
@@ -146,15 +170,13 @@ def _load(item: Instruction, config: AcceleratorConfig, region: Region) -> Itera
     if item["kind"] >= len(LoadKind):
         yield f"unknown kind {item['kind']}"
         return
-    yield from _transfer(item, config, region)
     kind = LoadKind(item["kind"])
+    yield from _transfer(item, config, region, config.act.storage_bits // 8 if kind == LoadKind.INPUT else 0)
     if kind == LoadKind.MAP:
         yield from _map(item, config, item["slots"], config.vector_beats)
         return
     if kind == LoadKind.INPUT:
-        if not 1 <= item["channels"] <= 4:
-            yield f"channels must lie in 1..4, not {item['channels']}"
-        yield from _map(item, config, 1, config.input_beats)
+        yield from _input(item, config)
         return
     per_beat = config.bus_width // 32
     count = item["count"]

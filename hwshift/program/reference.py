@@ -27,7 +27,7 @@ All addresses are bytes; every region starts at a multiple of 64 bytes. Activati
 
 | what | layout |
 |---|---|
-| network input | `[H][W][E]`, E = max(4, elements per bus beat); channels beyond the input's are 0 |
+| network input | `[H][W][C]` without gaps, for 1 to 4 channels; with more it is a map |
 | map | `[H][W][slots][R]`: bank b of slot s is element s * R + b of a pixel; unused lanes are 0 |
 | weight tile | R rows of C codes, row 0 first, column 0 lowest, packed at code width; padded to whole beats |
 | weight code | fixed: two's complement. pow2: q in the low bits, sign above |

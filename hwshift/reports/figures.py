@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from hwshift import palette
 from hwshift.cost.energy import PARTS
 from hwshift.program.counters import CAUSES, Cause
 from hwshift.reports.report import Report
@@ -27,31 +28,27 @@ __all__ = [
     "traffic_by_kind",
 ]
 
-# Okabe and Ito's colours, told apart by colour-blind readers too, and a grey.
-_ORANGE, _SKY, _GREEN, _YELLOW = "#E69F00", "#56B4E9", "#009E73", "#F0E442"
-_BLUE, _RED, _PURPLE, _GREY = "#0072B2", "#D55E00", "#CC79A7", "#8A8A8A"
-
 COLOURS: dict[str, str] = {
-    **dict(zip(PARTS, (_ORANGE, _SKY, _GREEN, _YELLOW, _RED, _PURPLE, _BLUE), strict=True)),
-    "busy": _GREEN,
-    "compute_side": _ORANGE,
-    "memory_wait": _BLUE,
-    "fetch": _PURPLE,
-    "tail": _GREY,
-    "read": _BLUE,
-    "write": _RED,
-    "weights": _ORANGE,
-    "maps": _SKY,
-    "control": _PURPLE,
-    "sums": _GREEN,
-    "cycles": _SKY,
-    "energy": _RED,
-    "array_limit": _GREEN,
-    "bus_limit": _RED,
+    **dict(zip(PARTS, palette.COLOURS, strict=True)),
+    "busy": palette.GREEN,
+    "compute_side": palette.ORANGE,
+    "memory_wait": palette.BLUE,
+    "fetch": palette.PURPLE,
+    "tail": palette.GREY,
+    "read": palette.BLUE,
+    "write": palette.RED,
+    "weights": palette.ORANGE,
+    "maps": palette.SKY,
+    "control": palette.PURPLE,
+    "sums": palette.GREEN,
+    "cycles": palette.SKY,
+    "energy": palette.RED,
+    "array_limit": palette.GREEN,
+    "bus_limit": palette.RED,
 }
 """Colour of everything that figures show, by its key."""
 
-SHADES: dict[str, str] = COLOURS | {"busy0": COLOURS["busy"], "busy1": "#66C2A8"}
+SHADES: dict[str, str] = COLOURS | {"busy0": COLOURS["busy"], "busy1": palette.tint(palette.GREEN, 0.6)}
 """These, and two for layers that take turns in the timeline."""
 
 CAUSE_GROUPS: dict[str, tuple[str, tuple[Cause, ...]]] = {

@@ -6,6 +6,7 @@ from importlib.resources import files
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 
+from hwshift import palette
 from hwshift.cost.energy import NOT_CHARGED, NOT_INCLUDED, PARTS
 from hwshift.program.counters import COUNTERS
 from hwshift.reports import figures, flow, graph, markup, timeline
@@ -19,11 +20,11 @@ from hwshift.reports.writers import write_text
 __all__ = ["render_html", "template", "write_html"]
 
 _ON_DARK = {
-    "#0072B2": "#2F8FD0",
-    "#56B4E9": "#A3DAF8",
-    "#009E73": "#2BBF95",
-    "#D55E00": "#F08A3C",
-    "#8A8A8A": "#A8A8A8",
+    palette.BLUE: "#2F8FD0",
+    palette.SKY: "#A3DAF8",
+    palette.GREEN: "#2BBF95",
+    palette.RED: "#F08A3C",
+    palette.GREY: "#A8A8A8",
 }
 """What stands for some colours on a dark page, where they would be too dark, or too near to each other."""
 
@@ -35,7 +36,7 @@ _PAGE = {
     "thin": ("#e7ebef", "#2a3138"),
     "pale": ("#f6f8fa", "#1d2329"),
     "page": ("#ffffff", "#14181c"),
-    "blue": ("#0072b2", "#4fa8dd"),
+    "blue": (palette.BLUE, "#4fa8dd"),
     "mark": ("#8c959f", "#6a737d"),
     "warn": ("#fff4e0", "#33280f"),
 }

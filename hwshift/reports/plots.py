@@ -2,9 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.patches import PathPatch, Rectangle
@@ -12,31 +10,19 @@ from matplotlib.path import Path as Curve
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from hwshift.errors import DataError
+from hwshift.palette import GREY, picture, styled
 from hwshift.reports import flow, timeline
 from hwshift.reports.figures import COLOURS, FIGURES, SHADES, Bars, Roofline, Stacks
 from hwshift.reports.report import Report
 from hwshift.reports.text import size
-from hwshift.writing import refusals_as
+from hwshift.writing import refusals_as, replace_file
 
 __all__ = ["FORMATS", "PLOTS", "draw", "write_figures"]
 
 FORMATS = ("svg", "png", "pdf")
 """Kinds of files."""
 
-_STYLE: dict[Any, Any] = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "hwshift",
-    "font.size": 9,
-    "axes.titlesize": 10,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": "#666666",
-    "axes.axisbelow": True,
-    "grid.color": "#DDDDDD",
-    "grid.linewidth": 0.7,
-}
+_STYLE = {"axes_titleweight": "bold", "axes_edgecolor": "#666666"}
 _HALF, _FULL = 6.0, 12.3  # widths in inches
 _MOST = 60.0  # height in inches
 
@@ -99,9 +85,7 @@ def _roofline(figure: Roofline) -> Drawing:
         ridge = figure.peak / figure.slope
         xs = [*(point.x for point in figure.points), ridge]
         ends = min(xs) / 2, max(xs) * 2
-        axes.plot(
-            [ends[0], ridge, ends[1]], [ends[0] * figure.slope, figure.peak, figure.peak], color="#8A8A8A"
-        )
+        axes.plot([ends[0], ridge, ends[1]], [ends[0] * figure.slope, figure.peak, figure.peak], color=GREY)
         axes.annotate(f"array: {figure.peak:,.0f} MACs per cycle", (ridge, figure.peak), (-4, 3), ha="right",
                       textcoords="offset points", color="#555555")  # fmt: skip
         for key, mark in (("array_limit", "o"), ("bus_limit", "s")):
@@ -180,7 +164,7 @@ def draw(report: Report, name: str) -> Canvas:
         )  # fmt: skip
     else:
         into, width, height = {"timeline": _timeline, "flow": _flow}[name](report)
-    with matplotlib.rc_context(_STYLE):
+    with styled(**_STYLE):
         canvas = Canvas(figsize=(width, height), layout="constrained")
         into(canvas.add_subplot())
     return canvas
@@ -217,9 +201,6 @@ def write_figures(report: Report, folder: Path, form: str = "svg") -> list[Path]
             if name == "styles" and not report.styles:
                 continue
             out.append(folder / f"{name}.{form}")
-            with matplotlib.rc_context(_STYLE):
-                metadata = (
-                    {"Date": None} if form == "svg" else {"CreationDate": None} if form == "pdf" else None
-                )
-                draw(report, name).savefig(out[-1], format=form, metadata=metadata, dpi=150)
+            with styled(**_STYLE):
+                replace_file(out[-1], picture(draw(report, name), form))
     return out

@@ -3,10 +3,12 @@
 import re
 from dataclasses import dataclass
 
-__all__ = ["Port", "chained_top", "plain_names", "ports_of", "unique_modules"]
+__all__ = ["Port", "chained_top", "module_texts", "plain_names", "ports_of", "unique_modules"]
 
 _MODULE = re.compile(r"^(?:\(\*.*\*\)\n)*module (\\\S+|\w+) ?.*?^endmodule\n", re.MULTILINE | re.DOTALL)
 _PORT = re.compile(r"^  (input|output) (?:\[(\d+):0\] )?(\\\S+|\w+) ?;", re.MULTILINE)
+_TRIGGER = re.compile(r"(\\\$auto\$verilog_backend\S*?)\$\d+ ")
+"""The register of a module that starts its blocks; Yosys numbers them through the whole design."""
 
 
 @dataclass(frozen=True)
@@ -23,9 +25,15 @@ def unique_modules(text: str) -> str:
 
     Amaranth writes a module for every instance; a tool then works on each. The netlist stays the same.
     """
+    text = _TRIGGER.sub(r"\1 ", text)
     while same := _same_modules(text):
         text = _merged(text, same)
     return text
+
+
+def module_texts(text: str) -> dict[str, str]:
+    """The modules of a text by name, a name that is escaped with its backslash."""
+    return {match[1]: match[0] for match in _MODULE.finditer(text)}
 
 
 def _same_modules(text: str) -> dict[str, str]:

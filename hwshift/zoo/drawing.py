@@ -6,28 +6,28 @@ from html import escape
 from hwshift.network import ops
 from hwshift.network.checks import Shape
 from hwshift.network.graph import Network, Node
+from hwshift.palette import BLUE, GREEN, ORANGE, PURPLE, RED, SKY, YELLOW, tint
 from hwshift.zoo.layout import Layout, Point, curve, place
 
 __all__ = ["draw_graph"]
 
-# Okabe and Ito's colours, lightened: told apart by colour-blind readers too.
 _COLOURS: dict[type[ops.Op], tuple[str, str]] = {
     ops.Input: ("input", "#e4e4e4"),
-    ops.Conv2d: ("convolution", "#c4e3f7"),
-    ops.Linear: ("fully connected", "#a9cbe4"),
-    ops.SpatialShift: ("shift", "#bfe8d8"),
-    ops.Add: ("sum, scale", "#f6d9a8"),
-    ops.ChannelScale: ("sum, scale", "#f6d9a8"),
-    ops.Concat: ("channels moved", "#ecd3e2"),
-    ops.ChannelSlice: ("channels moved", "#ecd3e2"),
-    ops.ChannelShuffle: ("channels moved", "#ecd3e2"),
-    ops.AveragePool: ("pool, resize", "#f8f0a6"),
-    ops.MaxPool: ("pool, resize", "#f8f0a6"),
-    ops.GlobalAveragePool: ("pool, resize", "#f8f0a6"),
-    ops.UpsampleNearest: ("pool, resize", "#f8f0a6"),
+    ops.Conv2d: ("convolution", tint(SKY, 0.35)),
+    ops.Linear: ("fully connected", tint(BLUE, 0.34)),
+    ops.SpatialShift: ("shift", tint(GREEN, 0.25)),
+    ops.Add: ("sum, scale", tint(ORANGE, 0.35)),
+    ops.ChannelScale: ("sum, scale", tint(ORANGE, 0.35)),
+    ops.Concat: ("channels moved", tint(PURPLE, 0.33)),
+    ops.ChannelSlice: ("channels moved", tint(PURPLE, 0.33)),
+    ops.ChannelShuffle: ("channels moved", tint(PURPLE, 0.33)),
+    ops.AveragePool: ("pool, resize", tint(YELLOW, 0.5)),
+    ops.MaxPool: ("pool, resize", tint(YELLOW, 0.5)),
+    ops.GlobalAveragePool: ("pool, resize", tint(YELLOW, 0.5)),
+    ops.UpsampleNearest: ("pool, resize", tint(YELLOW, 0.5)),
 }
 _OTHER = ("other", "#f4f4f4")
-_DEPTHWISE = ("depthwise", "#f3c6ae")
+_DEPTHWISE = ("depthwise", tint(RED, 0.33))
 _FOLLOWERS = (ops.BatchNorm, ops.InstanceNorm, ops.ReLU, ops.Clamp, ops.Sigmoid)
 _SHORT = {"BatchNorm": "BN", "InstanceNorm": "IN", "Clamp": "ReLU6", "GlobalAveragePool": "average all"}
 _LINE, _CHAR, _SMALL_CHAR = 13.0, 6.1, 5.0

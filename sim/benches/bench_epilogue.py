@@ -110,8 +110,8 @@ async def results(dut):
         return steps[index] if 0 <= index < len(steps) else None
 
     checked = 0
-    for index in range(-1, len(steps) + latency):
-        addressed, present, adding, done = (at(index - k) for k in (-1, 0, residual_at, latency))
+    for index in range(-2, len(steps) + latency):
+        addressed, present, adding, done = (at(index - k) for k in (-2, 0, residual_at, latency))
         dut.valid.value = int(present is not None)
         if addressed:
             dut.param.value = addressed[0]

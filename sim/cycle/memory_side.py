@@ -5,7 +5,6 @@ handshake: every function reads what other blocks' registers held at the start o
 blocks share change at its end. What happened in the cycle stands in the fields of the first group.
 """
 
-from hwshift.program.isa import LoadKind
 from hwshift.sim.compiled import bare_njit as njit
 from hwshift.sim.cycle.axi_memory import (
     AR,
@@ -20,6 +19,7 @@ from hwshift.sim.cycle.axi_memory import (
     axi_rest,
 )
 from hwshift.sim.cycle.columns import F
+from hwshift.sim.cycle.load_writer import write_load
 from hwshift.sim.cycle.memory_state import LOADER, QUEUE, STORER
 from hwshift.sim.cycle.transfers import (
     ACTIVE,
@@ -34,10 +34,8 @@ from hwshift.sim.cycle.transfers import (
 )
 
 __all__ = ["cycle_is_seen", "instructions_ready", "load_fifo", "memory_cycle", "memory_idle", "memory_rests",
-           "move_stores", "write_load", "writes_map", "writes_weights"]  # fmt: skip
+           "move_stores"]  # fmt: skip
 
-_MAP, _INPUT, _WEIGHTS = int(LoadKind.MAP), int(LoadKind.INPUT), int(LoadKind.WEIGHTS)
-_PARAMS, _LANES = int(LoadKind.PARAMS), int(LoadKind.LANES)
 _FETCH, _LOAD = 0, 1  # owners of read bursts
 
 
@@ -52,19 +50,6 @@ def memory_idle(s):
     """Whether loader and storer have nothing left to do but what waits in the load and the store queue."""
     loader = s.bursts[LOADER, ACTIVE] == 0 and s.job_level == 0 and s.busy == 0
     return loader and s.bursts[STORER, ACTIVE] == 0 and s.reading == 0 and s.writes == 0
-
-
-@njit(cache=True, forceinline=True)
-def writes_map(s, program):
-    """Whether the load writer works on a job that needs port B."""
-    kind = program[s.job, F.kind]
-    return s.busy == 1 and (kind == _MAP or kind == _INPUT)
-
-
-@njit(cache=True, forceinline=True)
-def writes_weights(s, program):
-    """Whether the load writer works on a job that needs the gearbox."""
-    return s.busy == 1 and program[s.job, F.kind] == _WEIGHTS
 
 
 @njit(cache=True, forceinline=True)
@@ -114,84 +99,6 @@ def _decide_read(s, m, held, cycle):
         s.ar_beats, s.ar_owner = beats, _LOAD
         next_burst(bursts, s.beat_bytes)
     return asked, beats
-
-
-@njit(cache=True, forceinline=True)
-def _gearbox(s, program, at_limit, room):
-    """One cycle of a WEIGHTS job: returns whether a beat is taken, whether the job ends."""
-    first, tile_last = s.tile_word == 0, s.tile_word == s.tile_words - 1
-    last = tile_last and s.tiles_left == 1
-    emit = s.used >= s.word and not (first and room == 0) and not (last and program[s.job, F.push] & at_limit)
-    tile_ends = emit and tile_last
-    more = s.tile_left != 0
-    if tile_ends:
-        s.used, s.tile_word = 0, 0
-        s.tiles_left -= 1
-        more = s.tiles_left != 0
-        s.tile_left = s.tile_beats if more else 0
-    elif emit:
-        s.used -= s.word
-        s.tile_word += 1
-    accept = s.beat_valid == 1 and more and s.used + s.beat <= s.capacity
-    if accept:
-        s.used += s.beat
-        s.tile_left -= 1
-    s.take_room, s.tile_done = 1 if emit and first else 0, 1 if tile_ends else 0
-    s.works |= emit
-    return accept, tile_ends and last
-
-
-@njit(cache=True)
-def _begin_job(s, program):
-    """The head of the job queue goes into the job register."""
-    s.busy = 1 if s.job_level > 0 else 0
-    if s.busy == 0:
-        return
-    s.job = s.jobs[s.job_head]
-    s.job_head = (s.job_head + 1) % QUEUE
-    s.job_level -= 1
-    kind, count = program[s.job, F.kind], program[s.job, F.count]
-    if kind == _MAP:
-        begin_walk(s.walks[LOADER], program, s.job, s.vector_beats, program[s.job, F.slots])
-    elif kind == _INPUT:
-        begin_walk(s.walks[LOADER], program, s.job, s.input_beats, 1)
-    elif kind == _WEIGHTS:
-        s.tile_word, s.tile_left, s.tiles_left = 0, s.tile_beats, count
-    elif kind == _PARAMS:
-        s.table_left = count * s.param_beats
-    elif kind == _LANES:
-        s.table_left = count * s.lane_beats
-    else:
-        s.table_left = -(-count * 4 // s.beat_bytes)
-
-
-@njit(cache=True, forceinline=True)
-def write_load(s, program, at_limit, room, blocked):
-    """Load writer: ``taken``, and the half it asks port B for."""
-    s.taken, s.works, half, end = 0, 0, 0, False
-    if s.busy == 1:
-        kind, full = program[s.job, F.kind], (program[s.job, F.push] & at_limit) != 0
-        if kind == _WEIGHTS:
-            s.taken, end = _gearbox(s, program, at_limit, room)
-        elif s.beat_valid == 1 and (kind == _MAP or kind == _INPUT):
-            walk = s.walks[LOADER]
-            last = walk_is_last(walk)
-            if not (last and full):
-                half = walk_half(walk, s.pixel_bits)
-                s.taken = (half & blocked) == 0
-                s.works |= s.taken == 0
-            if s.taken:
-                s.load_half, end = half, last
-                next_place(walk)
-        elif s.beat_valid == 1 and not (s.table_left == 1 and full):
-            s.taken, end = 1, s.table_left == 1
-            s.table_left -= 1
-    if end:
-        s.load_pushes, s.load_end = program[s.job, F.push], s.job
-    if s.busy == 0 or end:
-        _begin_job(s, program)
-        s.turns |= end or s.busy
-    return half
 
 
 @njit(cache=True, forceinline=True)
@@ -372,5 +279,6 @@ def memory_cycle(
         s.store, s.store_tokens, s.turns = store_head, program[store_head, F.pop], 1
         begin_bursts(s.bursts[STORER], program, store_head, s.beat_bytes)
         beats = s.gate_beats if program[store_head, F.gates] else s.vector_beats
-        begin_walk(s.walks[STORER], program, store_head, beats, program[store_head, F.slots])
+        rows, slots = program[store_head, F.rows], program[store_head, F.slots]
+        begin_walk(s.walks[STORER], program, store_head, beats, slots, rows)
         s.reading = 1

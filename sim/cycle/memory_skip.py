@@ -1,13 +1,14 @@
 """Cycle model: the memory side beside a compute side that goes on alike, many cycles at a time where beats just flow.
 
 After a cycle in which nothing turned, the bus goes on alike until a burst ends or a response comes. Loads and stores
-then flow until a transfer or a queue ends; where they meet on port B or the gearbox works they have their own cycles,
-but the rest has not. Nothing is taken together under stalls.
+then flow until a transfer or a queue ends; where they meet on port B or beats are cut, into words or pixels, they have
+their own cycles, but the rest has not. Nothing is taken together under stalls.
 """
 
 from hwshift.sim.compiled import bare_njit as njit
 from hwshift.sim.cycle.axi_memory import FOREVER, axi_rest
 from hwshift.sim.cycle.compute_side import issues, port_b, port_b_is_free, ring
+from hwshift.sim.cycle.load_writer import cuts_beats, write_load, writes_map
 from hwshift.sim.cycle.memory_side import (
     cycle_is_seen,
     instructions_ready,
@@ -15,9 +16,6 @@ from hwshift.sim.cycle.memory_side import (
     memory_cycle,
     memory_idle,
     move_stores,
-    write_load,
-    writes_map,
-    writes_weights,
 )
 from hwshift.sim.cycle.memory_state import LOADER, STORER
 from hwshift.sim.cycle.transfers import ACTIVE, BEATS, PLACES, later_place, places_left, walk_half
@@ -71,8 +69,8 @@ def _more(s, memory, axi, program, cycle, count, after, known):
     if shares:
         count = min(count, known)
     count = min(count, _bus_alike(memory, axi, cycle))
-    if writes_weights(memory, program) or (shares and not port_b_is_free(s, after + 1)):
-        return _port_and_gearbox(s, memory, axi, program, cycle, count, after)
+    if cuts_beats(memory, program) or (shares and not port_b_is_free(s, after + 1)):
+        return _cycle_by_cycle(s, memory, axi, program, cycle, count, after)
     count = min(count, _loads_alike(memory, program), _stores_alike(memory, loads and memory.taken == 1))
     if s.release_level > 0:
         count = min(count, s.release_due[s.release_head] - cycle)
@@ -169,8 +167,8 @@ def _advance_loads(memory, program, count):
 
 
 @njit(cache=True)
-def _port_and_gearbox(s, memory, axi, program, cycle, count, after):
-    """At most ``count`` cycles, one by one, of what shares port B and of the gearbox, beside a bus that goes on alike.
+def _cycle_by_cycle(s, memory, axi, program, cycle, count, after):
+    """At most ``count`` cycles, one by one, of what shares port B or cuts beats, beside a bus that goes on alike.
 
     Takes and returns what `_more` does.
     """

@@ -26,15 +26,15 @@ MEMORY_STATE = np.dtype([
     # program index of the load and the store that end in the cycle, -1 if none
     ("load_end", _I), ("store_end", _I),
     # what else happens in it: a beat of load data arrives, one goes to the FIFO's output, the writer takes it; the
-    # storer is granted a read (its data comes one cycle later), a beat is sent; the gearbox emits a word or port B is
-    # refused; or anything but these
+    # storer is granted a read (its data comes one cycle later), a beat is sent; the gearbox emits a word, a pixel of
+    # an input is written or port B is refused; or anything but these
     ("arrives", _I), ("ahead", _I), ("taken", _I), ("granted", _I), ("sent", _I), ("works", _I), ("turns", _I),
     # what the last cycle was given
     ("given_load", _I), ("given_store", _I), ("given_available", _I), ("given_at_limit", _I), ("given_room", _I),
     # totals, named after the counters
     ("fetch_beats", _I), ("load_beats", _I), ("store_beats", _I), ("read_bursts", _I), ("write_bursts", _I),
     # constants of the configuration
-    ("beat_bytes", _I), ("instruction_beats", _I), ("vector_beats", _I), ("input_beats", _I), ("lane_beats", _I),
+    ("beat_bytes", _I), ("instruction_beats", _I), ("vector_beats", _I), ("beat_elements", _I), ("lane_beats", _I),
     ("param_beats", _I), ("gate_beats", _I), ("tile_words", _I), ("tile_beats", _I), ("pixel_bits", _I),
     ("word", _I), ("beat", _I), ("capacity", _I),
     ("instruction_queue", _I), ("fetch_burst", _I), ("outstanding_reads", _I), ("outstanding_writes", _I),
@@ -46,8 +46,8 @@ MEMORY_STATE = np.dtype([
     # loader: addresses, job queue of program indices, data FIFO
     ("bursts", _I, (2, BURST_COLUMNS)), ("load_credit", _I), ("jobs", _I, QUEUE), ("job_head", _I), ("job_level", _I),
     ("stored", _I), ("beat_valid", _I),
-    # load writer: job register, places, beats of a table, gearbox
-    ("busy", _I), ("job", _I), ("walks", _I, (2, WALK_COLUMNS)), ("table_left", _I),
+    # load writer: job register, places, beats of a table, pixel cutter, gearbox
+    ("busy", _I), ("job", _I), ("walks", _I, (2, WALK_COLUMNS)), ("table_left", _I), ("place", _I),
     ("used", _I), ("tile_word", _I), ("tile_left", _I), ("tiles_left", _I),
     # storer: reads, data FIFO; by burst the tokens to push, and the store that it ends or -1
     ("reading", _I), ("store", _I), ("store_credit", _I), ("store_level", _I),
@@ -64,7 +64,7 @@ def new_memory_state(config: AcceleratorConfig, timing: Timing, instructions: in
     for name in (
         "beat_bytes",
         "vector_beats",
-        "input_beats",
+        "beat_elements",
         "lane_beats",
         "param_beats",
         "gate_beats",

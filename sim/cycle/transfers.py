@@ -39,7 +39,7 @@ def begin_bursts(burst, program, index, beat_bytes):
     burst[ACTIVE], burst[ROWS] = 1, program[index, F.rows]
     burst[ROW_BEATS] = burst[LEFT] = program[index, F.row_beats]
     burst[STRIDE] = program[index, F.row_stride]
-    burst[ADDRESS] = burst[ROW_ADDRESS] = program[index, F.address]
+    burst[ADDRESS] = burst[ROW_ADDRESS] = program[index, F.address] // beat_bytes * beat_bytes
     burst[BEATS] = _beats(burst, beat_bytes)
 
 
@@ -69,14 +69,14 @@ def next_burst(burst, beat_bytes):
 
 
 @njit(cache=True, forceinline=True)
-def begin_walk(walk, program, index, beats, slots):
-    """Row, pixel, slot and beat of the LOAD or STORE at ``index``, with ``beats`` beats per slot.
+def begin_walk(walk, program, index, beats, slots, rows):
+    """Row, pixel, slot and beat of the LOAD or STORE at ``index``, with ``beats`` beats per slot; ``rows`` rows.
 
     PLACES, COLUMNS and LINES are what is left of the pixel, the row and the instruction, this place included.
     """
     walk[PLACES] = walk[ALL_PLACES] = slots * beats
     walk[COLUMNS] = walk[WIDTH] = program[index, F.width]
-    walk[LINES] = program[index, F.rows]
+    walk[LINES] = rows
     walk[X] = walk[X0] = program[index, F.x0]
 
 

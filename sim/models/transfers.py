@@ -7,7 +7,7 @@ import numpy as np
 from hwshift.config import AcceleratorConfig
 from hwshift.golden.formats import Pow2Format
 from hwshift.program import isa
-from hwshift.program.isa import LoadKind, Opcode
+from hwshift.program.isa import INPUT_CHANNELS, LoadKind, Opcode
 
 __all__ = ["OnChip", "TransferMaker", "instruction_words"]
 
@@ -50,9 +50,14 @@ class OnChip:
             memory(fields["address"] + row * fields["row_stride"], row_bytes) for row in range(fields["rows"])
         ]
         kind = fields["kind"]
-        if kind in (LoadKind.MAP, LoadKind.INPUT):
+        if kind == LoadKind.MAP:
             for row, raw in enumerate(rows):
-                self._fill_row(fields, row, self._elements(raw))
+                pixels = self._elements(raw).reshape(fields["width"], fields["slots"], config.rows)
+                self._fill_row(fields, row, pixels)
+        elif kind == LoadKind.INPUT:
+            before = fields["address"] % config.beat_bytes
+            (raw,) = (memory(fields["address"] - before, row_bytes),)
+            self._fill_input(fields, self._elements(raw[before:]))
         elif kind == LoadKind.WEIGHTS:
             self._fill_weights(fields, b"".join(rows))
         else:
@@ -93,21 +98,21 @@ class OnChip:
         values = np.frombuffer(raw, f"<i{act.storage_bits // 8}").astype(np.int64) & ((1 << act.bits) - 1)
         return values - ((values >> (act.bits - 1)) << act.bits)
 
-    def _fill_row(self, fields: dict, row: int, elements: np.ndarray) -> None:
-        config, broadcast = self.config, fields["kind"] == LoadKind.INPUT
-        slots = 1 if broadcast else fields["slots"]
-        pixels = elements.reshape(fields["width"], slots, config.input_elements if broadcast else config.rows)
+    def _fill_row(self, fields: dict, row: int, pixels: np.ndarray) -> None:
         for x in range(fields["width"]):
-            for slot in range(slots):
+            for slot in range(pixels.shape[1]):
                 sub, word = self.place(fields, row, slot, fields["x0"] + x)
-                values = pixels[x, slot]
-                if broadcast:
-                    copies = config.rows // fields["channels"]
-                    values = np.zeros(config.rows, np.int64)
-                    values[: copies * fields["channels"]] = np.tile(
-                        pixels[x, slot, : fields["channels"]], copies
-                    )
-                self.banks[:, sub, word] = values
+                self.banks[:, sub, word] = pixels[x, slot]
+
+    def _fill_input(self, fields: dict, elements: np.ndarray) -> None:
+        """Every bank receives channel bank mod channels; what is left over of the banks is 0."""
+        rows, width, channels = fields["count"], fields["width"], fields["channels"]
+        pixels = elements[: rows * width * channels].reshape(rows, width, 1, channels)
+        copies = self.config.rows // channels
+        banks = np.zeros((rows, width, 1, self.config.rows), np.int64)
+        banks[..., : copies * channels] = np.tile(pixels, copies)
+        for row in range(rows):
+            self._fill_row(fields, row, banks[row])
 
     def _fill_weights(self, fields: dict, raw: bytes) -> None:
         config, weights = self.config, self.config.weights
@@ -145,11 +150,13 @@ class TransferMaker:
         """Fields of a LOAD of a kind."""
         rng, config = self._rng, self._config
         fields: dict = {"kind": int(kind), "push": self._tokens(), "pop": self._tokens()}
-        if kind in (LoadKind.MAP, LoadKind.INPUT):
+        if kind == LoadKind.MAP:
             fields |= self._region()
-            beats = config.input_beats if kind == LoadKind.INPUT else fields["slots"] * config.vector_beats
-            fields["channels"] = int(rng.integers(1, 5))
-            return fields | self._rows(fields["rows"], fields["width"] * beats)
+            return fields | self._rows(
+                fields["rows"], fields["width"] * fields["slots"] * config.vector_beats
+            )
+        if kind == LoadKind.INPUT:
+            return fields | self._input()
         count = int(rng.integers(1, 4))
         if kind == LoadKind.WEIGHTS:
             beats, fields["zero_code"] = count * config.tile_beats, int(rng.integers(2))
@@ -192,6 +199,16 @@ class TransferMaker:
             "row_stride": stride,
             "address": self._base + address // beat_bytes * beat_bytes,
         }
+
+    def _input(self) -> dict:
+        """Fields of a load of pixels that begin anywhere in a beat."""
+        rng, config, fields = self._rng, self._config, self._region()
+        count, channels = fields.pop("rows"), int(rng.integers(1, INPUT_CHANNELS + 1))
+        before = int(rng.integers(config.beat_elements))
+        beats = -(-(before + count * fields["width"] * channels) // config.beat_elements)
+        fields |= {"count": count, "channels": channels, **self._rows(1, beats)}
+        fields["address"] += before * config.act.storage_bits // 8
+        return fields
 
     def _region(self) -> dict:
         rng, subs = self._rng, self._config.sub_banks

@@ -10,6 +10,7 @@
 #include <ctime>
 #include <fstream>
 #include <iostream>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -31,18 +32,28 @@ static void tick() {
     top.eval();
 }
 
+static constexpr int PATIENCE = 2000;  // cycles that a transfer on the control port may take
+
+template <typename Signal>
+static void wait(Signal& signal) {
+    for (int cycle = 0; !signal; ++cycle) {
+        if (cycle == PATIENCE) throw std::runtime_error("the control port does not answer");
+        tick();
+    }
+}
+
 template <typename Valid, typename Ready>
 static void send(Valid& valid, Ready& ready) {
     valid = 1;
     top.eval();
-    while (!ready) tick();
+    wait(ready);
     tick();
     valid = 0;
 }
 
 template <typename Valid, typename Ready>
 static void receive(Valid& valid, Ready& ready) {
-    while (!valid) tick();
+    wait(valid);
     ready = 1;
     tick();
     ready = 0;
@@ -59,7 +70,7 @@ static uint32_t write(uint32_t offset, uint32_t value, uint32_t strobes = 15) {
     TB(s_axi_wstrb) = strobes;
     send(TB(s_axi_awvalid), TB(s_axi_awready));
     send(TB(s_axi_wvalid), TB(s_axi_wready));
-    while (!TB(s_axi_bvalid)) tick();
+    wait(TB(s_axi_bvalid));
     const uint32_t response = TB(s_axi_bresp);
     receive(TB(s_axi_bvalid), TB(s_axi_bready));
     return response;
@@ -68,7 +79,7 @@ static uint32_t write(uint32_t offset, uint32_t value, uint32_t strobes = 15) {
 static std::pair<uint32_t, uint32_t> read(uint32_t offset) {
     TB(s_axi_araddr) = offset;
     send(TB(s_axi_arvalid), TB(s_axi_arready));
-    while (!TB(s_axi_rvalid)) tick();
+    wait(TB(s_axi_rvalid));
     const std::pair<uint32_t, uint32_t> answer(TB(s_axi_rresp), TB(s_axi_rdata));
     receive(TB(s_axi_rvalid), TB(s_axi_rready));
     return answer;
@@ -172,8 +183,12 @@ int main(int argc, char** argv) {
     if (!job) return fail("job.txt cannot be read");
     top.eval();  // initial values
     reset();
-    for (size_t image = 0; image < count; ++image)
-        if (!run(job, result, offsets, irq_status, image)) return fail("a run's files cannot be read or written");
+    try {
+        for (size_t image = 0; image < count; ++image)
+            if (!run(job, result, offsets, irq_status, image)) return fail("a run's files cannot be read or written");
+    } catch (const std::runtime_error& error) {
+        return fail(error.what());
+    }
     top.final();
     return 0;
 }

@@ -177,7 +177,9 @@ def test_refused_map():
     config = AcceleratorConfig(feature_depth=16)
     network = one_layer(config, (4, 3, 40), pow2_conv(4, 4, (1, 1)), (4, 3, 40))
     # 20 words hold the row of the input, 1 word a pixel of the output
-    assert refusal(network, config) == "out: one output pixel needs 21 words per sub-bank, feature_depth is 16"
+    assert refusal(network, config) == (
+        "out: one output pixel needs 21 words per sub-bank, feature_depth is 16: raise it to 32"
+    )
 
 
 def test_refused_zero_and_minimum():
@@ -192,13 +194,17 @@ def test_refused_zero_and_minimum():
 def test_refused_ktiles():
     config = AcceleratorConfig(ktile_entries=16)
     network = one_layer(config, (20, 4, 4), pow2_conv(4, 20, (4, 4)), (4, 1, 1))
-    assert refusal(network, config) == "out: one output tile needs 80 ktile entries, ktile_entries is 16"
+    assert refusal(network, config) == (
+        "out: one output tile needs 80 ktile entries, ktile_entries is 16: raise it to 128"
+    )
 
 
 def test_refused_lane_rows():
     config = AcceleratorConfig(lane_rows=8)
     network = one_layer(config, (8, 4, 4), pow2_conv(4, 8, (3, 3), padding=(1, 1, 1, 1)), (4, 4, 4))
-    assert refusal(network, config) == "out: one output tile needs 9 lane rows, lane_rows is 8"
+    assert (
+        refusal(network, config) == "out: one output tile needs 9 lane rows, lane_rows is 8: raise it to 16"
+    )
 
 
 def test_refused_window():

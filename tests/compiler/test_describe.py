@@ -48,8 +48,17 @@ def test_weights(program):
     assert "again" in {layer.get("weights") for layer in small.layers}
 
 
-def test_passes_tell_why(program):
-    text = explain(program)
-    why = "block1.unit1.slice is a pass: block1.unit1.add adds it, and has to find it where it writes the sum"
-    assert why in text and "block1.unit3.slice is a pass" not in text
+def test_passes_tell_why():
+    config = PRESETS["8x8"]
+    text = explain(compile_network(prepare(load_network("ShuffleNet-1x-g2@32"), config), config))
+    why = (
+        "stage2.unit1.concat is a pass: stage2.unit2.relu adds it, and has to find it where it writes the sum"
+    )
+    assert why in text
     assert "bound" in text.splitlines()[0]
+
+
+def test_what_is_written_in_place(program):
+    found = {layer["name"]: layer["over"] for layer in program.layers if layer["where"] == "in place"}
+    assert found["block1.unit1.add"] == "ib_pool.conv2.bn" and found["block1.unit2.add"] == "block1.unit1.add"
+    assert " is a pass" not in explain(program) and "in place" in explain(program)

@@ -71,7 +71,7 @@ def test_accesses_by_hand():
     )
     assert by_port["shift buffer", "port B: epilogue", "write"].bits == 16 * 32
     assert by_port["weight buffer", "array", "read"].bits == 4 * 4 * 6  # 5 bits and a zero bit
-    assert by_port["external memory", "input", "read"].bits == 4 * 4 * 32
+    assert by_port["external memory", "input", "read"].bits == 4 * 3 * 32
     assert by_port["external memory", "instructions", "read"].bits == 10 * 512
 
 

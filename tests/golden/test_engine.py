@@ -45,7 +45,9 @@ def one_way(steps, i, fits, tables, memory, floats, wide, scales, peaks):
         if step.kind == CONVOLVE:
             over += convolve(step, part, fits, ints, reals, weights, terms, memory, floats, wide, peaks)
         elif step.kind == DIRECT:
-            over += direct(step, part, fits, ints, reals, weights, terms, memory, floats, wide, peaks)
+            over += direct(
+                step, part, 0, step.count, fits, ints, reals, weights, terms, memory, floats, wide, peaks
+            )
         else:
             over += by_rows(step, part, fits, ints, reals, memory, floats, wide, scales, peaks)
     return over

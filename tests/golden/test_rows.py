@@ -71,9 +71,10 @@ def read_rows(memory, place, where, packed, gathered):
 
 
 def table(m, places, b):
-    """Parameters of rows, as a plan lays them out: m, 2**k, 2**-k, 2**-(t-k), b, t with k = min(t, 24)."""
+    """Parameters of rows, as a plan lays them out: m, 2**k, 2**-k, 2**-(t-k), b, t with k = min(t, 24); m / 2**t; b."""
     k = np.minimum(places, 24)
-    columns = [m, 2.0**k, 2.0**-k, 2.0 ** (k - places), b, places, m * 2.0**-places]
+    whole = np.asarray(b, np.int64).view(np.float64)
+    columns = [m, 2.0**k, 2.0**-k, 2.0 ** (k - places), b, places, m * 2.0**-places, whole]
     return np.stack(columns, axis=1).astype(float).ravel()
 
 

@@ -35,15 +35,15 @@ def sums(weights, x, bits):
     return np.array([[max(-top, min(top - 1, value)) for value in row] for row in products])
 
 
-def check(weights, x, size=None, places=0, threads=1):
+def check(weights, x, size=None, places=0, threads=1, bias=0):
     """A 1x1 convolution of x, shape (taps, positions), whose sums are divided by ``2**places``, in every way."""
     weights, x = np.asarray(weights, np.int64), np.asarray(x, np.int64)
     outputs, taps = weights.shape
     height, width = size or (1, x.shape[1])
     op = Conv(FixedWeights(WHOLE.weights, weights.reshape(outputs, taps, 1, 1)))
     own = Epilogue.identity(outputs)
-    own = Epilogue(own.m, own.s + places, own.b)
-    expected = np.clip(sums(weights, x, 64) >> places, WHOLE.act.min, WHOLE.act.max)
+    own = Epilogue(own.m, own.s + places, own.b + bias)
+    expected = np.clip((sums(weights, x, 64) >> places) + bias, WHOLE.act.min, WHOLE.act.max)
     for choice in CHOICES:
         with use_tiles(choice):
             net = conv_network(WHOLE, (taps, height, width), op, own)
@@ -99,6 +99,19 @@ def test_a_peak_at_each_limit(peak):
     check(weights, x)
     check(weights, x, places=14)
     check(np.where(weights % 2, 32767, -32768), x, places=17)
+
+
+@pytest.mark.parametrize(
+    ("weight_bits", "bits"), [(5, 8), (15, 8), (15, 16), (15, 20), (23, 16), (23, 22), (15, 30), (23, 30)]
+)
+def test_every_place_of_the_point(weight_bits, bits):
+    """Sums that a power of two scales are cut byte by byte where nothing can saturate, and from one byte on."""
+    rng = np.random.default_rng(weight_bits + bits)
+    weights = rng.integers(-(1 << weight_bits - 1), 1 << weight_bits - 1, (9, 7))
+    x = rng.integers(-(1 << bits), 1 << bits, (7, 18))
+    weights[0], weights[1], weights[2], x[:, 0] = weights.max(), weights.min(), -1, -1
+    for places in range(28):
+        check(weights, x, places=places, bias=int(rng.integers(-300, 300)))
 
 
 @pytest.mark.parametrize("largest", [127, 32767, 32768, (1 << 23) - 1, 1 << 23, (1 << 31) - 1])

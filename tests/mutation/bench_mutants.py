@@ -1,9 +1,9 @@
-"""cocotb bench: the mutants of one module meet the runs of a bench, one after the other, in one simulation.
+"""cocotb bench: the mutants of one module meet runs, one after the other, in one simulation.
 
 Reads ``mutants.json`` beside the ``job.json`` of `hwshift.sim.benches.bench_core`: the path of the module in the core,
-the numbers of the mutants, and for every run the digest of what the design as it was gives. A mutant is left at the
-first run that gives anything else. A line of ``killed.txt`` per mutant: its number and the index of that run, or -1.
-Without digests the runs are made on the design as it was, and their digests go to ``digests.json``.
+each mutant's number and the indices of its runs, and for every run the digest of what the design as it was gives. A
+mutant is left at the first run that gives anything else. A line of ``killed.txt`` per mutant: its number and the index
+of that run, or -1. Without digests the runs are made on the design as it was, and their digests go to ``digests.json``.
 """
 
 import hashlib
@@ -61,12 +61,12 @@ async def mutants(tb):
     for name in chosen["path"]:
         module = getattr(module, name)
     with (folder / "killed.txt").open("a") as killed:
-        for number in chosen["numbers"]:
+        for number, indices in chosen["mutants"]:
             module.mutant.value = number
             await begin(tb, host)
             at = -1
-            for index, run in enumerate(job["runs"]):
-                if await digest(host, folder, index, run) != chosen["digests"][index]:
+            for index in indices:
+                if await digest(host, folder, index, job["runs"][index]) != chosen["digests"][index]:
                     at = index
                     break
             killed.write(f"{number} {at}\n")

@@ -1,41 +1,31 @@
-"""What the mutants have to survive: benches of the whole core on Icarus, the cheapest first.
+"""What the mutants have to survive: benches of the whole core, the cheapest first.
 
 Every bench is a list of runs whose results the models know: maps in memory, counters, the cycle of the interrupt,
 status, answers of the control port, rules of the bus. A mutant whose bench sees anything else is killed. So is one
 that does not come to an end.
 """
 
-import json
-import multiprocessing
-import resource
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 
-from hwshift.errors import SimulationError
 from hwshift.program.expected import launch_of
 from hwshift.program.registers import REGISTER, REGISTERS, Access, ErrorCode
 from hwshift.sim.cycle.model import MemoryTiming, simulate_cycles
-from hwshift.sim.rtl_run import RtlResult, RtlRun, build_core, read_results, write_job
-from hwshift.sim.runner import Build, run_tests
+from hwshift.sim.rtl_run import RtlResult, RtlRun
 from hwshift.sim.stalls import CHANNELS, StallPattern
 from hwshift.timing import RESTART_CYCLES
 
 from ..sim.cases import SMALL as CONFIG
 from ..sim.cases import Case, moved, noise_case, together
 from ..sim.drawn import draw_for, first_good
-from ..sim.extremes import extremes
+from ..sim.extremes import directed, run
 from ..sim.faults import faults
 
 START, SOFT_RESET, QUEUE, SNAPSHOT = 1, 2, 4, 8
-CPU_SECONDS = 20
-"""Per mutant; a simulation that takes longer has been hung up by one."""
 
 
 @dataclass(frozen=True)
@@ -228,7 +218,10 @@ def _edges() -> Bench:
 
 def _ends() -> Bench:
     """Programs at the ends of their fields."""
-    chosen = [item for item in extremes(CONFIG, 40, 3, 2000) if item.expected()["total"] < 5000]
+    rng, chosen = np.random.default_rng(3), []
+    for program in directed(CONFIG):
+        x = rng.integers(CONFIG.act.min, CONFIG.act.max + 1, program.tensors[0].shape)
+        chosen += [item] if (item := run(program, x, 5000)) else []
     runs = [RtlRun(launch_of(item.program), item.before.tobytes(), max_cycles=2 * item.expected()["total"] + 600)
             for item in chosen]  # fmt: skip
 
@@ -244,68 +237,3 @@ BENCHES: tuple[Callable[[], Bench], ...] = (
     _first, _stalled, _registers, _queue, _far, _faults, _edges, _ends, _more,
 )  # fmt: skip
 """In the order in which mutants meet them."""
-
-
-def build(core: Path, folder: Path) -> Build:
-    """A core with the bench around it."""
-    return build_core(CONFIG, 0, simulator="icarus", build_dir=folder, core=core)
-
-
-def digests(built: Build, bench: Bench) -> list[str]:
-    """What the bench sees of each run on the design as it was, which the models confirm."""
-    folder = Path(tempfile.mkdtemp(prefix="reference-", dir=built.directory))
-    write_job(CONFIG, bench.runs, folder)
-    run_tests(built, test_module="hwshift.sim.benches.bench_core", seed=1, plusargs=[f"+folder={folder}"])
-    bench.check(read_results(folder))
-    _simulate(built, [], [], None, folder)
-    found = json.loads((folder / "digests.json").read_text())
-    shutil.rmtree(folder)
-    return found
-
-
-def killed(
-    built: Build, bench: Bench, expected: list[str], path: list[str], numbers: list[int]
-) -> dict[int, int]:
-    """For each mutant of a module the run that kills it, -1 for none.
-
-    Parameters
-    ----------
-    built : Build
-        Of the module's mutants.
-    expected : list of str
-        From `digests`.
-    path : list of str
-        Names of the instances from the core to the module.
-    """
-    out: dict[int, int] = {}
-    while left := [number for number in numbers if number not in out]:
-        folder = Path(tempfile.mkdtemp(prefix="mutants-", dir=built.directory))
-        write_job(CONFIG, bench.runs, folder)
-        process = multiprocessing.get_context("fork").Process(
-            target=_simulate, args=(built, path, left, expected, folder)
-        )
-        process.start()
-        process.join()
-        lines = (folder / "killed.txt").read_text().splitlines() if (folder / "killed.txt").is_file() else []
-        out |= {int(number): int(run) for number, run in (line.split() for line in lines)}
-        if len(lines) < len(left):
-            out[left[len(lines)]] = 0  # the simulation does not end, or ends early
-        shutil.rmtree(folder)
-    return out
-
-
-def _simulate(
-    built: Build, path: list[str], numbers: list[int], expected: list[str] | None, folder: Path
-) -> None:
-    if numbers:
-        limit = CPU_SECONDS * len(numbers)
-        resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
-    (folder / "mutants.json").write_text(json.dumps({"path": path, "numbers": numbers, "digests": expected}))
-    try:
-        ran = run_tests(built, test_module="bench_mutants", seed=1, plusargs=[f"+folder={folder}"],
-                        python_path=[Path(__file__).parent])  # fmt: skip
-    except SimulationError:
-        if not numbers:
-            raise
-    else:
-        shutil.rmtree(ran.directory)

@@ -7,16 +7,24 @@ of the folder, one entry per mutant.
 import json
 import sys
 from collections import Counter
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
+from hwshift.sim.rtl_run import RtlResult
+from hwshift.sim.runner import Build
+
 from ..sim.cases import SMALL as CONFIG
-from .benches import BENCHES, Bench, build, digests, killed
+from .benches import BENCHES, Bench
 from .equivalence import equivalent
+from .icarus import build, killed, reference
 from .netlist import Mutant, draw, netlists
+from .screen import Screen
 
 COUNT = 320
 SURVIVED = "survived"
 EQUIVALENT = "equivalent"
+UNDECIDED = "survived, undecided"
 PASSED = "passed "
 """With the number of benches that have not killed it yet."""
 FLOOR = 0.98
@@ -30,8 +38,8 @@ class Campaign:
     -------
     mutants : list of Mutant
     results : dict of str to str
-        A mutant's number to the bench that killed it, to "equivalent: " and the proof, to "survived", or to
-        "passed " and how many benches it has met so far.
+        A mutant's number to the bench and the run that killed it, to "equivalent: " and the proof, to "survived"
+        (", undecided" once a proof has been tried), or to "passed " and how many benches it has met so far.
     """
 
     def __init__(self, folder: Path, count: int) -> None:
@@ -44,39 +52,47 @@ class Campaign:
             stored if set(stored) <= {str(item.number) for item in self.mutants} else {}
         )
 
-    def run(self, chosen: list[Mutant] | None = None, benches_first: int | None = None) -> dict[str, str]:
-        """Meet the benches, or the first of them: all mutants the first, those that are left the next, and so on."""
-        plain = build(self.folder / "core.v", self.folder)
-        for number, make in enumerate(BENCHES[:benches_first]):
-            if not any(self._waits(item, number) for item in chosen or self.mutants):
+    def run(self) -> None:
+        """Meet the benches: all mutants the first, those that are left the next, and so on.
+
+        Verilator tells which run of a bench is different; it kills if it is so on Icarus, by itself or behind the
+        runs before it.
+        """
+        screen = Screen(self.folder, self._files[""])
+        for number, make in enumerate(BENCHES):
+            left = [item for item in self.mutants if self._waits(item, number)]
+            if not left:
                 continue
             bench = make()
-            expected = digests(plain, bench)
-            last = number == len(BENCHES) - 1
-            for module in sorted({item.module for item in self.mutants}):
-                left = [
-                    item
-                    for item in chosen or self.mutants
-                    if item.module == module and self._waits(item, number)
-                ]
-                if left:
-                    self._meet(bench, expected, number, left, last)
-        return self.results
+            expected = screen.reference(bench)
+            seen = {item: screen.seen(expected, item.number) for item in left}
+            first = {item: [run] for item, run in seen.items() if run is not None}
+            again = {item: list(range(runs[0] + 1)) for item, runs in first.items() if runs[0]}
+            found = self._meet(bench, first, expected.results)
+            found |= self._meet(bench, {item: runs for item, runs in again.items() if item not in found},
+                                expected.results)  # fmt: skip
+            for item in left:
+                if item not in found:
+                    self._store(item, SURVIVED if number == len(BENCHES) - 1 else f"{PASSED}{number + 1}")
 
-    def _waits(self, mutant: Mutant, number: int) -> bool:
-        """Whether it has passed the benches before this one, and not met it."""
-        result = self.results.get(str(mutant.number), f"{PASSED}0")
-        return result.startswith(PASSED) and int(result.removeprefix(PASSED)) == number
+    def sample(self, chosen: list[Mutant], bench: Bench) -> None:
+        """Some mutants meet all runs of a bench on Icarus."""
+        everything = list(range(len(bench.runs)))
+        found = self._meet(bench, {item: everything for item in chosen}, None)
+        for item in chosen:
+            if item not in found:
+                self._store(item, f"{PASSED}1")
 
     def prove(self) -> None:
         """Try to prove the survivors equivalent."""
-        for mutant in self.survivors():
-            if proof := equivalent(self.folder, mutant):
-                self._store(mutant, f"{EQUIVALENT}: {proof}")
+        for mutant in self.mutants:
+            if self.results.get(str(mutant.number)) == SURVIVED:
+                proof = equivalent(self.folder, mutant)
+                self._store(mutant, f"{EQUIVALENT}: {proof}" if proof else UNDECIDED)
 
     def survivors(self) -> list[Mutant]:
         """Those that no bench killed and no proof excused."""
-        return [item for item in self.mutants if self.results.get(str(item.number)) == SURVIVED]
+        return [item for item in self.mutants if self.results.get(str(item.number)) in (SURVIVED, UNDECIDED)]
 
     def killed(self) -> int:
         """How many of them a bench killed."""
@@ -95,15 +111,43 @@ class Campaign:
         lines += [f"killed {self.killed()}, {self.share:.2%} of those not proven equivalent; survivors:"]
         return "\n".join([*lines, *(f"  {item}" for item in self.survivors())])
 
+    @cached_property
+    def _plain(self) -> Build:
+        return build(self.folder / "core.v", self.folder)
+
+    def _waits(self, mutant: Mutant, number: int) -> bool:
+        """Whether it has passed the benches before this one, and not met it."""
+        result = self.results.get(str(mutant.number), f"{PASSED}0")
+        return result.startswith(PASSED) and int(result.removeprefix(PASSED)) == number
+
     def _meet(
-        self, bench: Bench, expected: list[str], number: int, mutants: list[Mutant], last: bool
-    ) -> None:
-        built = build(self._files[mutants[0].module], self.folder)
-        path = mutants[0].module.split(".")[1:]
-        runs = killed(built, bench, expected, path, [item.number for item in mutants])
-        for item in mutants:
-            survives = SURVIVED if last else f"{PASSED}{number + 1}"
-            self._store(item, bench.name if runs[item.number] >= 0 else survives)
+        self, bench: Bench, meets: dict[Mutant, list[int]], results: Sequence[RtlResult] | None
+    ) -> set[Mutant]:
+        """Those of some mutants that runs of a bench kill on Icarus.
+
+        The design as it was leaves what the models say, or has been seen to leave: ``results``.
+        """
+        used = sorted({index for runs in meets.values() for index in runs})
+        if not used:
+            return set()
+        place = {index: position for position, index in enumerate(used)}
+        runs = [bench.runs[index] for index in used]
+        left, digests = reference(self._plain, runs)
+        if results is None:
+            bench.check(left)
+        else:
+            assert left == [results[index] for index in used], f"{bench.name}: Icarus and Verilator differ"
+        out: set[Mutant] = set()
+        for module in sorted({item.module for item in meets}):
+            built = build(self._files[module], self.folder)
+            mine = {item.number: [place[index] for index in indices] for item, indices in meets.items()
+                    if item.module == module}  # fmt: skip
+            found = killed(built, runs, digests, module, mine)
+            for item in meets:
+                if item.module == module and (at := found[item.number]) >= 0:
+                    self._store(item, f"{bench.name}: run {used[at]}")
+                    out.add(item)
+        return out
 
     def _store(self, mutant: Mutant, result: str) -> None:
         self.results[str(mutant.number)] = result

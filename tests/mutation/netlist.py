@@ -115,13 +115,15 @@ def modules(verilog: str) -> dict[str, str]:
 
 
 def netlists(folder: Path, mutants: list[Mutant]) -> dict[str, Path]:
-    """For every module that has mutants, Verilog of the accelerator with all of that module's.
+    """For every module that has mutants, Verilog of the accelerator with all of that module's; under "" with all.
 
-    The module is Yosys' netlist, the others are as they were, since a simulator runs these much faster. Its register
-    ``mutant`` chooses one by its number.
+    A mutated module is Yosys' netlist, the others are as they were, since Icarus runs these much faster. The plusarg
+    ``mutant`` chooses one by its number, as does the register of that name in its module.
     """
     names = sorted({item.module for item in mutants})
-    out = {name: folder / f"mutated_{index}.v" for index, name in enumerate(names)}
+    out = {name: folder / f"mutated_{index}.v" for index, name in enumerate(names)} | {
+        "": folder / "mutated.v"
+    }
     if all(path.is_file() for path in out.values()):
         return out
     script = ["read_rtlil design.il", "design -save original"]
@@ -129,24 +131,35 @@ def netlists(folder: Path, mutants: list[Mutant]) -> dict[str, Path]:
         script.append("design -load original")
         script += [f"{item.command} -ctrl mutant {_NUMBER_BITS} {item.number}"
                    for item in mutants if item.module == name]  # fmt: skip
-        script += [f"select {name}", f"write_verilog -noattr -selected module_{index}.v", "select -clear"]
+        script += [f"select {name}", "splitnets -driver",  # what drives itself only as a vector is slow in simulators
+                   f"write_verilog -noattr -selected module_{index}.v", "select -clear"]  # fmt: skip
     (folder / "mutate.ys").write_text("\n".join([*script, ""]))
     yosys("script mutate.ys", folder)
-    core = (folder / "core.v").read_text()
+    whole = core = (folder / "core.v").read_text()
     original = modules(core)
-    for index, (name, path) in enumerate(out.items()):
+    for index, name in enumerate(names):
         (text,) = modules(trigger_at_start((folder / f"module_{index}.v").read_text())).values()
-        partial = path.with_suffix(".partial")
-        partial.write_text(core.replace(original[name], _chosen(text)))
-        partial.rename(path)
+        _write(out[name], core.replace(original[name], _chosen(text)))
+        whole = whole.replace(original[name], _chosen(text))
+    _write(out[""], whole)
     return out
 
 
+def _write(path: Path, text: str) -> None:
+    partial = path.with_suffix(".partial")
+    partial.write_text(text)
+    partial.rename(path)
+
+
 def _chosen(module: str) -> str:
-    """The module with the number of the mutant in a register that a bench writes instead of a port."""
+    """The module with the number of the mutant in a register of its own instead of a port."""
     head, body = module.split(";\n", 1)
     head = re.sub(r",? ?\bmutant\b", "", head)
     body = re.sub(
         rf"^  input \[{_NUMBER_BITS - 1}:0\] mutant;\n  wire [^\n]*\bmutant;\n", "", body, count=1, flags=re.M
     )
-    return f"{head};\n  reg [{_NUMBER_BITS - 1}:0] mutant = 0;\n{body}"
+    register = (
+        f"  reg [{_NUMBER_BITS - 1}:0] mutant = 0;\n"
+        '  initial if (!$value$plusargs("mutant=%d", mutant)) mutant = 0;\n'
+    )
+    return f"{head};\n{register}{body}"

@@ -39,8 +39,8 @@ def test_memory_image_holds_instructions_and_input():
     np.testing.assert_array_equal(words.reshape(-1, 16), program.words())
     np.testing.assert_array_equal(program.read_tensor(memory, "input"), x)
     assert program.tensor("input").layout == "input"
-    pixel = memory[program.segment("input").base :][:16].view("<i4")
-    assert pixel.tolist() == [x[0, 0, 0], x[1, 0, 0], x[2, 0, 0], 0]
+    pixels = memory[program.segment("input").base :][: 4 * x.size].view("<i4")
+    np.testing.assert_array_equal(pixels.reshape(6, 7, 3), x.transpose(1, 2, 0))
     assert not program.unused_lanes(memory, "input").any()
 
 

@@ -1,6 +1,8 @@
 """The accumulators against a list of integers: sums, maxima, forwarding, latency."""
 
 import random
+import re
+import subprocess
 
 import pytest
 from amaranth.sim import Simulator
@@ -9,7 +11,9 @@ from hwshift.config import AcceleratorConfig
 from hwshift.golden.formats import QFormat
 from hwshift.rtl.accumulator import Accumulator
 from hwshift.rtl.array import sum_shape
+from hwshift.rtl.export import convert
 from hwshift.timing import timing
+from hwshift.tools import simulator_problem
 
 SMALL = {"act": QFormat(4, 4), "bus_width": 32, "guard": 2, "acc_depth": 16}
 CONFIGS = {
@@ -42,9 +46,11 @@ def run(config, steps):
 
     async def bench(ctx):
         steps.append(IDLE | {"sums": [[0] * config.columns] * config.pixels})
-        for step, following in zip(steps, steps[1:] + steps[:1], strict=True):
+        for step, following, ahead in zip(steps, steps[1:] + steps[:1], steps[2:] + steps[:2], strict=True):
             ctx.set(dut.address, step["index"])
             ctx.set(dut.address_next, following["index"])
+            ctx.set(dut.first_next, following["first"])
+            ctx.set(dut.address_ahead, ahead["index"])
             ctx.set(dut.sums, step["sums"])
             for name in ("valid", "first", "last", "maximum"):
                 ctx.set(getattr(dut, name), step[name])
@@ -123,6 +129,83 @@ def test_the_first_step_ignores_what_is_stored(config):
     rng = random.Random(4)
     full = chunk(config, rng, range(config.acc_depth), 2, 0)[: config.acc_depth]
     check(config, full + chunk(config, rng, range(config.acc_depth), 1, 0))
+
+
+LUT6 = """\
+module LUT6 #(parameter [63:0] INIT = 0) (input I0, I1, I2, I3, I4, I5, output O);
+  // the one table that is used, so that an unknown input that is not chosen stays without effect
+  initial if (INIT != 64'hff00f0f0ccccaaaa) $display("another table: %h", INIT);
+  assign O = I5 ? (I4 ? I3 : I2) : I4 ? I1 : I0;
+endmodule
+"""
+BOTH_WAYS = """\
+module both;
+  reg clk = 0;
+  always #5 clk = ~clk;
+  reg [11:0] random = 0;
+  reg [3:0] address = 0, address_next = 0, address_ahead = 0;
+  reg first = 0, first_next = 0, valid = 0, last = 0, maximum = 0;
+  reg [4 * WIDTH - 1:0] sums = 0;
+  wire [4 * ACC - 1:0] one, other;
+  integer lane, seen = 0, cycle;
+  initial begin
+    for (cycle = 0; cycle < 4000; cycle = cycle + 1) begin
+      @(negedge clk);
+      if (cycle > 20 && one !== other) $display("cycle %0d: %h is not %h", cycle, one, other);
+      if (one != 0) seen = seen + 1;
+      random = $random;
+      for (lane = 0; lane < 4; lane = lane + 1) sums[lane * WIDTH +: WIDTH] = $random;
+      if (cycle < 20) random = 12'h120 | cycle[1:0];  // first steps, until every accumulator is known
+      address = address_next; address_next = address_ahead; address_ahead = random[1:0];
+      first = first_next; first_next = random[4:2] == 0;
+      valid = random[7:5] != 0; last = random[9:8] == 0; maximum = random[10];
+    end
+    $display("seen %0d", seen);
+    $finish;
+  end
+  plain a (CONNECTIONS, .acc(one));
+  xilinx b (CONNECTIONS, .acc(other));
+endmodule
+"""
+PORTS = (
+    "clk",
+    "address_ahead",
+    "address_next",
+    "address",
+    "first_next",
+    "valid",
+    "first",
+    "last",
+    "maximum",
+    "sums",
+)
+
+
+def form(config, name, xilinx):
+    """The Verilog of one form: with HWSHIFT_LUT6 or without, and module names of its own."""
+    text = convert(Accumulator(config), "dut")
+    for macro, defined in (("HWSHIFT_LUT6", xilinx), ("HWSHIFT_ALU", False)):
+        branches = rf"^`ifdef {macro}\n(.*?)^`else\n(.*?)^`endif\n"
+        text = re.sub(branches, r"\1" if defined else r"\2", text, flags=re.MULTILINE | re.DOTALL)
+    return re.sub(r"\b(hwshift_\w+|dut)\b", lambda match: f"{name}_{match[1]}".replace("_dut", ""), text)
+
+
+def test_both_forms_of_the_verilog_are_equal(tmp_path):
+    """What Xilinx gets has another schedule of reads; side by side in Icarus Verilog, on random steps."""
+    if problem := simulator_problem("icarus"):
+        pytest.skip(problem)
+    config = CONFIGS["4x4-narrow"]
+    plain, xilinx = form(config, "plain", False), form(config, "xilinx", True)
+    assert "LUT6 #(" in xilinx and "LUT6 #(" not in plain
+    bench = BOTH_WAYS.replace("WIDTH", str(sum_shape(config).width)).replace("ACC", str(config.acc_width))
+    bench = bench.replace("CONNECTIONS", ".rst(1'b0), " + ", ".join(f".{port}({port})" for port in PORTS))
+    (tmp_path / "both.v").write_text("\n".join([plain, xilinx, LUT6, bench]))
+    subprocess.run(["iverilog", "-g2012", "-o", "both", "both.v"], cwd=tmp_path, check=True)
+    output = subprocess.run(
+        ["vvp", "-n", "both"], cwd=tmp_path, capture_output=True, text=True, check=True
+    ).stdout
+    assert output.startswith("seen "), output[:300]
+    assert int(output.split()[1]) > 3000
 
 
 def test_latency(config):

@@ -179,8 +179,8 @@ def run(config, table, steps):
 
     async def bench(ctx):
         await write_params(ctx, dut, config, table)
-        for cycle in range(-1, len(steps) + Epilogue.latency):
-            addressed, present, adding = at(cycle + 1), at(cycle), at(cycle - residual_at)
+        for cycle in range(-2, len(steps) + Epilogue.latency):
+            addressed, present, adding = at(cycle + 2), at(cycle), at(cycle - residual_at)
             ctx.set(dut.param, addressed[0] if addressed else noise.randrange(config.param_tiles))
             ctx.set(dut.valid, present is not None)
             ctx.set(dut.acc, present[2] if present else grid(config, lambda: noise.getrandbits(9)))

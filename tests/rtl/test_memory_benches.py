@@ -1,7 +1,7 @@
 """The cocotb benches of fetch, loader and storer; each also on broken designs."""
 
 import pytest
-from amaranth.hdl import Const
+from amaranth.hdl import Cat, Const
 
 from hwshift.config import AcceleratorConfig
 from hwshift.errors import SimulationError
@@ -47,7 +47,7 @@ class NoWrap(load_writer.PixelWalk):
     def _describe_place(self, m):
         super()._describe_place(m)
         split = (self._config.sub_banks - 1).bit_length()
-        m.d.comb += self.place.word.eq(self._region.base + self._row + self._slot + (self._x >> split))
+        m.d.comb += self.place.word.eq(self._region.base + self._offset + (self._x >> split))
 
 
 class NoZeroBit(load_writer.LoadWriter):
@@ -56,6 +56,13 @@ class NoZeroBit(load_writer.LoadWriter):
     def _lay_out_weights(self, m, gearbox):
         super()._lay_out_weights(m, gearbox)
         m.d.comb += self.weight_write.data[0][0].zero.eq(0)
+
+
+class NoPixelAcrossBeats(load_writer.PixelCutter):
+    """Knows nothing of earlier beats."""
+
+    def _select(self, m, window, place):
+        super()._select(m, Cat(self.i.payload, window[len(self.i.payload) :]), place)
 
 
 class NoMask(Storer):
@@ -111,7 +118,9 @@ def test_can_fail(run, block, bench):
     check_failure(run, block(NARROW), bench, NARROW)
 
 
-@pytest.mark.parametrize(("module", "part"), [(load_writer, NoWrap), (loader, NoZeroBit)])
+@pytest.mark.parametrize(
+    ("module", "part"), [(load_writer, NoWrap), (load_writer, NoPixelAcrossBeats), (loader, NoZeroBit)]
+)
 def test_loader_bench_can_fail(run, module, part, monkeypatch):
     monkeypatch.setattr(module, part.__base__.__name__, part)
     check_failure(run, Loader(NARROW), "bench_loader", NARROW)

@@ -61,9 +61,12 @@ class RowsReversed(Array):
 class SaturatesLow(Epilogue):
     """Its highest value is one less than the format's."""
 
-    def _window(self, *args):
-        low, high = super()._window(*args)
-        return low, Mux(high == self._config.act.max, high - 1, high)
+    def _window(self, pipe, stage, name, act, lo, hi):
+        window, most = super()._window(pipe, stage, name, act, lo, hi), self._config.act.max
+        for bound in ("high", "late_high"):
+            high = getattr(window, bound)
+            setattr(window, bound, Mux(high == most, high - 1, high))
+        return window
 
 
 class RoundsDigits(Epilogue):

@@ -40,7 +40,7 @@ def test_random_reads_and_writes(config):
     words = [0] * (config.weight_tiles * config.tile_words)
 
     async def bench(ctx):
-        expected, data = None, 0
+        expected = [(None, 0)] * WeightBuffer.latency
         for _ in range(400):
             read, tile, row = (
                 rng.random() < 0.7,
@@ -55,12 +55,12 @@ def test_random_reads_and_writes(config):
             ctx.set(dut.write.address, address)
             ctx.set(dut.write.data, weight_word(config).from_bits(value))
             *_, shadow = await ctx.tick().sample(dut.shadow)
-            assert shadow.en == (expected is not None)
-            if expected is not None:
-                assert shadow.row == expected
+            expected_row, data = expected.pop(0)
+            assert shadow.en == (expected_row is not None)
+            if expected_row is not None:
+                assert shadow.row == expected_row
                 assert shadow.data.as_bits() == data
-            expected = row if read else None
-            data = words[tile * config.tile_words + row]
+            expected.append((row if read else None, words[tile * config.tile_words + row]))
             if write:
                 words[address] = value
 
@@ -69,7 +69,7 @@ def test_random_reads_and_writes(config):
 
 def test_latency(config):
     when = timing(config)
-    assert WeightBuffer.latency == when.swap_stage - when.read_stage == 1
+    assert WeightBuffer.latency == when.swap_stage - when.weight_stage == 2
 
 
 class Loader(wiring.Component):
@@ -112,7 +112,7 @@ def test_a_tile_reaches_the_array(config):
             ctx.set(dut.read, {"tile": tile, "row": row})
             await ctx.tick()
         ctx.set(dut.read_valid, 0)
-        await ctx.tick()
+        await ctx.tick().repeat(WeightBuffer.latency)
         ctx.set(dut.swap, 1)
         await ctx.tick()
         ctx.set(dut.swap, 0)

@@ -98,6 +98,16 @@ def _unknown(rng: np.random.Generator, case: Case, memory: np.ndarray) -> RtlRun
     return _plain(case, memory)
 
 
+@_kind("program of another configuration", ErrorCode.CONFIG_MISMATCH)
+def _mismatch(rng: np.random.Generator, case: Case, memory: np.ndarray) -> RtlRun:
+    """Bits of the header's hash of the configuration are inverted."""
+    layout = FORMATS[Opcode.HEADER]
+    width = layout.by_name["config_hash"].width
+    value = case.program.instructions[0]["config_hash"] ^ int(rng.integers(1, 1 << width))
+    _set_bits(_instructions(case, memory)[0], layout.offsets["config_hash"], width, value)
+    return _plain(case, memory)
+
+
 @_kind("field at an extreme")
 def _field(rng: np.random.Generator, case: Case, memory: np.ndarray) -> RtlRun:
     """Any field of any instruction: 0, all ones, or anything."""

@@ -23,8 +23,9 @@ FACTORS: dict[str, tuple] = {
     "residual": (True, False),
     "bus": (32, 64, 128, 256, 512),
     "W_r": (1, 2, 4),
+    "input": (1, 2, 3, 4),
 }
-"""What is varied. "some" guard bits are half of the exact ones."""
+"""What is varied. "some" guard bits are half of the exact ones; "input": channels of the networks' inputs."""
 SMALL_BUFFERS = {
     "feature_depth": 128,
     "weight_tiles": 4,

@@ -52,9 +52,10 @@ def draw_for(
     rng: np.random.Generator,
     scale: int = 1,
     layers: Sequence[Callable] | None = None,
+    channels: int | None = None,
 ) -> tuple[Program, FixedNetwork]:
-    """As `draw`, for a configuration, and layers of some kinds."""
-    network = _network(rng, scale, _LAYERS if layers is None else layers)
+    """As `draw`, for a configuration, layers of some kinds, and an input of so many channels (None: 1 to 5)."""
+    network = _network(rng, scale, _LAYERS if layers is None else layers, channels)
     kind = "fixed" if config.pe == "mac" else "pow2"
     fixed = quantize(network, act=config.act, weights=kind, weight_format=config.weights)
     fixed = with_shifts(fixed, [None, "fused", "moved"][rng.integers(3)])
@@ -101,11 +102,13 @@ def _config(rng: np.random.Generator) -> AcceleratorConfig:
     return config.with_(weights=config.weights, guard=any_of(*guards, *[config.guard] * len(guards)))
 
 
-def _network(rng: np.random.Generator, scale: int, kinds: Sequence[Callable]) -> Network:
+def _network(
+    rng: np.random.Generator, scale: int, kinds: Sequence[Callable], channels: int | None = None
+) -> Network:
     """A few layers on maps of a few pixels; a layer that does not fit its input is left out."""
     seed = int(rng.integers(1 << 30))
     size = (int(rng.integers(1, 6)), int(rng.integers(1, 9 * scale)), int(rng.integers(1, 13 * scale)))
-    build = NetworkBuilder(seed, *size)
+    build = NetworkBuilder(seed, channels or size[0], *size[1:])
     maps = ["input"]
     for index in range(int(rng.integers(3, 8))):
         source = maps[-1] if rng.random() < 0.7 else maps[rng.integers(len(maps))]

@@ -53,6 +53,7 @@ def test_what_does_not_go_together_is_refused_at_construction() -> None:
         "max pool": True,
         "residual": True,
         "W_r": 1,
+        "input": 3,
     }
     names, wrong = ("R", "C", "act", "bus"), 0
     for values in product(*(FACTORS[name] for name in names)):
@@ -69,11 +70,11 @@ def _too_wide() -> int:
                if bus > rows * (32 if act == "Q16.16" else 16))  # fmt: skip
 
 
-def _draw(config: AcceleratorConfig, rng: np.random.Generator, longest: int) -> Case:
+def _draw(config: AcceleratorConfig, channels: int, rng: np.random.Generator, longest: int) -> Case:
     """Of four programs the one that waits for the most causes."""
     found: list[tuple[int, Case]] = []
     while len(found) < 4:
-        program, network = first_good(lambda: draw_for(config, rng))
+        program, network = first_good(lambda: draw_for(config, rng, channels=channels))
         counters = simulate_cycles(program)
         if counters["total"] <= longest:
             found.append((sum(value > 0 for value in counters.values()), noise_case(program, network, rng)))
@@ -88,7 +89,7 @@ def test_configuration(number: int, rtl_builds) -> None:
     config = configuration(ROWS[number], **SMALL_BUFFERS)
     seed = seed_of(f"configuration {number} ({config.name})", number)
     rng = np.random.default_rng([9, seed])
-    cases = [_draw(config, rng, 600) for _ in range(3)]
+    cases = [_draw(config, ROWS[number]["input"], rng, 600) for _ in range(3)]
     times = [
         MemoryTiming(),
         MemoryTiming(2, 30, StallPattern.random(0.5, int(rng.integers(1 << 30)))),

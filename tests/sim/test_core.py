@@ -4,7 +4,7 @@ import pytest
 
 from hwshift.config import PRESETS
 from hwshift.network.random import csc_network, mixed_network
-from hwshift.program.isa import Opcode
+from hwshift.program.isa import LoadKind, Opcode
 from hwshift.sim.cycle.model import MemoryTiming
 from hwshift.sim.rtl_run import run_rtl
 from hwshift.sim.stalls import StallPattern
@@ -56,6 +56,22 @@ def test_layers_that_take_turns_on_icarus(rtl_builds) -> None:
     assert any(item["keep_weights"] and item["weight_offset"] for item in computes)
     assert any(item["residual"] and item["res_base"] == item["out_base"] for item in computes)
     _check(case, "icarus", rtl_builds, FEW)
+
+
+@pytest.mark.parametrize(("preset", "patterns"), [
+    ("4x4", tuple(STALLS)), ("4x4-mac", FEW), ("8x8", FEW),
+])  # fmt: skip
+def test_rows_of_pixels_that_begin_inside_a_beat_on_icarus(preset, patterns, rtl_builds) -> None:
+    """An image of three channels and seven columns in strips: 21 values a row, two a beat."""
+    case = make_case(
+        csc_network(4, 8, 7, 2, classes=5, seed=3), PRESETS[preset].with_(feature_depth=48), seed=5
+    )
+    config, items = case.program.config, case.program.instructions
+    loads = [item for item in items if item.opcode == Opcode.LOAD and item["kind"] == LoadKind.INPUT]
+    assert len(loads) > 1 and all(item["channels"] == 3 for item in loads)
+    assert any(item["address"] % config.beat_bytes for item in loads)
+    assert any(item["row_beats"] * config.beat_elements != item["count"] * 7 * 3 for item in loads)
+    _check(case, "icarus", rtl_builds, patterns)
 
 
 def test_a_wrong_expectation_is_noticed(rtl_builds) -> None:

@@ -19,7 +19,8 @@ from hwshift.sim.stalls import StallPattern
 
 from ..seeds import seed_of
 from .cases import SMALL, Case, case_of
-from .extremes import FIXED, LONG, _changed, _recipes, all_bins, extremes, limits
+from .ends import FIXED, LONG, all_bins, changed, limits
+from .extremes import extremes, recipes
 from .observed import HALO, VALUES, every_power, halo_of, saturating, values_of
 
 TIMES = (
@@ -89,8 +90,8 @@ def test_ends_that_are_not_reached_are_refused(pushed) -> None:
                   if instruction.opcode == Opcode[name]][:3]  # fmt: skip
         for value in beyond:
             for program, index in places:
-                for fields in _recipes(SMALL, program.instructions[index], field, value):
-                    assert fields.get(field) != value or _changed(program, index, fields) is None, (
+                for fields in recipes(SMALL, program.instructions[index], field, value):
+                    assert fields.get(field) != value or changed(program, index, fields) is None, (
                         name,
                         field,
                         value,

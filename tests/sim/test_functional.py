@@ -73,7 +73,7 @@ def test_counts():
     assert counts.residual_reads == sum(int(np.prod(layer.shape)) for layer in residuals)
     stores = [item for item in items if item.opcode == Opcode.STORE]
     assert counts.store_beats == sum(item["rows"] * item["row_beats"] for item in stores)
-    assert counts.load_beats["INPUT"] == 8 * 8 * config.input_beats
+    assert counts.load_beats["INPUT"] == 8 * 8 * 3 // 2  # three values of 32 bits a pixel, two a beat
     weights = [
         item["count"] for item in items if item.opcode == Opcode.LOAD and item["kind"] == LoadKind.WEIGHTS
     ]
@@ -111,7 +111,9 @@ def find(program, opcode, **fields):
     (Opcode.LOAD, {}, {"kind": 6}, "unknown kind of LOAD 6"),
     (Opcode.LOAD, {"kind": LoadKind.WEIGHTS}, {"rows": 2}, "2 rows of .* beats are not .* bytes"),
     (Opcode.LOAD, {"kind": LoadKind.LANES}, {"dest": 255}, "entries 255 to .* of a table of 256"),
-    (Opcode.LOAD, {"kind": LoadKind.INPUT}, {"width": 1}, "a row of .* beats does not hold .* bytes"),
+    (Opcode.LOAD, {"kind": LoadKind.INPUT}, {"width": 1}, "1 rows of .* beats do not hold .* bytes"),
+    (Opcode.LOAD, {"kind": LoadKind.INPUT}, {"channels": 0}, "pixels of 0 channels"),
+    (Opcode.LOAD, {"kind": LoadKind.MAP}, {"width": 1}, "a row of .* beats does not hold .* bytes"),
     (Opcode.LOAD, {"kind": LoadKind.INPUT}, {"x0": 9999}, "a word outside its buffer or the memory is accessed"),
     (Opcode.COMPUTE, {"drain": 1}, {"drain": 0}, "a word is read whose write is not visible yet: a drain is missing"),
     (Opcode.COMPUTE, {}, {"act": 3}, "the configuration leaves out sigmoid"),

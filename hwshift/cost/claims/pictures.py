@@ -4,31 +4,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from hwshift.cost.claims.bench import Bench
 from hwshift.cost.closed_form import plot_intensity
 from hwshift.cost.energy import PARTS
 from hwshift.errors import DataError
-from hwshift.writing import refusals_as
+from hwshift.palette import BLUE, COLOURS, GREEN, ORANGE, PURPLE, RED, picture, styled
+from hwshift.writing import refusals_as, replace_file
 
 __all__ = ["PICTURES", "draw_pictures"]
-
-# Okabe and Ito's colours, told apart by colour-blind readers too.
-_COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#D55E00", "#CC79A7", "#0072B2")
-_STYLE: dict[Any, Any] = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "hwshift",
-    "font.size": 9,
-    "axes.titlesize": 10,
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "grid.color": "#DDDDDD",
-    "grid.linewidth": 0.7,
-}
 
 
 def _roofline(figure: Figure, bench: Bench) -> None:
@@ -50,7 +35,7 @@ def _roofline(figure: Figure, bench: Bench) -> None:
         fontsize=8,
     )
     for number, (name, item) in enumerate(bench.layers.items()):
-        point, colour = item.roofline, _COLOURS[(0, 4, 6, 2, 5)[number]]
+        point, colour = item.roofline, (ORANGE, RED, BLUE, GREEN, PURPLE)[number]
         label = f"{name}: {point.achieved:.3g} of {point.roof:.3g} MACs per cycle"
         size = 11 - 1.5 * number  # one point may lie on another
         axes.plot(
@@ -70,7 +55,7 @@ def _energy(figure: Figure, bench: Bench) -> None:
     axes = figure.add_subplot()
     names = list(bench.styles)
     left = [0.0] * len(names)
-    for colour, (part, title) in zip(_COLOURS, PARTS.items(), strict=True):
+    for colour, (part, title) in zip(COLOURS, PARTS.items(), strict=True):
         values = [item.energy.by_part_pj[part] / 1e6 for item in bench.styles.values()]
         axes.barh(names, values, left=left, color=colour, label=title, height=0.7)
         left = [a + b for a, b in zip(left, values, strict=True)]
@@ -95,9 +80,7 @@ def _shifts(figure: Figure, bench: Bench) -> None:
         (f"energy, µJ ({bench.table.name})", lambda item: item.energy.total_pj / 1e6),
     )
     for axes, (title, value) in zip(figure.subplots(1, 3), panels, strict=True):
-        for which, (label, colour, marker) in enumerate(
-            (("fused", "#0072B2", "o"), ("moved", "#D55E00", "s"))
-        ):
+        for which, (label, colour, marker) in enumerate((("fused", BLUE, "o"), ("moved", RED, "s"))):
             axes.plot(
                 shares,
                 [value(pair[which]) for pair in bench.sparse.values()],
@@ -155,9 +138,9 @@ def draw_pictures(folder: Path, bench: Bench, topics: tuple[str, ...], suffix: s
             if topic not in PICTURES:
                 continue
             name, width, height, draw, _ = PICTURES[topic]
-            with rc_context(_STYLE):
+            with styled():
                 figure = Figure(figsize=(width, height), layout="constrained")
                 draw(figure, bench)
                 out.append(folder / f"{name}.{suffix}")
-                figure.savefig(out[-1], dpi=150, metadata={"Date": None} if suffix == "svg" else None)
+                replace_file(out[-1], picture(figure, suffix))
     return out

@@ -19,8 +19,9 @@ static bool within(std::uint64_t address, std::uint64_t bytes, std::uint64_t bas
 // Whether all rows of a transfer lie inside a region.
 template <class T> static bool transfer_within(const T &op, std::uint64_t base, std::uint64_t limit) {
     const std::uint64_t row = std::uint64_t(op.row_beats) * BEAT_BYTES;
-    const std::uint64_t last = std::uint64_t(op.address) + (std::uint64_t(op.rows) - 1) * std::uint64_t(op.row_stride);
-    return within(op.address, row, base, limit) && within(last, row, base, limit);
+    const std::uint64_t first = beat_of(op.address) * BEAT_BYTES;
+    const std::uint64_t last = first + (std::uint64_t(op.rows) - 1) * std::uint64_t(op.row_stride);
+    return within(first, row, base, limit) && within(last, row, base, limit);
 }
 
 static instruction_t fetch(const beat_t *memory, std::uint64_t address) {

@@ -12,9 +12,9 @@ inline std::uint64_t beat_of(std::uint64_t address) {
     return address / BEAT_BYTES;
 }
 
-inline act_t element(const beat_t &beat, int index) {
+template <int W> act_t element(const bits<W> &from, int index) {
     HLS(INLINE)
-    return narrow<act_t>(sint<STORAGE_BITS>(get_bits<STORAGE_BITS>(beat, index * STORAGE_BITS)));
+    return narrow<act_t>(sint<STORAGE_BITS>(get_bits<STORAGE_BITS>(from, index * STORAGE_BITS)));
 }
 
 // -- maps ------------------------------------------------------------------------------------------------------
@@ -76,30 +76,42 @@ inline int input_banks(int channels) {
     }
 }
 
-// The network's input, [rows][width][INPUT_ELEMENTS], broadcast over the banks.
+// The network's input, [count][width][channels] without gaps, broadcast over the banks. It may begin inside a beat.
+// The window holds the values that no pixel has taken; a beat is read when a pixel needs it.
 inline void load_input(const load_t &op, const beat_t *memory, buffer_t buffer) {
+    constexpr int WINDOW_BITS = ((INPUT_CHANNELS - 1) * STORAGE_BITS + BUS_WIDTH + 31) / 32 * 32;
+    const int channels = int(op.channels), before = int(std::uint64_t(op.address) % BEAT_BYTES * 8) / STORAGE_BITS;
+    std::uint64_t next = beat_of(op.address);
+    bits<WINDOW_BITS> window;
+    set_word(window, 0, memory[next++]);
+    drop_bits(window, before * STORAGE_BITS);
+    int held = BEAT_ELEMENTS - before;
     offset_t row = op.offset;
     HLS_LOOP(input_rows)
-    for (int y = 0; y < int(op.rows); y++) {
-        const std::uint64_t first = beat_of(std::uint64_t(op.address) + std::uint64_t(y) * std::uint64_t(op.row_stride));
-        std::uint32_t done = 0;
+    for (int y = 0; y < int(op.count); y++) {
         HLS_LOOP(input_pixels)
         for (int x = 0; x < int(op.width); x++) {
             HLS_LOOP(input_beats)
             for (int part = 0; part < INPUT_BEATS; part++) {
                 HLS(PIPELINE II = 1)
-                const beat_t beat = memory[first + done];
-                const int place = int(op.x0) + x, channels = int(op.channels);
-                const int word = word_of(op.base, op.length, std::uint32_t(row) + std::uint32_t(place >> SUB_BITS));
-                for (int bank = 0; bank < ROWS; bank++) {
-                    HLS(UNROLL)
-                    const int wanted = input_element(bank, channels);
-                    const bool used = bank < input_banks(channels);
-                    if (!used || wanted / BEAT_ELEMENTS == part)
-                        buffer[bank][sub_bank(place)][word] = used ? element(beat, wanted % BEAT_ELEMENTS) : act_t(0);
+                if (held < channels) {
+                    const beat_t beat = memory[next++];
+                    for (int i = 0; i < BEAT_WORDS; i++) {
+                        HLS(UNROLL)
+                        set_bits<32>(window, held * STORAGE_BITS + 32 * i, get_bits<32>(beat, 32 * i));
+                    }
+                    held += BEAT_ELEMENTS;
                 }
-                done++;
             }
+            const int place = int(op.x0) + x;
+            const int word = word_of(op.base, op.length, std::uint32_t(row) + std::uint32_t(place >> SUB_BITS));
+            for (int bank = 0; bank < ROWS; bank++) {
+                HLS(UNROLL)
+                const bool used = bank < input_banks(channels);
+                buffer[bank][sub_bank(place)][word] = used ? element(window, input_element(bank, channels)) : act_t(0);
+            }
+            drop_bits(window, channels * STORAGE_BITS);
+            held -= channels;
         }
         row = wrap(std::uint32_t(row) + std::uint32_t(op.row_step), op.length);
     }

@@ -1,0 +1,123 @@
+"""Area and clock of a configuration in milliseconds, without a tool: a model that was fitted to runs of synthesis."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from hwshift.config import AcceleratorConfig
+from hwshift.errors import ConfigError
+from hwshift.synthesis.memories import dsp_blocks, ram_blocks
+from hwshift.synthesis.resources import Resources
+from hwshift.synthesis.terms import TERMS, terms_of
+
+__all__ = ["QUANTITIES", "AreaEstimate", "area_of", "estimate", "fitted"]
+
+QUANTITIES = ("lut", "ff", "carry", "lutram")
+"""What is fitted; block RAMs and multiplier blocks are counted."""
+_FOLDER = "data"
+
+
+@dataclass(frozen=True)
+class AreaEstimate:
+    """What an accelerator takes of an FPGA, estimated.
+
+    Members
+    -------
+    config : str
+        Name of the configuration.
+    target, device : str
+        As `hwshift.synthesis.TARGETS` names them.
+    blocks : dict of str to Resources
+        By name of the block, as `hwshift.synthesis.synthesize` has them.
+    fmax_mhz : float or None
+        The clock to expect; None where the target has no model of it.
+    source : str
+        What the model was fitted to: tool, version and date.
+    """
+
+    config: str
+    target: str
+    device: str
+    blocks: dict[str, Resources]
+    fmax_mhz: float | None
+    source: str
+
+    @property
+    def total(self) -> Resources:
+        """All blocks."""
+        return sum(self.blocks.values(), Resources())
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "config": self.config,
+            "target": self.target,
+            "device": self.device,
+            "estimate": True,
+            "fitted_to": self.source,
+            "total": self.total.to_dict(),
+            "blocks": {name: block.to_dict() for name, block in self.blocks.items()},
+            "fmax_mhz": None if self.fmax_mhz is None else round(self.fmax_mhz, 1),
+        }
+
+
+def fitted() -> tuple[str, ...]:
+    """The targets that there is a model of."""
+    folder = files(__package__) / _FOLDER
+    return tuple(sorted(item.name[:-5] for item in folder.iterdir() if item.name.endswith(".json")))
+
+
+@cache
+def model(target: str) -> dict[str, Any]:
+    """The fitted weights of a target, as `hwshift.synthesis.fit` writes them.
+
+    Raises
+    ------
+    ConfigError
+        Where there is none.
+    """
+    if target not in fitted():
+        raise ConfigError(f"target must be one of {', '.join(fitted())}, not {target!r}", where="target")
+    return json.loads((files(__package__) / _FOLDER / f"{target}.json").read_text())
+
+
+def estimate(config: AcceleratorConfig, target: str = "ecp5") -> AreaEstimate:
+    """Area of every block, and the clock, of a configuration.
+
+    Look-up tables, flip-flops and carry cells are sums of a few terms for each block (`hwshift.synthesis.terms`), whose
+    weights were fitted to what Yosys makes of other configurations; block RAMs and multiplier blocks are counted from
+    the shapes of memories and products. ``docs/synthesis.md`` says how far they are from synthesis.
+
+    Parameters
+    ----------
+    config : AcceleratorConfig
+    target : str
+        One of `fitted`.
+
+    Raises
+    ------
+    ConfigError
+        For a target without a model.
+    """
+    known = model(target)
+    blocks = area_of(config, target, known["weights"])
+    return AreaEstimate(config.name, target, known["device"], blocks, None, known["source"])
+
+
+def area_of(
+    config: AcceleratorConfig, target: str, weights: Mapping[str, Mapping[str, Mapping[str, float]]]
+) -> dict[str, Resources]:
+    """Resources of every block by weights: block, quantity, term."""
+    brams, dsps = ram_blocks(config, target), dsp_blocks(config, target)
+    out = {}
+    for block in TERMS:
+        terms = terms_of(block, config)
+        found = {
+            quantity: round(sum(weight * terms[name] for name, weight in weights[block][quantity].items()))
+            for quantity in QUANTITIES
+        }
+        out[block] = Resources(**found, bram=brams.get(block, 0), dsp=dsps.get(block, 0))
+    return out
