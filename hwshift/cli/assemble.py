@@ -17,9 +17,9 @@ __all__ = ["command"]
 @click.option("--out", metavar="FILE", required=True, help="The program file to write.")
 @common.quiet_option
 def command(text: str, file: str, out: str, quiet: bool) -> None:
-    """Put instructions that `hwshift disassemble` printed, and you changed, into a program file.
+    """Put a text of instructions into a program file.
 
-    The program is verified before anything is written.
+    The text is what `hwshift disassemble` prints, as you changed it. The program is verified before it is written.
     """
     from hwshift.errors import ProgramError
     from hwshift.program.assembler import assemble
