@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.seeds import VARIABLE, offset
+
 # Compiled kernels go to a fresh folder, since numba's cache does not see an edited helper in another
 # file. It is set before anything imports numba; the workers of pytest-xdist inherit it and share it.
 _OWN_CACHE = None if "NUMBA_CACHE_DIR" in os.environ else tempfile.mkdtemp(prefix="hwshift-numba-")
@@ -17,6 +19,18 @@ if _OWN_CACHE:
 # Kernels compile inside the first example, so a time limit per example would fail at random.
 settings.register_profile("hwshift", deadline=None)
 settings.load_profile("hwshift")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """hypothesis draws from HWSHIFT_SEED like the other random tests, unless its own option names a seed."""
+    if config.getoption("hypothesis_seed", None) is None:
+        config.option.hypothesis_seed = offset()
+
+
+def pytest_report_header() -> str:
+    """Shown before every session, so that a failure of any kind can be repeated."""
+    return f"random tests: {VARIABLE}={offset()}"
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:  # noqa: ARG001

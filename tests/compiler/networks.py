@@ -26,6 +26,8 @@ from hwshift.network.fixed import (
 )
 from hwshift.sim.functional import run_program
 
+from ..seeds import generator
+
 OPS = ("conv", "grouped", "depthwise", "pointwise", "fused", "dense", "average", "maximum", "sum", "single", "shift",
        "concat", "shuffle", "residual")  # fmt: skip
 MOVES = (*OPS, "slice", "slice", "shuffle", "concat")
@@ -35,7 +37,7 @@ class Builder:
     """Adds random layers to a network."""
 
     def __init__(self, seed, arithmetic, shape=None):
-        self.rng = np.random.default_rng(seed)
+        self.rng = generator(seed)
         self.arithmetic = arithmetic
         if shape is None:
             shape = tuple(int(self.rng.integers(*span)) for span in ((1, 7), (1, 10), (1, 12)))
@@ -204,7 +206,7 @@ def random_network(seed, arithmetic, layers=7, ops=OPS, shape=None):
 
 def random_config(seed):
     """A small configuration; many do not hold a network's largest layer."""
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
 
     def pick(*values):
         return values[int(rng.integers(len(values)))]
@@ -238,7 +240,7 @@ def random_config(seed):
 
 def random_input(network, seed):
     """Values of a useful size, with the format's ends among them."""
-    rng, act = np.random.default_rng(seed), network.act
+    rng, act = generator(seed), network.act
     x = rng.integers(-(1 << act.n), 1 << act.n, network.input.shape)
     ends = rng.choice([act.min, act.max], x.shape)
     return np.where(rng.random(x.shape) < 0.05, ends, x)

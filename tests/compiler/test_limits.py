@@ -16,13 +16,14 @@ from hwshift.network.fixed import Concat, Conv, Epilogue, FixedLayer, FixedNetwo
 from hwshift.network.graph import Network, Node
 from hwshift.network.quantize import quantize
 
+from ..seeds import generator
 from .networks import MOVES, check, random_config, random_network
 
 CONFIG = PRESETS["8x8-mac"]
 
 
 def conv(name, source, inputs, out, size):
-    rng = np.random.default_rng(out)
+    rng = generator(out)
     weights = FixedWeights(QFormat(), rng.integers(-(1 << 16), 1 << 16, (out, inputs, 1, 1)))
     return FixedLayer(name, Conv(weights), (source,), (out, *size), Epilogue.identity(out))
 

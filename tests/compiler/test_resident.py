@@ -13,6 +13,8 @@ from hwshift.program.isa import LoadKind, Opcode
 from hwshift.resolve import load_network, prepare
 from hwshift.sim.functional import run_program
 
+from ..seeds import generator
+
 
 def _play(wanted, capacity) -> int:
     """A ring of names; every instruction finds its tiles. Returns the tiles that are loaded."""
@@ -50,7 +52,7 @@ def test_what_is_loaded(wanted, capacity, loaded):
 
 
 def test_drawn_uses():
-    rng = np.random.default_rng(0)
+    rng = generator(0)
     for _ in range(300):
         sizes = rng.integers(1, 6, 4)
         keys = rng.integers(0, 4, rng.integers(1, 12))
@@ -67,7 +69,7 @@ def test_strips_load_their_weights_once():
     program = compile_network(network, config, keep="outputs")
     kept = [item for item in program.instructions if item.opcode == Opcode.COMPUTE and item["keep_weights"]]
     assert any(item["weight_offset"] for item in kept)
-    image = np.random.default_rng(1).integers(-(1 << 16), 1 << 16, network.input.shape)
+    image = generator(1).integers(-(1 << 16), 1 << 16, network.input.shape)
     memory, counts = run_program(program, image)
     expected = run(network, config.arithmetic, image[None].astype(np.int32))[0]
     assert (program.read_tensor(memory, program.output) == expected).all()

@@ -14,6 +14,7 @@ from hwshift.network.fixed import Concat, Epilogue, FixedLayer, Input, Shift, Su
 from hwshift.resolve import prepare
 from hwshift.zoo import build
 
+from ..seeds import generator
 from .networks import check
 
 CONFIG = PRESETS["8x8"]
@@ -74,7 +75,7 @@ def test_results_are_the_same(sparsity):
     check(network, CONFIG, shift="moved")
     moved = with_shifts(network, "moved")
     check(moved, CONFIG)
-    x = np.random.default_rng(0).integers(-65536, 65536, (1, 3, 8, 8))
+    x = generator(0).integers(-65536, 65536, (1, 3, 8, 8))
     before, after = (trace(each, CONFIG.arithmetic, x) for each in (network, moved))
     for name in before:
         np.testing.assert_array_equal(after[name], before[name])

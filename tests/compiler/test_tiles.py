@@ -9,6 +9,8 @@ from hwshift.compiler.weights import pack_tiles, unit_code, zero_code
 from hwshift.config import AcceleratorConfig
 from hwshift.golden.formats import Pow2Format, QFormat
 
+from ..seeds import generator
+
 CONFIG = AcceleratorConfig(rows=8, columns=4)
 HERE = np.zeros((1, 2), np.int64)
 
@@ -57,7 +59,7 @@ def test_tile_weights():
 def test_packing(bits):
     fmt = QFormat(3, bits - 3)
     config = AcceleratorConfig(rows=8, columns=4, pe="mac", weights=fmt, bus_width=64)
-    tiles = np.random.default_rng(0).integers(fmt.min, fmt.max, (3, 8, 4), endpoint=True)
+    tiles = generator(0).integers(fmt.min, fmt.max, (3, 8, 4), endpoint=True)
     packed = pack_tiles(tiles, config)
     assert packed.shape == (3, config.tile_beats * 8)
     value = int.from_bytes(packed[1].tobytes(), "little")

@@ -17,7 +17,9 @@ from hwshift.network.graph import Network, Node
 from hwshift.network.quantize import quantize
 from hwshift.network.random import csc_network
 
-RNG = np.random.default_rng(7)
+from ..seeds import generator
+
+RNG = generator(7)
 WEIGHT = RNG.uniform(-1, 1, (6, 8))
 BIAS = RNG.uniform(-0.2, 0.2, 6)
 IMAGES = RNG.uniform(-2, 2, (90, 8, 1, 1)).astype(np.float32)

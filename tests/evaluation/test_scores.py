@@ -7,6 +7,8 @@ import pytest
 
 from hwshift.evaluation import Score, finite, score, sqnr_db, tally
 
+from ..seeds import generator
+
 
 def test_ranks_among_equals():
     tied = np.zeros((3, 6, 1, 1))
@@ -31,7 +33,7 @@ def test_errors_by_hand():
 
 
 def test_parts_add_up():
-    rng = np.random.default_rng(1)
+    rng = generator(1)
     outputs, floats = rng.integers(-8, 8, (2, 20, 6, 1, 1)).astype(float)  # sums are exact
     labels = rng.integers(0, 6, 20)
     parts = [tally(outputs[i : i + 7], labels[i : i + 7], floats[i : i + 7], 6) for i in (0, 7, 14)]

@@ -14,6 +14,8 @@ from hwshift.network.graph import Network, Node
 from hwshift.network.random import NetworkBuilder, csc_network, mixed_network
 from hwshift.network.shifts import contiguous_shifts, modulo_shifts
 
+from ..seeds import generator
+
 FORMS = ("depthwise", "slices")
 
 
@@ -29,7 +31,7 @@ def one_op(op, *shape):
 
 def check(network, form="depthwise", batch=None):
     shape = network.shapes()[network.nodes[0].name]
-    x = np.random.default_rng(1).normal(size=(batch or 2, *shape)).astype(np.float32)
+    x = generator(1).normal(size=(batch or 2, *shape)).astype(np.float32)
     expected = evaluate_float(network, x)
     model = to_onnx(network, shift=form, batch=batch)
     actual = run(model, x)
@@ -61,14 +63,14 @@ def test_networks(form, batch):
         np.full((4, 2), -1),
         np.array([[0, 9], [-10, 0], [1, 1], [5, -6]]),  # beyond the map, at its last pixel
         np.full((3, 2), 1 << 40),
-        np.random.default_rng(0).integers(-3, 4, (33, 2)),
+        generator(0).integers(-3, 4, (33, 2)),
     ],
     ids=["modulo", "large", "contiguous", "none", "alike", "far", "gone", "random"],
 )
 @pytest.mark.parametrize("dilation", [1, 2])
 def test_shifts_are_exact(form, offsets, dilation):
     network = one_op(ops.SpatialShift(offsets, dilation), len(offsets), 6, 7)
-    x = np.random.default_rng(2).normal(size=(2, len(offsets), 6, 7)).astype(np.float32)
+    x = generator(2).normal(size=(2, len(offsets), 6, 7)).astype(np.float32)
     np.testing.assert_array_equal(run(to_onnx(network, shift=form), x), evaluate_float(network, x))
 
 
@@ -86,7 +88,7 @@ def test_shift_forms():
     runs = np.array([[0, 1], [0, 1], [1, 0], [1, 0], [0, 1]])
     assert nodes(runs, "slices", 64) == ["Pad", *["Slice"] * 3, "Concat"]
     # irregular places: the channels are gathered first
-    drawn = np.random.default_rng(0).integers(0, 2, (40, 2))
+    drawn = generator(0).integers(0, 2, (40, 2))
     assert nodes(drawn, "slices") == ["Gather", "Pad", *["Slice"] * 4, "Concat", "Gather"]
 
 

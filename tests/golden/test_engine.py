@@ -28,6 +28,7 @@ from hwshift.network.fixed import (
     Sum,
 )
 
+from ..seeds import generator
 from . import oracle
 from .build import ARITHMETICS, conv_network, epilogue, network, weights
 from .test_model import ARITHMETIC_IDS, check_against_oracle
@@ -130,7 +131,7 @@ def test_convolutions_both_ways(a, kinds):
     """Every kind of convolution with every kind of term, with a residual where the shape allows one."""
     seen = set()
     for seed, (shape, options) in enumerate(CONVOLUTIONS.values()):
-        rng = np.random.default_rng([seed, ARITHMETICS.index(a)])
+        rng = generator(seed, ARITHMETICS.index(a))
         channels = shape[1] * options.get("groups", 1)
         op = Conv(limited(rng, a, shape), **options)
         net = conv_network(a, (channels, 5, 7), op, epilogue(rng, a, shape[0], *kinds))
@@ -143,7 +144,7 @@ def test_convolutions_both_ways(a, kinds):
 @pytest.mark.parametrize("a", ARITHMETICS, ids=ARITHMETIC_IDS)
 def test_pools_sums_and_gates_both_ways(a):
     """Steps by rows, wider than a block and narrower; averages with one divisor and with several."""
-    rng = np.random.default_rng(ARITHMETICS.index(a))
+    rng = generator(ARITHMETICS.index(a))
     for shape in ((2, 5, 7), (2, 3, 61)):
         nets = [
             (Pool("max", (3, 2), (2, 1), (1, 0, 1, 1)), (2, (shape[1] - 1) // 2 + 1, shape[2]), POOL),
@@ -164,7 +165,7 @@ def test_pools_sums_and_gates_both_ways(a):
 
 @pytest.mark.parametrize("a", [a for a in ARITHMETICS if a.scale_digits is None], ids=lambda a: str(a.act))
 def test_gates_both_ways(a):
-    rng = np.random.default_rng(1)
+    rng = generator(1)
     top = min(a.act.max, (1 << (a.act.n + 1)) - 1)
     clamp = Activation("clamp", max(a.act.min, -top), top)
     layers = (

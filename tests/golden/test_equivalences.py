@@ -10,6 +10,7 @@ from hwshift.golden.formats import Arithmetic, Pow2Format, QFormat
 from hwshift.golden.model import run, trace
 from hwshift.network.fixed import RELU, Conv, Epilogue, FixedLayer, FixedWeights, Shift, Shuffle
 
+from ..seeds import generator
 from .build import Q5_6, Q8_8, Q16_16, codes, conv_network, epilogue, network, weights
 
 ACTS = [Q16_16, Q8_8, Q5_6]
@@ -54,7 +55,7 @@ def rounded_sum(x, op, arithmetic):
 @pytest.mark.parametrize("pe", ["mac", "shift_add"])
 def test_without_guard_bits_every_product_is_floored(act, pe):
     """G = 0: ``acc = sum of floor(x * |w|)`` with the sign behind the floor, or ``sum of floor(x * w)`` on a mac."""
-    rng = np.random.default_rng(act.m)
+    rng = generator(act.m)
     a = Arithmetic(pe=pe, act=act, weights=QFormat(4, 9) if pe == "mac" else Pow2Format(-9, 2), guard=0)
     own = weights(rng, a, (5, 3, 3, 3)) if pe == "mac" else pow2(rng, a.weights, (5, 3, 3, 3))
     op = Conv(own, padding=(1, 1, 1, 1))
@@ -98,7 +99,7 @@ def test_a_shift_is_a_one_hot_depthwise_convolution(act, reach, pe):
 
     A shift, the depthwise convolution and the gather of Eq. 6 give the same map, offsets beyond it included.
     """
-    rng = np.random.default_rng([act.m, reach])
+    rng = generator(act.m, reach)
     a = Arithmetic(pe=pe, act=act, weights=QFormat(3, 5) if pe == "mac" else Pow2Format())
     offsets = rng.integers(-reach, reach + 1, (SHAPE[0], 2))
     offsets[:2] = [[reach, -reach], [0, 0]]
@@ -115,7 +116,7 @@ def test_a_shift_is_a_one_hot_depthwise_convolution(act, reach, pe):
 @pytest.mark.parametrize("stride", [(1, 1), (2, 2), (3, 1)])
 def test_a_fused_shift_is_a_shift_and_then_a_1x1_convolution(act, guard, stride):
     """Shift section 2.1: ``out[o, y] = sum over c of w[o, c] * in[c, y + d_c]``, read from the shifted addresses."""
-    rng = np.random.default_rng([act.m, guard, stride[0]])
+    rng = generator(act.m, guard, stride[0])
     a = Arithmetic(act=act, guard=guard)
     offsets = rng.integers(-2, 3, (SHAPE[0], 2))
     own = pow2(rng, a.weights, (9, SHAPE[0], 1, 1))
@@ -143,7 +144,7 @@ def test_a_kernel_is_the_sum_of_its_1x1_tiles(act, kernel, pe):
 
     The tiles' sums are read with all their guard bits, in a format of n + G fraction bits that holds them.
     """
-    rng = np.random.default_rng([act.m, *kernel])
+    rng = generator(act.m, *kernel)
     guard = 6
     a = Arithmetic(pe=pe, act=act, weights=QFormat(4, guard) if pe == "mac" else Pow2Format(-guard, 1))
     assert a.exact
@@ -195,7 +196,7 @@ def test_channel_orders_around_a_shift_are_equivalent(act, guard):
 
     Also what follows from it: the shift's own order is arbitrary, if both convolutions are permuted with it.
     """
-    rng = np.random.default_rng([act.m, guard])
+    rng = generator(act.m, guard)
     a = Arithmetic(act=act, guard=guard)
     middle = 13
     first, second = pow2(rng, a.weights, (middle, SHAPE[0], 1, 1)), pow2(rng, a.weights, (9, middle, 1, 1))
@@ -239,7 +240,7 @@ def test_channel_orders_around_a_shift_are_equivalent(act, guard):
 @pytest.mark.parametrize("groups", [1, 4])
 def test_pow2_weights_are_fixed_weights_of_the_same_value(act, fmt, groups):
     """Exact mode: ``s * 2**p * x`` on a shift_add is ``w * x`` on a mac with the code ``w = s * 2**(p + n)``."""
-    rng = np.random.default_rng([act.m, fmt.n, groups])
+    rng = generator(act.m, fmt.n, groups)
     shift_add = Arithmetic(act=act, weights=Pow2Format(-fmt.n, int(fmt.m > 2)))
     mac = Arithmetic(pe="mac", act=act, weights=fmt)
     assert shift_add.exact and mac.exact
@@ -261,7 +262,7 @@ def test_pow2_weights_are_fixed_weights_of_the_same_value(act, fmt, groups):
 @acts
 def test_a_fully_connected_layer_is_a_1x1_convolution_of_the_flattened_map(act):
     """``out[o] = sum over c, y, x of w[o, c, y, x] * in[c, y, x]``, whichever way the inputs are counted."""
-    rng = np.random.default_rng(act.m)
+    rng = generator(act.m)
     a = Arithmetic(act=act)
     own = pow2(rng, a.weights, (9, 3, 3, 5))
     x = codes(rng, act, (4, 3, 3, 5))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hwshift.errors import ConfigError, QuantizeError
 from hwshift.golden.formats import Arithmetic, Pow2Format, QFormat
 
+from ..seeds import generator
 from . import oracle
 from .build import ARITHMETICS, Q4_12, Q5_6, Q8_8, Q16_16, codes
 
@@ -116,7 +117,7 @@ def test_pow2_properties():
 @pytest.mark.parametrize("arithmetic", ARITHMETICS, ids=str)
 def test_term(arithmetic):
     """The reference term, and its error against the exact product: none, or below one step of the grid."""
-    rng = np.random.default_rng(0)
+    rng = generator(0)
     fmt = arithmetic.weights
     for x in codes(rng, arithmetic.act, 50).tolist():
         if isinstance(fmt, QFormat):

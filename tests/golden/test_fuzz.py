@@ -13,6 +13,7 @@ from hwshift.golden.tiles import use_tiles
 from hwshift.network import fixed
 from hwshift.network.bounds import layer_bounds
 
+from ..seeds import generator
 from . import oracle
 from .drawn import WORK, Draw, draw_arithmetic
 from .guard import CANARY, Guarded, guarded_runs
@@ -23,7 +24,7 @@ PART = 25
 
 def draw_case(seed):
     """A network, its arithmetic, a batch with few different images, and those images with their places."""
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     a = draw_arithmetic(rng)
     draw = Draw(rng, a, mixed=rng.random() < 0.3)
     net = draw.network(int(rng.integers(1, 12)))

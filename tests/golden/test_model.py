@@ -10,6 +10,7 @@ from hwshift.golden import model, runner
 from hwshift.golden.formats import Arithmetic, Pow2Format
 from hwshift.network.fixed import Concat, Conv, Epilogue, FixedLayer, Pool, Shift, Shuffle, Sum
 
+from ..seeds import generator
 from . import oracle
 from .build import ARITHMETICS, Q16_16, codes, conv_network, epilogue, network, weights
 
@@ -157,7 +158,7 @@ def check_against_oracle(net, arithmetic, x):
 @pytest.mark.parametrize("arithmetic", ARITHMETICS, ids=ARITHMETIC_IDS)
 @pytest.mark.parametrize("builder", BUILDERS, ids=lambda f: f.__name__)
 def test_operation(builder, arithmetic):
-    rng = np.random.default_rng([BUILDERS.index(builder), ARITHMETICS.index(arithmetic)])
+    rng = generator(BUILDERS.index(builder), ARITHMETICS.index(arithmetic))
     for _ in range(2):
         net = builder(rng, arithmetic)
         check_against_oracle(net, arithmetic, codes(rng, arithmetic.act, (3, *net.input.shape)))
@@ -169,7 +170,7 @@ def test_convolution_geometry(data):
     """Any kernel, stride, padding, dilation, grouping and arithmetic."""
     draw = lambda low, high: data.draw(st.integers(low, high))  # noqa: E731
     arithmetic = data.draw(st.sampled_from(ARITHMETICS))
-    rng = np.random.default_rng(draw(0, 1 << 32))
+    rng = generator(draw(0, 1 << 32))
     groups, kernel, dilation = draw(1, 3), (draw(1, 3), draw(1, 3)), (draw(1, 3), draw(1, 3))
     extent = [dilation[i] * (kernel[i] - 1) + draw(1, 5) for i in range(2)]
     inside = draw(1, 3)
@@ -190,7 +191,7 @@ def test_convolution_geometry(data):
 def test_products_of_the_ends(arithmetic, outputs):
     """One weight: products of a format's smallest and largest codes, on both ways through the kernels."""
     fmt, act = arithmetic.weights, arithmetic.act
-    rng = np.random.default_rng(1)
+    rng = generator(1)
     for sign in (-1, 0, 1):
         w = weights(rng, arithmetic, (outputs, 1, 1, 1))
         if isinstance(fmt, Pow2Format):
@@ -207,7 +208,7 @@ def test_products_of_the_ends(arithmetic, outputs):
 
 def test_run_is_the_last_layer_of_trace():
     arithmetic = ARITHMETICS[0]
-    rng = np.random.default_rng(2)
+    rng = generator(2)
     net = sums(rng, arithmetic)
     x = codes(rng, arithmetic.act, (2, 4, 3, 3))
     batch = model.trace(net, arithmetic, x)
@@ -221,7 +222,7 @@ def test_run_is_the_last_layer_of_trace():
 @pytest.mark.parametrize("dtype", ["i1", "u1", "<i2", ">i2", "i4", ">i8", "u8"])
 def test_any_integer_dtype(dtype):
     arithmetic = ARITHMETICS[0]
-    rng = np.random.default_rng(3)
+    rng = generator(3)
     net = dense(rng, arithmetic)
     x = rng.integers(0 if "u" in dtype else -100, 100, (2, *net.input.shape))
     np.testing.assert_array_equal(model.run(net, arithmetic, x.astype(dtype)), model.run(net, arithmetic, x))
@@ -229,7 +230,7 @@ def test_any_integer_dtype(dtype):
 
 def test_only_contiguous_arrays(monkeypatch):
     """Steps, reversed and transposed axes are refused before a kernel runs; read-only and big-endian ones are not."""
-    rng = np.random.default_rng(7)
+    rng = generator(7)
     a = ARITHMETICS[0]
     net = sums(rng, a)
     x = codes(rng, a.act, (2, *net.input.shape))
@@ -260,7 +261,7 @@ def test_any_batch_on_any_threads(images, threads, monkeypatch):
     """Alone, together on one image, each on blocks of its own, and blocks that are not full."""
     monkeypatch.setattr(runner, "_WORTH_THREADS", 0)
     arithmetic = ARITHMETICS[0]
-    rng = np.random.default_rng(4)
+    rng = generator(4)
     net = residual(rng, arithmetic)
     x = codes(rng, arithmetic.act, (images, 5, 3, 3))
     found = model.trace(net, arithmetic, x, threads=threads)
@@ -271,7 +272,7 @@ def test_any_batch_on_any_threads(images, threads, monkeypatch):
 
 
 def test_no_threads_are_refused():
-    net = dense(np.random.default_rng(6), ARITHMETICS[0])
+    net = dense(generator(6), ARITHMETICS[0])
     with pytest.raises(ValueError) as caught:
         model.run(net, ARITHMETICS[0], np.zeros((5, 4, 5), int), threads=0)
     assert str(caught.value) == "threads must be an integer of at least 1, not 0"
@@ -280,7 +281,7 @@ def test_no_threads_are_refused():
 def test_run_keeps_what_is_read_later():
     """Maps are dropped after their last use only, also where the last use is a residual."""
     a = ARITHMETICS[0]
-    rng = np.random.default_rng(5)
+    rng = generator(5)
     net = network(
         a,
         (2, 3, 3),
@@ -340,7 +341,7 @@ def test_run_keeps_what_is_read_later():
 )
 def test_refused_inputs(x, error, message, monkeypatch):
     """Before anything is computed."""
-    net = dense(np.random.default_rng(6), ARITHMETICS[0])
+    net = dense(generator(6), ARITHMETICS[0])
     monkeypatch.setattr(runner, "execute", lambda *_: pytest.fail("a kernel ran"))
     for function in (model.run, model.trace):
         with pytest.raises(error) as caught:

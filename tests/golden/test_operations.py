@@ -28,6 +28,7 @@ from hwshift.network.fixed import (
 from hwshift.network.layer_formats import layer_formats
 from hwshift.network.verify_fixed import verify_fixed
 
+from ..seeds import generator
 from .build import ARITHMETICS, codes, epilogue, network, weights
 from .test_model import ARITHMETIC_IDS, check_against_oracle
 
@@ -53,7 +54,7 @@ def gated(a, gate, last, residual=None):
 
 @pytest.mark.parametrize("a", FULL, ids=FULL_IDS)
 def test_channel_scale(a):
-    rng = np.random.default_rng(1)
+    rng = generator(1)
     top = min(a.act.max, (1 << (a.act.n + 1)) - 1)  # the last code below 2.0
     for kinds, residual in ((("none",), None), (("relu", "clamp"), "in"), (("sigmoid", "none"), "in")):
         gate = replace(plain(rng, a, 5), activation=Activation("clamp", max(a.act.min, -top), top))
@@ -103,7 +104,7 @@ def test_gates_by_hand():
 @pytest.mark.parametrize("a", ARITHMETICS, ids=ARITHMETIC_IDS)
 @pytest.mark.parametrize("kinds", [("sigmoid", "none"), ("sigmoid", "sigmoid"), ("clamp", "sigmoid")])
 def test_sigmoid(a, kinds):
-    rng = np.random.default_rng(2)
+    rng = generator(2)
     op = Conv(weights(rng, a, (5, 5, 1, 1)))
     own = epilogue(rng, a, 5, *kinds)
     for residual in (None, "in"):
@@ -115,7 +116,7 @@ def test_sigmoid(a, kinds):
 
 @pytest.mark.parametrize("a", ARITHMETICS, ids=ARITHMETIC_IDS)
 def test_instance_norm(a):
-    rng = np.random.default_rng(3)
+    rng = generator(3)
     for residual, kinds in ((None, ("none",)), ("in", ("relu", "clamp")), (None, ("sigmoid",))):
         gamma = rng.choice([0.0, 1.0, -1.0, 0.3, *rng.normal(size=4)], 4)
         beta = a.act.to_float(codes(rng, a.act, 4)) * rng.choice([0, 1, 0.37], 4)
@@ -150,7 +151,7 @@ def test_instance_norm_is_exact_where_64_bits_are_not_enough():
 
 
 def test_slices_and_upsampling():
-    rng = np.random.default_rng(4)
+    rng = generator(4)
     a = ARITHMETICS[0]
     net = network(
         a,
@@ -172,7 +173,7 @@ FINE, COARSE = QFormat(4, 9), QFormat(9, 2)
 @pytest.mark.parametrize("fmt", [FINE, COARSE, QFormat(2, 0), QFormat(1, 10)], ids=str)
 def test_formats_of_single_layers(a, fmt):
     """From the network's format to another, a residual of another, a sum of both, maxima and moves in it."""
-    rng = np.random.default_rng(5)
+    rng = generator(5)
     low = max(0, fmt.n - a.act.n - a.guard)
     scale = {
         "m": np.array([3, -1, 1, 0]),

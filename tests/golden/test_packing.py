@@ -8,6 +8,7 @@ from hwshift.golden.formats import Arithmetic, Pow2Format, QFormat
 from hwshift.golden.packing import Terms, pack_pool, pack_weights, taps_of
 from hwshift.network.fixed import Conv, FixedWeights, Pool
 
+from ..seeds import generator
 from . import oracle
 from .build import ARITHMETICS, weights
 
@@ -55,7 +56,7 @@ def test_exact_terms_wider_than_32_bits():
 @pytest.mark.parametrize("arithmetic", ARITHMETICS, ids=lambda a: f"{a.pe}-{a.weights}-G{a.guard}")
 def test_terms_give_the_contract_s_term(arithmetic):
     """In 64-bit integers without leaving them, for both ends of activations and weights."""
-    rng = np.random.default_rng(1)
+    rng = generator(1)
     own = weights(rng, arithmetic, (40, 3, 1, 1))
     terms = Terms.of(own, arithmetic)
     values = own.values.ravel().tolist()
@@ -114,7 +115,7 @@ def unpacked(packed, groups, per_group, taps, parts, values):
 @pytest.mark.parametrize(("groups", "per_group"), [(1, 3), (3, 1), (1, 4), (2, 9), (1, 17)])
 def test_order_of_packed_weights(groups, per_group, exact):
     """Groups with fewer than four outputs channel by channel, others in blocks of ROWS filled up with zeros."""
-    rng = np.random.default_rng([groups, per_group])
+    rng = generator(groups, per_group)
     a = Arithmetic(guard=None if exact else 3)
     own = weights(rng, a, (groups * per_group, 2, 1, 3))
     op = Conv(own, groups=groups, padding=(0, 1, 0, 1))

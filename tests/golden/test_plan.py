@@ -26,6 +26,7 @@ from hwshift.network.fixed import (
     Sum,
 )
 
+from ..seeds import generator
 from .build import ARITHMETICS, conv_network, network, weights
 from .drawn import Draw
 
@@ -171,7 +172,7 @@ def check_extents(net, plan):
 @pytest.mark.parametrize("seed", range(40))
 def test_no_two_living_maps_share_a_plane(seed, keep):
     """Random networks of every operation, several names for one map, residuals that are read late."""
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     a = ARITHMETICS[seed % len(ARITHMETICS)]
     net = Draw(rng, a, False).network(16)
     assert len(net.layers) > 4
@@ -191,7 +192,7 @@ def test_the_check_of_lives_can_fail():
 
 def test_margins_are_what_the_taps_reach():
     """Taps that never meet the map need none; a stride may leave rows below unread."""
-    own = weights(np.random.default_rng(1), A, (4, 2, 3, 3))
+    own = weights(generator(1), A, (4, 2, 3, 3))
     for op, shape, margins in (
         (Conv(own, padding=(1, 1, 1, 1)), (2, 5, 6), (1, 1)),
         (Conv(own), (2, 5, 6), (0, 0)),
@@ -205,14 +206,14 @@ def test_margins_are_what_the_taps_reach():
 
 
 def test_a_fused_shift_has_the_reach_of_its_offsets():
-    own = weights(np.random.default_rng(1), A, (4, 3, 1, 1))
+    own = weights(generator(1), A, (4, 3, 1, 1))
     op = Conv(own, shift=np.array([[0, 0], [-2, 1], [1, 9]]))
     assert Recipe(conv_network(A, (3, 5, 6), op), A).margins() == {(5, 6): (2, 1)}
 
 
 def test_kinds_of_steps():
     """Fewer than four outputs a group go channel by channel, as do small windows that may read zeros beside."""
-    rng = np.random.default_rng(1)
+    rng = generator(1)
     few, many = (conv_network(A, (2, 4, 4), Conv(weights(rng, A, (n, 2, 1, 1)))) for n in (3, 4))
     assert plan_of(few).steps.kind.tolist() == [COPY, DIRECT, LEAVE]
     assert plan_of(many).steps.kind.tolist() == [COPY, CONVOLVE, LEAVE]
@@ -238,7 +239,7 @@ def test_kinds_of_steps():
 @pytest.mark.parametrize("shape", [(8, 30, 31), (8, 3, 3), (90, 20, 20)])
 def test_parts_cover_a_convolution(shape, threads):
     """Every block of outputs at every position belongs to exactly one part, as `taps.convolve` cuts them."""
-    own = weights(np.random.default_rng(1), A, (shape[0], shape[0], 1, 1))
+    own = weights(generator(1), A, (shape[0], shape[0], 1, 1))
     step = plan_of(conv_network(A, shape, Conv(own)), threads=threads).steps[1]
     tile = step.panels * COLUMNS
     tiles, blocks = -(-step["count"] // tile), -(-step.per_group // ROWS)

@@ -24,6 +24,7 @@ from hwshift.golden.rows import (
 )
 from hwshift.golden.steps import PARAMETERS
 
+from ..seeds import generator
 from . import edges
 
 CELLS = ROWS * COLUMNS
@@ -149,7 +150,7 @@ def targets_of(rng, case):
 @pytest.mark.parametrize("act", edges.FORMATS, ids=str)
 def test_finish_rows(act, scale):
     """Scales, saturation, both activations, residuals of finer and coarser formats, masks, both targets."""
-    rng = np.random.default_rng([act.m, scale])
+    rng = generator(act.m, scale)
     case = Case(rng, act, scale, -(-34_000 // CELLS))
     parameters = table(case.m, case.places, case.b)
     for first, last, up in zip(case.windows(), reversed(case.windows()), (0, -3, 4), strict=True):
@@ -188,7 +189,7 @@ def test_finish_rows(act, scale):
 @pytest.mark.parametrize("act", edges.FORMATS, ids=str)
 def test_scale_row(act):
     """100 000 accumulators per format: equal inside +-2**40, which holds every format, and beyond it otherwise."""
-    case = Case(np.random.default_rng(act.n), act, FULL, -(-100_000 // CELLS))
+    case = Case(generator(act.n), act, FULL, -(-100_000 // CELLS))
     y = case.acc.astype(float)
     scale_all(y, table(case.m, case.places, case.b))
     assert [edges.clip(int(value), -BEYOND, BEYOND) for value in y.tolist()] == [
@@ -205,7 +206,7 @@ def test_scale_row_by_hand():
 
 
 def test_rows_are_read():
-    rng = np.random.default_rng(1)
+    rng = generator(1)
     memory = rng.choice([-(1 << 31), (1 << 31) - 1, -1, 0, 1], 200).astype(np.int32)
     where = rng.integers(-7, 190, COLUMNS + 1)
     packed, gathered = np.full((2, COLUMNS + 4), 0.5)

@@ -17,6 +17,7 @@ from hwshift.golden import model, runner
 from hwshift.golden.formats import Arithmetic, QFormat
 from hwshift.network.fixed import ChannelScale, Conv, Epilogue, FixedLayer, InstanceNorm, Slice, Sum
 
+from ..seeds import generator
 from . import oracle
 from .build import codes, conv_network, epilogue, network, weights
 
@@ -25,7 +26,7 @@ A = Arithmetic()
 
 def small(seed=0, channels=3):
     """Two layers with a residual, and an instance normalisation between them."""
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     shape = channels, 3, 4
     norm = InstanceNorm(rng.normal(size=channels), rng.normal(size=channels), 1e-3)
     return network(
@@ -45,7 +46,7 @@ def small(seed=0, channels=3):
 
 def wide():
     """Enough outputs and pixels that a step has many parts."""
-    rng = np.random.default_rng(1)
+    rng = generator(1)
     op = Conv(weights(rng, A, (40, 12, 3, 3)), padding=(1, 1, 1, 1))
     return conv_network(A, (12, 17, 19), op, epilogue(rng, A, 40, "relu"))
 
@@ -61,7 +62,7 @@ def test_threads_on_one_image(threads, monkeypatch):
     """More threads than cores too; a normalisation parts the steps in two calls of the engine."""
     monkeypatch.setattr(runner, "_WORTH_THREADS", 0)
     net = small()
-    x = codes(np.random.default_rng(2), A.act, (1, 3, 3, 4))
+    x = codes(generator(2), A.act, (1, 3, 3, 4))
     outputs, saturated = expected(net, x)
     for _ in range(20):
         found = model.trace(net, A, x, threads=threads)
@@ -73,7 +74,7 @@ def test_threads_on_one_image(threads, monkeypatch):
 def test_threads_share_a_step_of_many_parts(threads, monkeypatch):
     monkeypatch.setattr(runner, "_WORTH_THREADS", 0)
     net = wide()
-    x = codes(np.random.default_rng(3), A.act, (1, *net.input.shape))
+    x = codes(generator(3), A.act, (1, *net.input.shape))
     one = model.trace(net, A, x, threads=1)
     for _ in range(10):
         found = model.trace(net, A, x, threads=threads)
@@ -86,7 +87,7 @@ def test_callers_beside_each_other(threads, monkeypatch):
     """Eight Python threads on one network, each with inputs of its own, alone and as a batch."""
     monkeypatch.setattr(runner, "_WORTH_THREADS", 0)
     net = small(seed=5)
-    rng = np.random.default_rng(4)
+    rng = generator(4)
     batches = [codes(rng, A.act, (count, 3, 3, 4)) for count in (1, 1, 1, 2, 3, 5, 1, 1)]
     outputs = [expected(net, x) for x in batches]
     start = threading.Barrier(len(batches))
@@ -106,7 +107,7 @@ def test_callers_of_different_networks(monkeypatch):
     """Each waits for the others' threads only as long as they work."""
     monkeypatch.setattr(runner, "_WORTH_THREADS", 0)
     nets = [small(seed) for seed in range(4)]
-    x = codes(np.random.default_rng(6), A.act, (1, 3, 3, 4))
+    x = codes(generator(6), A.act, (1, 3, 3, 4))
     outputs = [expected(net, x)[0].tolist() for net in nets]
     with ThreadPoolExecutor(4) as pool:
         for _ in range(10):
@@ -193,7 +194,7 @@ def sizes(one):
 @pytest.mark.parametrize("threads", [1, 2])
 def test_memory_does_not_grow_with_the_batch(threads):
     """Blocks of a few images, one context for each thread, used again from block to block."""
-    rng = np.random.default_rng(7)
+    rng = generator(7)
     net = conv_network(A, (8, 12, 12), Conv(weights(rng, A, (8, 8, 1, 1))))
     found = []
     for images in (64, 640):
@@ -238,7 +239,7 @@ def test_an_error_in_a_thread_is_raised_and_nobody_waits_for_it(images, failing,
     """Whether the caller's or the other thread fails, alone on an image and in a batch."""
     monkeypatch.setattr(runner, "_WORTH_THREADS", 0)
     net = wide()
-    x = codes(np.random.default_rng(3), A.act, (images, *net.input.shape))
+    x = codes(generator(3), A.act, (images, *net.input.shape))
     right = model.run(net, A, x, threads=1)
     caller, execute = threading.current_thread(), runner.execute
     failed = threading.Event()
@@ -263,7 +264,7 @@ def test_nobody_waits_for_a_thread_that_does_not_come(monkeypatch):
     monkeypatch.setattr(runner, "_WORTH_THREADS", 0)
     net = wide()
     for images in (1, 5):
-        x = codes(np.random.default_rng(3), A.act, (images, *net.input.shape))
+        x = codes(generator(3), A.act, (images, *net.input.shape))
         outputs, _ = expected(net, x[:1])
         assert model.run(net, A, x, threads=2)[:1].tolist() == outputs.tolist()
 

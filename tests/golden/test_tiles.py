@@ -19,6 +19,7 @@ from hwshift.golden.steps import CONVOLVE
 from hwshift.golden.tiles import CHOICES, available, tile_choice, use_tiles
 from hwshift.network.fixed import NONE, Activation, Conv, Epilogue, FixedLayer, FixedWeights, Pool, Sum
 
+from ..seeds import generator
 from . import oracle
 from .build import Q16_16, conv_network, network
 
@@ -91,7 +92,7 @@ def test_every_byte_pattern():
     [127, 128, 32767, 32768, -32768, -32769, (1 << 23) - 1, 1 << 23, -(1 << 23), (1 << 31) - 1, -(1 << 31)],
 )
 def test_a_peak_at_each_limit(peak):
-    rng = np.random.default_rng(abs(peak))
+    rng = generator(abs(peak))
     low, high = min(peak, 0), max(peak, 0)
     x = rng.integers(low, high, (5, 33), endpoint=True)
     x[2, 17] = peak
@@ -116,7 +117,7 @@ def test_every_place_of_the_point(weight_bits, bits):
 
 @pytest.mark.parametrize("largest", [127, 32767, 32768, (1 << 23) - 1, 1 << 23, (1 << 31) - 1])
 def test_weights_at_each_limit(largest):
-    rng = np.random.default_rng(largest)
+    rng = generator(largest)
     weights = rng.integers(-largest, largest, (20, 7), endpoint=True)
     weights[0, 0], weights[17, 6] = largest, -largest
     x = rng.integers(-100, 101, (7, 20))
@@ -126,7 +127,7 @@ def test_weights_at_each_limit(largest):
 
 @pytest.mark.parametrize("taps", [1, 3, 4, 5, 63, 64, 65, 68, 127, 128, 129, 191, 193, 260])
 def test_taps_at_the_borders_of_chunks(taps):
-    rng = np.random.default_rng(taps)
+    rng = generator(taps)
     weights, x = rng.integers(-(1 << 15), 1 << 15, (17, taps)), rng.integers(-(1 << 20), 1 << 20, (taps, 19))
     check(weights, x, places=12)
     check(np.full((4, taps), (1 << 23) - 1), np.full((taps, 3), -(1 << 20)), places=20)
@@ -149,7 +150,7 @@ def test_the_most_products_that_a_sum_holds():
 
 @pytest.mark.parametrize("outputs", [4, 7, 8, 9, 15, 16, 17, 24, 31, 33, 48, 70])
 def test_outputs_that_fill_no_block(outputs):
-    rng = np.random.default_rng(outputs)
+    rng = generator(outputs)
     weights = rng.integers(-40000, 40000, (outputs, 12))
     check(weights, rng.integers(-(1 << 22), 1 << 22, (12, 50)), places=11)
 
@@ -159,7 +160,7 @@ def test_outputs_that_fill_no_block(outputs):
 )
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_positions_that_fill_no_tile(size, threads):
-    rng = np.random.default_rng(size)
+    rng = generator(size)
     weights = rng.integers(-(1 << 13), 1 << 13, (33, 40))
     check(weights, rng.integers(-(1 << 19), 1 << 19, (40, size[0] * size[1])), size, 9, threads)
 
@@ -167,7 +168,7 @@ def test_positions_that_fill_no_tile(size, threads):
 @pytest.mark.parametrize("threads", [2, 3])
 def test_parts_that_threads_share(threads):
     """Large enough that a step has parts of less than a panel, and shares of its outputs."""
-    rng = np.random.default_rng(threads)
+    rng = generator(threads)
     weights = rng.integers(-(1 << 14), 1 << 14, (100, 130))
     x = rng.integers(-(1 << 19), 1 << 19, (130, 14 * 15))
     op = Conv(FixedWeights(WHOLE.weights, weights.reshape(100, 130, 1, 1)))
@@ -246,7 +247,7 @@ def calm_network(rng, op, shape, kind, residual_kind, first):
 @pytest.mark.parametrize("name", [*OPS, *POOLS])
 def test_what_cannot_saturate(name, shape):
     """Every way to read, to finish and to write a tile, with and without a residual, against the oracle."""
-    rng = np.random.default_rng(len(name) + sum(shape))
+    rng = generator(len(name) + sum(shape))
     for kind, residual_kind, first in (
         ("relu", None, "relu"),
         ("clamp", "relu", "relu"),

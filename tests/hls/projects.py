@@ -13,6 +13,8 @@ from hwshift.network.graph import Network
 from hwshift.network.random import NetworkBuilder
 from hwshift.network.shifts import modulo_shifts
 
+from ..seeds import generator
+
 VALUES: dict[str, list] = {
     "shape": [(4, 4), (8, 4), (8, 8), (16, 8)],
     "pixels": [1, 2, 4],
@@ -51,7 +53,7 @@ def config_of(choice: dict) -> AcceleratorConfig:
 
 def pairwise(seed: int = 0) -> list[dict]:
     """Choices so that every two values of different names meet in one of them; greedy, the same every time."""
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     names = list(VALUES)
     left = {
         (a, i, b, j)
@@ -172,7 +174,7 @@ def write(files: dict[str, bytes], folder: Path) -> Path:
 def codes(network, count: int, seed: int = 0) -> np.ndarray:
     """Images of noise that reaches both ends of the format."""
     act = network.act
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     x = rng.integers(-3 << act.n, 3 << act.n, (count, *network.input.shape))
     x[rng.random(x.shape) < 0.02] = act.min
     return x.clip(act.min, act.max)

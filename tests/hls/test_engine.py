@@ -5,7 +5,6 @@ import shutil
 import subprocess
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 import hwshift.hls.engine as engine
@@ -24,6 +23,7 @@ from hwshift.program.registers import ErrorCode
 from hwshift.resolve import load_network, prepare
 from hwshift.zoo.trained import TRAINED
 
+from ..seeds import generator
 from ..sim.drawn import REFUSALS, draw_for
 from .projects import codes, config_of, pairwise, write
 
@@ -215,7 +215,7 @@ def test_every_field_of_the_instruction_set_is_decoded():
 
 def drawn_case(index):
     """A program for the index-th configuration of the pairwise set."""
-    rng = np.random.default_rng(index)
+    rng = generator(index)
     config = config_of(PAIRS[index])
     for _ in range(400):
         try:

@@ -7,12 +7,14 @@ from onnx.reference import ReferenceEvaluator
 from hwshift.importers import from_onnx
 from hwshift.network.float_model import evaluate_float
 
+from ..seeds import generator
+
 
 class Graph:
     """Collects nodes and constants of a model with input ``x``."""
 
     def __init__(self, shape=(1, 4, 6, 5), seed=0):
-        self.rng = np.random.default_rng(seed)
+        self.rng = generator(seed)
         self.shape, self.nodes, self.constants, self.last = shape, [], [], "x"
 
     def const(self, values):

@@ -10,6 +10,7 @@ from hwshift.errors import NetworkError
 from hwshift.importers import from_onnx
 from hwshift.network.float_model import evaluate_float
 
+from ..seeds import generator
 from .graphs import Graph, kinds
 
 
@@ -17,7 +18,7 @@ class Chain:
     """A model that grows by random steps; the shape of each value is followed."""
 
     def __init__(self, seed):
-        self.rng = np.random.default_rng(seed)
+        self.rng = generator(seed)
         self.graph = Graph(
             (1, int(self.rng.choice([4, 6, 12])), int(self.rng.integers(3, 7)), int(self.rng.integers(3, 7)))
         )
@@ -131,7 +132,7 @@ def outcome(seed):
         network = from_onnx(model)
     except NetworkError as error:
         return str(error)
-    x = np.random.default_rng(seed).normal(size=chain.graph.shape).astype(np.float32)
+    x = generator(seed).normal(size=chain.graph.shape).astype(np.float32)
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     expected = session.run(None, {"x": x})[0]
     actual = evaluate_float(network, x)

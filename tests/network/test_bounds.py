@@ -15,6 +15,8 @@ from hwshift.network.bounds import average_counts, layer_bounds
 from hwshift.network.quantize import quantize
 from hwshift.network.random import csc_network, mixed_network
 
+from ..seeds import generator
+
 Q4 = QFormat(4, 0)
 UNIT = Pow2Format(0, 0)
 NARROW = Arithmetic("shift_add", act=Q4, weights=UNIT, acc_width=16)
@@ -191,7 +193,7 @@ def plain_bounds(arithmetic, codes, lo, hi):
 @pytest.mark.parametrize("pe", ["mac", "shift_add"])
 def test_conv_equals_plain_integers(pe, guard):
     """Random weights in two groups, per channel intervals of all kinds, full 32-bit magnitudes."""
-    rng = np.random.default_rng(11)
+    rng = generator(11)
     fmt = QFormat(8, 8) if pe == "mac" else Pow2Format(-9, 2)
     arithmetic = Arithmetic(pe, act=QFormat(16, 16), weights=fmt, guard=guard, acc_width=64)
     lo = rng.integers(-(2**31), 2**31 - 10, 6)
@@ -239,7 +241,7 @@ def test_maps_stay_within(net, weights_kind):
     arithmetic = Arithmetic("shift_add" if weights_kind == "pow2" else "mac", act=act, weights=fmt, guard=2)
     bound = bind(quantize(net, act=act, weights=weights_kind, weight_format=fmt), arithmetic)
     bounds = layer_bounds(bound, arithmetic)
-    rng = np.random.default_rng(4)
+    rng = generator(4)
     shape = (6, *bound.input.shape)
     for x in (rng.choice([act.min, act.max], shape), rng.integers(act.min, act.max + 1, shape)):
         for name, y in trace(bound, arithmetic, x).items():

@@ -15,6 +15,8 @@ from hwshift.network.passes import RoundWeights
 from hwshift.network.quantize import WORST_GUARD, quantize
 from hwshift.network.random import csc_network, gated_network, mixed_network
 
+from ..seeds import generator
+
 MAC = Arithmetic("mac", weights=QFormat())
 NETWORKS = {
     "csc": csc_network(16, 16, 16, 3, stride2=(1,), seed=3),
@@ -199,7 +201,7 @@ def test_refusals(call, error, message):
 
 def sqnr(net, quantized, arithmetic):
     """Signal to quantisation noise in dB: the fixed-point result against the float one."""
-    x = np.random.default_rng(9).uniform(-1, 1, (2, *quantized.input.shape))
+    x = generator(9).uniform(-1, 1, (2, *quantized.input.shape))
     result = arithmetic.act.to_float(run(bind(quantized, arithmetic), arithmetic, arithmetic.act.floor(x)))
     expected = evaluate_float(net, x)
     return 10 * math.log10((expected**2).sum() / ((result - expected) ** 2).sum())
@@ -229,7 +231,7 @@ def test_pow2_is_close_to_the_float_network_with_rounded_weights(name, weight_fo
 @pytest.mark.parametrize("weights", ["pow2", "fixed"])
 def test_moved_shifts_give_the_same_bits(name, weights):
     arithmetic = Arithmetic() if weights == "pow2" else MAC
-    x = arithmetic.act.floor(np.random.default_rng(2).normal(size=(2, *NETWORKS[name].nodes[0].op.shape(()))))
+    x = arithmetic.act.floor(generator(2).normal(size=(2, *NETWORKS[name].nodes[0].op.shape(()))))
     fused, moved = (
         run(bind(quantize(NETWORKS[name], weights=weights, shift=mode), arithmetic), arithmetic, x)
         for mode in ("fused", "moved")

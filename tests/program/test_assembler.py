@@ -8,6 +8,7 @@ from hwshift.program.assembler import assemble, disassemble, format_instruction
 from hwshift.program.instruction import Instruction, decode, encode, to_words
 from hwshift.program.isa import FORMATS, LoadKind, Opcode, Token
 
+from ..seeds import generator
 from .programs import resident, strips
 
 
@@ -26,7 +27,7 @@ def random_instruction(rng, opcode):
 
 @pytest.mark.parametrize("opcode", list(Opcode))
 def test_round_trips(opcode):
-    rng = np.random.default_rng(int(opcode))
+    rng = generator(int(opcode))
     items = tuple(random_instruction(rng, opcode) for _ in range(50))
     assert tuple(decode(encode(item)) for item in items) == items
     assert assemble(disassemble(items)) == items

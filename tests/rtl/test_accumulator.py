@@ -1,6 +1,5 @@
 """The accumulators against a list of integers: sums, maxima, forwarding, latency."""
 
-import random
 import re
 import subprocess
 
@@ -14,6 +13,8 @@ from hwshift.rtl.array import sum_shape
 from hwshift.rtl.export import convert
 from hwshift.timing import timing
 from hwshift.tools import simulator_problem
+
+from ..seeds import python_random
 
 SMALL = {"act": QFormat(4, 4), "bus_width": 32, "guard": 2, "acc_depth": 16}
 CONFIGS = {
@@ -98,13 +99,13 @@ def bubble(config, rng):
 
 def test_one_pixel_chunks_every_cycle(config):
     """The same accumulator in every cycle: each step reads what the one before it writes."""
-    rng = random.Random(1)
+    rng = python_random(1)
     steps = [step for _ in range(20) for step in chunk(config, rng, [3], 5, 0)]
     assert check(config, steps) == 20
 
 
 def test_chunks_of_every_length_with_bubbles(config):
-    rng = random.Random(2)
+    rng = python_random(2)
     steps = []
     for _ in range(30):
         length = rng.choice([1, 2, 3, config.acc_depth])
@@ -116,7 +117,7 @@ def test_chunks_of_every_length_with_bubbles(config):
 def test_maximum(config):
     if not config.max_pool:
         pytest.skip("the configuration has no maximum")
-    rng = random.Random(3)
+    rng = python_random(3)
     steps = []
     for _ in range(30):
         length = rng.choice([1, 2, 4])
@@ -126,7 +127,7 @@ def test_maximum(config):
 
 
 def test_the_first_step_ignores_what_is_stored(config):
-    rng = random.Random(4)
+    rng = python_random(4)
     full = chunk(config, rng, range(config.acc_depth), 2, 0)[: config.acc_depth]
     check(config, full + chunk(config, rng, range(config.acc_depth), 1, 0))
 

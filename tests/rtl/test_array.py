@@ -1,7 +1,5 @@
 """The array against sums in plain integers: every shape, weights swapped in every order, latency."""
 
-import random
-
 import pytest
 from amaranth.sim import Simulator
 
@@ -9,6 +7,8 @@ from hwshift.config import AcceleratorConfig
 from hwshift.golden.formats import Pow2Format, QFormat
 from hwshift.rtl.array import Array, sum_shape
 from hwshift.timing import timing
+
+from ..seeds import python_random
 
 SMALL = {"act": QFormat(4, 4), "bus_width": 32}
 CONFIGS = {
@@ -108,7 +108,7 @@ def load(config, tile):
 
 def test_random_swaps_and_writes(config):
     """Any row written and any swap in any cycle."""
-    rng = random.Random(1)
+    rng = python_random(1)
     columns = config.columns
     zero = {"value": 0} if config.pe == "mac" else {"q": 0, "sign": 0, "zero": 0}
     shadow = [[zero] * columns for _ in range(config.rows)]
@@ -129,7 +129,7 @@ def test_random_swaps_and_writes(config):
 
 def test_tiles_follow_each_other_every_tile_words_cycles(config):
     """The first row of the next tile is written in the cycle of the swap; every step has its own tile."""
-    rng = random.Random(2)
+    rng = python_random(2)
     words, tiles = config.tile_words, [random_rows(config, rng, config.rows) for _ in range(6)]
     xs = [random_x(config, rng) for _ in range(words * len(tiles))]
     cycles, expected = [], []

@@ -13,7 +13,7 @@ from hwshift.sim.cycle.compute_side import commit, compute_cycle
 from hwshift.sim.cycle.compute_state import new_compute_state
 from hwshift.timing import timing
 
-from ..seeds import seed_of
+from ..seeds import generator, seed_of
 
 CYCLES = 1500
 
@@ -70,7 +70,7 @@ class _Surroundings:
     """Fetch, loader and storer as seeded random behaviour; keeps what it may do within the rules."""
 
     def __init__(self, seed: int, config: AcceleratorConfig) -> None:
-        self.rng = np.random.default_rng(seed)
+        self.rng = generator(seed)
         self.room = config.weight_tiles
         self.started = 0
 
@@ -161,7 +161,7 @@ def _rtl(config: AcceleratorConfig, program: np.ndarray, script: list[dict]) -> 
 def test_rtl_and_model_agree_in_every_cycle(changes: dict, seed: int) -> None:
     config = PRESETS["4x4"].with_(**changes)
     seed = seed_of("compute side", seed)
-    program = _random_program(np.random.default_rng(seed), config)
+    program = _random_program(generator(seed), config)
     expected, script = _model(config, program, 100 + seed)
     actual = _rtl(config, program, script)
     for cycle, (want, have) in enumerate(zip(expected, actual, strict=True)):

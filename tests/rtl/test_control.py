@@ -1,13 +1,12 @@
 """Tests of the control port: registers, the run's beginning and end, counters."""
 
-import random
-
 from hwshift.program.counters import Cause
 from hwshift.program.isa import ISA_VERSION
 from hwshift.program.registers import APERTURE, REGISTERS, Access, ErrorCode
 from hwshift.rtl.axi_lite import OKAY, SLVERR
 from hwshift.rtl.control import event_layout
 
+from ..seeds import python_random
 from .control_bus import (
     ABORTED,
     CONFIG,
@@ -92,7 +91,7 @@ async def play(ctx, dut, script):
 @on_control
 async def test_run(ctx, dut, bus):
     """Cycles are counted from cycle 0 to the one of done; irq rises in the next."""
-    rng = random.Random(1)
+    rng = python_random(1)
     names = list(event_layout().members)
     await bus.write("IRQ_ENABLE", DONE)
     for length in (1, 2, 50):

@@ -1,7 +1,6 @@
 """The epilogue against its formula in plain integers, in both scale styles, over edges and random values."""
 
 import math
-import random
 
 import pytest
 from amaranth.sim import Simulator
@@ -13,6 +12,8 @@ from hwshift.program.isa import Act
 from hwshift.program.params import decode_param, encode_param
 from hwshift.rtl.epilogue import Epilogue
 from hwshift.timing import timing
+
+from ..seeds import python_random
 
 SMALL = {"act": QFormat(4, 4), "bus_width": 32, "param_tiles": 32}
 CONFIGS = {
@@ -132,7 +133,7 @@ async def write_params(ctx, dut, config, table):
     for tile, row in enumerate(table):
         word = sum(encode_param(config, *param) << 64 * c for c, param in enumerate(row))
         if row_bits > 64 * config.columns:
-            word |= random.Random(tile).getrandbits(row_bits) >> 64 * config.columns << 64 * config.columns
+            word |= python_random(tile).getrandbits(row_bits) >> 64 * config.columns << 64 * config.columns
         for segment in range(config.param_beats):
             data = word >> segment * config.bus_width & ((1 << config.bus_width) - 1)
             address = tile * config.param_beats + segment
@@ -172,7 +173,7 @@ def run(config, table, steps):
     """Every step's y, taken `Epilogue.latency` cycles after its stage E."""
     dut, out = Epilogue(config), []
     residual_at = timing(config).residual_stage + 1 - timing(config).epilogue_stage
-    noise = random.Random(9)
+    noise = python_random(9)
 
     def at(index):
         return steps[index] if 0 <= index < len(steps) else None
@@ -204,7 +205,7 @@ def random_table(config, rng):
 
 
 def test_values(config):
-    rng = random.Random(1)
+    rng = python_random(1)
     table = random_table(config, rng)
     steps = list(random_steps(config, table, rng, phases=12, length=2700 // 12 // config.pixels))
     expected = [expect(config, table, step) for step in steps if step]
@@ -245,7 +246,7 @@ def test_a_step_without_residual_has_no_second_activation():
 
 
 def test_params_round_trip(config):
-    rng = random.Random(2)
+    rng = python_random(2)
     for _ in range(500):
         param = random_param(config, rng)
         assert decode_param(config, encode_param(config, *param)) == param

@@ -9,6 +9,7 @@ from hwshift.program.registers import ErrorCode
 from hwshift.sim.models.transfers import OnChip
 from hwshift.sim.stalls import StallPattern
 
+from ..seeds import generator
 from .memory_bench import BASE, EVENTS, PROGRAM, SIZE, STORES, MemoryBench, Scenario, Surroundings
 
 CONFIG = AcceleratorConfig()
@@ -27,7 +28,7 @@ def store(**fields):
 
 def run(instructions, cycles=300, stalls=None, **options):
     scenario = Scenario(CONFIG, instructions, np.zeros(SIZE, np.uint8), OnChip(CONFIG))
-    around = Surroundings.draw(np.random.default_rng(0), cycles, 0.0)
+    around = Surroundings.draw(generator(0), cycles, 0.0)
     return MemoryBench(scenario, around, stalls or StallPattern.none(), (6, 4), **options).run(cycles)
 
 
@@ -82,7 +83,7 @@ def test_bad_responses_are_errors_and_are_taken(instruction, bad, code):
 
 @pytest.mark.parametrize("halt_at", range(8, 60, 3))
 def test_halt_ends_what_is_under_way_and_starts_nothing(halt_at):
-    rng = np.random.default_rng(halt_at)
+    rng = generator(halt_at)
     bench = run([load(), store(), load(), store(), load()], 900, StallPattern.random(0.5, int(rng.integers(99))),
                 halt_at=halt_at)  # fmt: skip
     ar, aw = EVENTS.index("ar"), EVENTS.index("aw")

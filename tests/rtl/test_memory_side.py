@@ -6,15 +6,15 @@ import pytest
 from hwshift.program.isa import Opcode
 from hwshift.sim.stalls import StallPattern
 
-from ..seeds import seed_of
+from ..seeds import offset, seed_of
 from .memory_bench import CONFIGS, EVENTS, MemoryBench, Scenario, Surroundings, expected
 
 CYCLES = 40000  # enough; a run ends with its work
 STALLS = {
     "none": StallPattern.none(),
-    "half": StallPattern.random(0.5, 1),
-    "most": StallPattern.random(0.9, 2),
-    "bursts": StallPattern.bursty(0.7, 40, 3),
+    "half": StallPattern.random(0.5, 1 + offset()),
+    "most": StallPattern.random(0.9, 2 + offset()),
+    "bursts": StallPattern.bursty(0.7, 40, 3 + offset()),
 }
 
 

@@ -1,13 +1,13 @@
 """Processing elements against the definition of a term, in plain integers."""
 
-import random
-
 import pytest
 from amaranth.sim import Simulator
 
 from hwshift.config import AcceleratorConfig
 from hwshift.golden.formats import Pow2Format, QFormat
 from hwshift.rtl.pe import Pe, term_shape
+
+from ..seeds import python_random
 
 SHIFT_ADD = [
     AcceleratorConfig(),
@@ -73,7 +73,7 @@ def test_terms(config):
 
     async def bench(ctx):
         nonlocal checked
-        for x, weight, expected in cases(config, random.Random(1)):
+        for x, weight, expected in cases(config, python_random(1)):
             ctx.set(dut.x, x)
             ctx.set(dut.weight, weight)
             await ctx.delay(1e-9)
@@ -89,7 +89,7 @@ def test_terms(config):
 @pytest.mark.parametrize("config", SHIFT_ADD + MAC, ids=name)
 def test_the_definition_agrees(config):
     """`Arithmetic.term` and the formulas of this file."""
-    for x, weight, expected in cases(config, random.Random(2)):
+    for x, weight, expected in cases(config, python_random(2)):
         if config.pe == "mac":
             assert config.arithmetic.term(x, weight["value"]) == expected
         else:
@@ -100,14 +100,14 @@ def test_the_definition_agrees(config):
 def test_the_sign_comes_after_the_shift():
     """-(1 >> 1) is 0; (-1) >> 1 would be -1."""
     config = AcceleratorConfig(guard=0)
-    terms = {term for x, weight, term in cases(config, random.Random(3)) if x == 1 and weight == MINUS_HALF}
+    terms = {term for x, weight, term in cases(config, python_random(3)) if x == 1 and weight == MINUS_HALF}
     assert terms == {-(1 >> 1)} == {0}
 
 
 @pytest.mark.parametrize("config", SHIFT_ADD + MAC, ids=name)
 def test_the_shape_is_tight(config):
     """One bit less would not hold every term."""
-    terms = [term for _, _, term in cases(config, random.Random(4))]
+    terms = [term for _, _, term in cases(config, python_random(4))]
     width = term_shape(config).width
     assert all(-(1 << (width - 1)) <= term < 1 << (width - 1) for term in terms)
     assert not all(-(1 << (width - 2)) <= term < 1 << (width - 2) for term in terms)

@@ -1,13 +1,13 @@
 """The port-conflict model: which reads and writes of the shift buffer can share a cycle."""
 
-import random
-
 import pytest
 
 from hwshift.config import AcceleratorConfig
 from hwshift.program.ports import lanes_per_step
 from hwshift.sim.models.ports import EpilogueStep, collisions, issue, read_sub_banks, rows_of_steps
 from hwshift.timing import timing
+
+from ..seeds import python_random
 
 PIXELS = [1, 2, 4]
 
@@ -64,7 +64,7 @@ def ready(rng, steps):
 
 @pytest.mark.parametrize("pixels", PIXELS)
 def test_the_port_rule_prevents_every_collision(pixels):
-    rng = random.Random(pixels)
+    rng = python_random(pixels)
     without = 0
     for out_step in [step for step in PIXELS if step <= pixels]:
         for _ in range(400):

@@ -1,7 +1,5 @@
 """The weight buffer, alone and in front of the array."""
 
-import random
-
 import pytest
 from amaranth import Module
 from amaranth.lib import wiring
@@ -13,6 +11,8 @@ from hwshift.golden.formats import QFormat
 from hwshift.rtl.array import Array
 from hwshift.rtl.weight_buffer import WeightBuffer, weight_word
 from hwshift.timing import timing
+
+from ..seeds import python_random
 
 CONFIGS = {
     "4x4": AcceleratorConfig(weight_tiles=6),
@@ -35,7 +35,7 @@ def simulate(dut, bench):
 
 def test_random_reads_and_writes(config):
     dut = WeightBuffer(config)
-    rng = random.Random(1)
+    rng = python_random(1)
     bits = weight_word(config).size
     words = [0] * (config.weight_tiles * config.tile_words)
 

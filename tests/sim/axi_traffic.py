@@ -6,6 +6,8 @@ from hwshift.config import PRESETS
 from hwshift.sim.models.axi_memory import AxiMemory
 from hwshift.sim.stalls import StallPattern
 
+from ..seeds import generator
+
 CONFIG = PRESETS["4x4"]
 BEAT = CONFIG.beat_bytes
 WORDS = 256
@@ -13,7 +15,7 @@ WORDS = 256
 
 def words(count, seed=0):
     """Random beats."""
-    return np.random.default_rng(seed).integers(0, 1 << 63, count, dtype=np.uint64)
+    return generator(seed).integers(0, 1 << 63, count, dtype=np.uint64)
 
 
 class Master:
@@ -59,7 +61,7 @@ class Master:
 
 def trace(seed, density, latency, cycles):
     """Inputs and what the Python model answers, and the memory before and after."""
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     stalls = (
         StallPattern.bursty(density, 4, seed, length=251)
         if seed % 2

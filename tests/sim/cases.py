@@ -18,6 +18,8 @@ from hwshift.resolve import prepare
 from hwshift.sim.cycle.model import MemoryTiming, simulate_cycles
 from hwshift.sim.rtl_run import RtlResult, RtlRun
 
+from ..seeds import generator
+
 SMALL = PRESETS["4x4"].with_(
     feature_depth=32, weight_tiles=3, acc_depth=8, ktile_entries=32, lane_rows=16, param_tiles=4
 )
@@ -59,7 +61,7 @@ class Case:
 
 def make_case(network: Network, config: AcceleratorConfig, seed: int) -> Case:
     bound = prepare(network, config)
-    x = np.random.default_rng(seed).integers(-3 << config.act.n, 3 << config.act.n, bound.input.shape)
+    x = generator(seed).integers(-3 << config.act.n, 3 << config.act.n, bound.input.shape)
     return case_of(compile(bound, config), bound, x)
 
 

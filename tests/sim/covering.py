@@ -11,6 +11,8 @@ from hwshift.config import AcceleratorConfig
 from hwshift.errors import ConfigError
 from hwshift.golden.formats import QFormat
 
+from ..seeds import generator
+
 FACTORS: dict[str, tuple] = {
     "R": (4, 8, 16, 32),
     "C": (4, 8, 16, 32),
@@ -89,7 +91,7 @@ def _in_order(*pair: tuple[str, object]) -> Pair:
 
 def covering_array(seed: int = 1) -> list[Choice]:
     """Rows that hold every possible pair: each the best of some that are drawn around a pair that is missing."""
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     missing = sorted(possible_pairs(), key=str)
     rows: list[Choice] = []
     while missing:

@@ -16,6 +16,7 @@ from hwshift.program.isa import FORMATS, Opcode
 from hwshift.sim.cycle.model import MemoryTiming, simulate_cycles
 from hwshift.sim.functional import FunctionalSimulator
 
+from ..seeds import generator
 from .directed import directed, roomy
 from .drawn import draw_for, first_good
 from .ends import Bin, all_bins, bins_of, changed, ends
@@ -120,7 +121,7 @@ def _towards(best: Extreme, x: np.ndarray, goal: Bin, value: int, places: list[i
 
 def extremes(config: AcceleratorConfig, count: int, seed: int, longest: int = 3000) -> Iterator[Extreme]:
     """Programs that cover bins which those before did not: directed, then drawn and changed."""
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     left = all_bins(config)
 
     for program in directed(config):

@@ -14,6 +14,7 @@ from hwshift.program.instruction import Instruction
 from hwshift.sim.functional import FunctionalSimulator
 
 from ..golden import oracle
+from ..seeds import generator
 
 STAGES = ("first", "after the residual")
 VALUES = {
@@ -128,7 +129,7 @@ def every_power(p_min: int, p_max: int) -> Iterator[tuple[Network, set]]:
 
 def saturating(seed: int) -> Network:
     """Sums far beyond the format, with every activation before and after a residual; borders of both kinds."""
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     nodes = [Node("input", ops.Input(4, 5, 4))]
 
     def add(name: str, op: ops.Op, *inputs: str) -> str:

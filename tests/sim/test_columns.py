@@ -5,9 +5,11 @@ import numpy as np
 from hwshift.program import isa
 from hwshift.sim.cycle.columns import COLUMNS, F, program_table
 
+from ..seeds import generator
+
 
 def test_every_field_of_random_words():
-    rng = np.random.default_rng(0)
+    rng = generator(0)
     opcodes = [*isa.FORMATS, *rng.choice(list(isa.FORMATS), 200).tolist()]
     words = rng.integers(0, 1 << 32, (len(opcodes), isa.INSTRUCTION_BYTES // 4), np.uint32)
     words[:, 0] = words[:, 0] & 0xFFFFFFF0 | np.array([int(opcode) for opcode in opcodes], np.uint32)

@@ -11,7 +11,7 @@ from hwshift.sim.cycle.model import MemoryTiming, simulate_cycles
 from hwshift.sim.rtl_run import run_rtl
 from hwshift.sim.stalls import StallPattern
 
-from ..seeds import seed_of
+from ..seeds import generator, seed_of
 from .cases import Case, noise_case
 from .covering import (
     FACTORS,
@@ -88,7 +88,7 @@ def _draw(config: AcceleratorConfig, channels: int, rng: np.random.Generator, lo
 def test_configuration(number: int, rtl_builds) -> None:
     config = configuration(ROWS[number], **SMALL_BUFFERS)
     seed = seed_of(f"configuration {number} ({config.name})", number)
-    rng = np.random.default_rng([9, seed])
+    rng = generator(9, seed)
     cases = [_draw(config, ROWS[number]["input"], rng, 600) for _ in range(3)]
     times = [
         MemoryTiming(),

@@ -9,15 +9,16 @@ from hwshift.sim.cycle.model import MemoryTiming
 from hwshift.sim.rtl_run import run_rtl
 from hwshift.sim.stalls import StallPattern
 
+from ..seeds import offset
 from .cases import Case, make_case, small_csc
 
 STALLS = {
     "none": None,
-    "half": StallPattern.random(0.5, seed=11),
-    "dense": StallPattern.random(0.95, seed=12),
-    "bursts": StallPattern.bursty(0.5, run=40, seed=13),
+    "half": StallPattern.random(0.5, seed=11 + offset()),
+    "dense": StallPattern.random(0.95, seed=12 + offset()),
+    "bursts": StallPattern.bursty(0.5, run=40, seed=13 + offset()),
     **{
-        f"bursts on {name}": StallPattern.bursty({name: 0.7}, run=60, seed=14)
+        f"bursts on {name}": StallPattern.bursty({name: 0.7}, run=60, seed=14 + offset())
         for name in ("ar", "r", "aw", "w", "b")
     },
 }

@@ -9,7 +9,7 @@ from hwshift.sim.functional import FunctionalSimulator
 from hwshift.sim.rtl_run import run_rtl
 from hwshift.sim.stalls import StallPattern
 
-from ..seeds import seed_of
+from ..seeds import generator, seed_of
 from .cases import Case, noise_case
 from .drawn import draw, draw_gated, first_good
 
@@ -37,7 +37,7 @@ def test_drawn_cases_with_gates(seed: int, rtl_builds) -> None:
 @pytest.mark.slow
 def test_drawn_gates_in_the_functional_simulator() -> None:
     done = gates = 0
-    rng = np.random.default_rng(5)
+    rng = generator(5)
     while done < 30:
         case = _case(rng, draw_gated)
         simulator = FunctionalSimulator(case.program.config, case.image.copy())
@@ -51,7 +51,7 @@ def test_drawn_gates_in_the_functional_simulator() -> None:
 def _check(seed: int, longest: int, patterns: tuple[str, ...], build_dir, drawing=draw) -> None:
     """Run one case under every pattern, each with latencies of its own, after a run that the host cuts off."""
     seed = seed_of("drawn case", seed)
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     case = _draw_case(rng, longest, drawing)
     config = case.program.config
     print(f"seed {seed}: {config.to_dict()}, {len(case.program.instructions)} instructions")

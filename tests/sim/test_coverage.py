@@ -17,7 +17,7 @@ from hwshift.sim.native import run_natives
 from hwshift.sim.rtl_run import RtlRun
 from hwshift.sim.stalls import StallPattern
 
-from ..seeds import seed_of
+from ..seeds import generator, offset, seed_of
 from .cases import SMALL, Case, case_of
 from .ends import FIXED, LONG, all_bins, changed, limits
 from .extremes import extremes, recipes
@@ -26,8 +26,8 @@ from .observed import HALO, VALUES, every_power, halo_of, saturating, values_of
 TIMES = (
     MemoryTiming(),
     MemoryTiming(1, 400),
-    MemoryTiming(3, 40, StallPattern.bursty({"b": 0.8}, 60, 1)),
-    MemoryTiming(2, 2, StallPattern.random(0.6, 2)),
+    MemoryTiming(3, 40, StallPattern.bursty({"b": 0.8}, 60, 1 + offset())),
+    MemoryTiming(2, 2, StallPattern.random(0.6, 2 + offset())),
 )
 
 
@@ -140,7 +140,7 @@ def test_values_and_halo(pushed, monkeypatch, rtl_builds) -> None:
 def test_a_bin_that_is_not_reached_is_noticed() -> None:
     """A network without activations, borders or large sums leaves most bins empty."""
     network, _ = next(every_power(-15, 0))
-    case, fixed, x = _case(network, np.random.default_rng(1))
+    case, fixed, x = _case(network, generator(1))
     monkeypatch = pytest.MonkeyPatch()
     assert values_of(fixed, SMALL.arithmetic, x, monkeypatch) < VALUES
     assert halo_of(case.program, case.image) == {

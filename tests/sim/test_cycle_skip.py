@@ -7,6 +7,7 @@ from hwshift.sim.cycle.model import MemoryTiming, simulate_cycles
 from hwshift.sim.cycle.timeline import Timeline
 from hwshift.sim.stalls import CHANNELS, StallPattern
 
+from ..seeds import generator
 from .drawn import draw_program
 
 
@@ -48,7 +49,7 @@ CAUSES = ("busy", "port", "drain", "weight_load", "weight_wait", "token_full", "
 @pytest.mark.parametrize("first", range(0, 96, 12))
 def test_drawn_programs(first: int) -> None:
     for seed in range(first, first + 12):
-        rng = np.random.default_rng([55, seed])
+        rng = generator(55, seed)
         program = draw_program(rng, 1 + seed % 3)
         for pattern in patterns(rng):
             latencies = [int(value) for value in rng.choice([1, 2, 3, 8, 17, 40, 200], 2)]

@@ -12,7 +12,7 @@ from hwshift.sim.cycle.model import MemoryTiming, simulate_cycles
 from hwshift.sim.native import run_natives
 from hwshift.sim.rtl_run import RtlResult, RtlRun
 
-from ..seeds import seed_of
+from ..seeds import generator, seed_of
 from .cases import SMALL as CONFIG
 from .cases import Case, noise_case
 from .corrupt import ALWAYS, KINDS, bound, draw
@@ -23,7 +23,7 @@ PROGRAMS = 12
 
 @pytest.fixture(scope="module")
 def cases() -> list[Case]:
-    rng = np.random.default_rng(5)
+    rng = generator(5)
     found: list[Case] = []
     while len(found) < PROGRAMS:
         program, network = first_good(lambda: draw_for(CONFIG, rng))
@@ -44,7 +44,7 @@ def test_ten_thousand_corrupted_programs(cases, part, rtl_builds) -> None:
 
 
 def _inject(cases: list[Case], seed: int, count: int, builds) -> None:
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     kinds = [list(KINDS)[index % len(KINDS)] for index in range(count)]
     drawn = [draw(rng, cases, kind) for kind in kinds]
     good = [cases[rng.integers(len(cases))] for _ in drawn]

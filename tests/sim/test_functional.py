@@ -16,13 +16,15 @@ from hwshift.program.instruction import encode
 from hwshift.program.isa import LoadKind, Opcode
 from hwshift.sim.functional import FunctionalSimulator, run_program
 
+from ..seeds import generator
+
 
 def network_of(config, size=8):
     return bind(quantize(csc_network(8, size, size, 2, stride2=(1,))), config.arithmetic)
 
 
 def images(network, seed=0):
-    return np.random.default_rng(seed).integers(-(1 << 16), 1 << 16, network.input.shape)
+    return generator(seed).integers(-(1 << 16), 1 << 16, network.input.shape)
 
 
 def run(program, x, change=None):

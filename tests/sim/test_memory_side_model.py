@@ -13,6 +13,7 @@ from hwshift.sim.stalls import StallPattern
 from hwshift.timing import timing
 
 from ..rtl.memory_bench import BASE, CONFIGS, EVENTS, SIZE, STORES, MemoryBench, Scenario, Surroundings
+from ..seeds import generator, offset
 
 COUNTERS = {"ar": "read_bursts", "aw": "write_bursts", "w": "store_beats"}
 
@@ -66,8 +67,12 @@ def compare(scenario, around, stalls, latency, cycles):
     (0.0, 0.0, (1, 1)), (0.0, 0.0, (40, 20)), (0.5, 0.3, (10, 3)), (0.95, 0.6, (5, 30)), (-0.6, 0.4, (20, 8)),
 ])  # fmt: skip
 def test_every_event_in_its_cycle(name, density, hold, latency):
-    rng = np.random.default_rng([*name.encode(), int(100 * abs(density))])
-    stalls = StallPattern.bursty(-density, 30, 7) if density < 0 else StallPattern.random(density, 7)
+    rng = generator(*name.encode(), int(100 * abs(density)))
+    stalls = (
+        StallPattern.bursty(-density, 30, 7 + offset())
+        if density < 0
+        else StallPattern.random(density, 7 + offset())
+    )
     cycles = 1500
     scenario = Scenario.draw(rng, CONFIGS[name], 30)
     have = compare(scenario, Surroundings.draw(rng, cycles, hold), stalls, latency, cycles)
@@ -109,13 +114,13 @@ def test_full_queues(held):
     }[held]
     cycles = 2500
     scenario = Scenario(config, instructions, np.zeros(SIZE, np.uint8), OnChip(config))
-    around = Surroundings.draw(np.random.default_rng(5), cycles, 0.0)
+    around = Surroundings.draw(generator(5), cycles, 0.0)
     blocked = np.arange(cycles) % 1000 < 800
     if held == "room":
         around.room[blocked] = 0
     elif held == "blocked":
         around.blocked[blocked] = 3
-    stalls = StallPattern.random({"w": 0.8} if held == "writes" else {}, 3)
+    stalls = StallPattern.random({"w": 0.8} if held == "writes" else {}, 3 + offset())
     events = compare(scenario, around, stalls, (60, 90), cycles)
     assert len(events) > 300
 

@@ -1,6 +1,5 @@
 """The core under Verilator with a C++ main: the same memory and counters as everywhere else, whole trained networks."""
 
-import numpy as np
 import pytest
 
 from hwshift.compiler import compile as compile_network
@@ -11,6 +10,7 @@ from hwshift.sim.cycle.model import MemoryTiming
 from hwshift.sim.native import run_native
 from hwshift.zoo.trained import trained_network
 
+from ..seeds import generator
 from .cases import Case, case_of, make_case
 
 
@@ -29,7 +29,7 @@ def test_trained_networks_whole(preset, rtl_builds):
     config = PRESETS[preset]
     network = prepare(trained_network("cifar10-shiftresnet20-1-pow2"), config)
     program = compile_network(network, config, keep="all")
-    x = np.random.default_rng(8).integers(-2 << 16, 2 << 16, network.input.shape)
+    x = generator(8).integers(-2 << 16, 2 << 16, network.input.shape)
     _check(case_of(program, network, x), (40, 40), rtl_builds)
 
 

@@ -7,7 +7,9 @@ from hwshift.network.graph import Network, Node
 from hwshift.network.passes import FoldBatchNorm
 from hwshift.network.random import csc_network, mixed_network
 
-RNG = np.random.default_rng(5)
+from ...seeds import generator
+
+RNG = generator(5)
 INPUT = Node("input", ops.Input(2, 4, 4))
 
 

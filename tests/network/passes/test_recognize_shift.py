@@ -6,7 +6,9 @@ from hwshift.network.float_model import evaluate_float
 from hwshift.network.graph import Network, Node
 from hwshift.network.passes import RecognizeShift
 
-X = np.random.default_rng(0).normal(size=(2, 5, 6, 7))
+from ...seeds import generator
+
+X = generator(0).normal(size=(2, 5, 6, 7))
 
 
 def one_hot(kernel, taps):

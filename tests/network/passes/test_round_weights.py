@@ -7,6 +7,8 @@ from hwshift.network.graph import Network, Node
 from hwshift.network.passes import RoundWeights
 from hwshift.network.random import csc_network
 
+from ...seeds import generator
+
 
 def test_by_hand():
     weight = np.array([0.3, -0.8, 3.0, 0.0, 1e-9, 0.36]).reshape(6, 1, 1, 1)
@@ -18,5 +20,5 @@ def test_by_hand():
 
 def test_power_of_two_networks_stay():
     net = RoundWeights().run(csc_network(8, 8, 8, 1))
-    x = np.random.default_rng(0).uniform(-1, 1, (1, 3, 8, 8))
+    x = generator(0).uniform(-1, 1, (1, 3, 8, 8))
     np.testing.assert_array_equal(evaluate_float(RoundWeights().run(net), x), evaluate_float(net, x))
