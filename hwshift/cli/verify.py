@@ -65,6 +65,7 @@ def command(
         return
     from hwshift.compiler.driver import compile as compile_network
     from hwshift.program.file import load_program
+    from hwshift.program.verifier import verify as check_program
     from hwshift.verification import verify_program
 
     with common.progress(quiet) as say:
@@ -73,7 +74,7 @@ def command(
         if file is None:
             program = compile_network(network, accelerator, keep=keep, progress=say)
         else:
-            program = load_program(file, accelerator)
+            program = check_program(load_program(file, accelerator))
         inputs = data.codes(network, seed)
         report = verify_program(
             program,
@@ -106,6 +107,7 @@ def _verify_hls(
 ) -> None:
     from hwshift.hls.verification import verify_hls, verify_hls_program
     from hwshift.program.file import load_program
+    from hwshift.program.verifier import verify as check_program
 
     if file is not None and hls == "stream":
         raise click.UsageError("--program is for the engine: a streaming design runs no program")
@@ -114,7 +116,8 @@ def _verify_hls(
         network, accelerator = common.resolve(net, config, weights, shift)
         inputs = data.codes(network, seed)
         if file is not None:
-            report = verify_hls_program(load_program(file, accelerator), network, inputs.codes, progress=say)
+            program = check_program(load_program(file, accelerator))
+            report = verify_hls_program(program, network, inputs.codes, progress=say)
         else:
             report = verify_hls(
                 network, accelerator, inputs.codes, style=hls, target_ii=target_ii, keep=keep, progress=say

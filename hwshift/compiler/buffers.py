@@ -1,8 +1,11 @@
 """On-chip memory: which maps stay in the shift buffer, where, and the strips of those that do not."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import numpy as np
+
+from hwshift.compiler.columns import Columns
 from hwshift.compiler.fusion import (
     AS_COMPILED,
     Lives,
@@ -69,12 +72,18 @@ class Group:
         Of every tensor that a layer reads or writes.
     loaded : tuple of str
         Tensors that come from memory here.
+    left : mapping of str to int
+        First column of maps of which only some are read or written.
+    parts : tuple of Group
+        The same layer by columns, instead of this group.
     """
 
     chain: Chain
     ends: list[list[int]]
     blocks: Mapping[str, Block]
     loaded: tuple[str, ...]
+    left: Mapping[str, int] = field(default_factory=dict)
+    parts: tuple["Group", ...] = ()
 
 
 @dataclass(frozen=True)
@@ -129,7 +138,22 @@ def plan_buffers(
             if error.fused:
                 pieces.refused.add((error.start, error.end))
             else:
-                pieces.in_memory.add(_victim(lowered, tensors, pieces, error, config))
+                _make_room(lowered, tensors, pieces, error, config)
+
+
+def _make_room(
+    lowered: list[Lowered],
+    tensors: Mapping[str, Tensor],
+    pieces: Pieces,
+    error: Unplaced,
+    config: AcceleratorConfig,
+) -> None:
+    """Send a map to memory so that layers fit; where none is left, cut the layer into columns."""
+    whole = pieces.whole(error.start, error.end)
+    if not whole and pieces.cut(error.start):
+        pieces.in_memory |= set(touched(lowered[error.start])) - {lowered[error.start].gates}
+    else:
+        pieces.in_memory.add(_victim(lowered, tensors, pieces, error, config))
 
 
 def _victim(
@@ -143,18 +167,25 @@ def _victim(
     whole = pieces.whole(error.start, error.end)
     own = {name for low in lowered[error.start : error.end + 1] for name in touched(low)}
     if not whole:
-        needed = sum(tensors[name].row_words * rows for name, rows in _least(pieces, error.start).items())
+        what, needed = _least(pieces, error.start)
         raise CompileError(
-            f"one output row needs {needed} words per sub-bank, feature_depth is {config.feature_depth}: "
+            f"one output {what} needs {needed} words per sub-bank, feature_depth is {config.feature_depth}: "
             + raise_to("feature_depth", needed),
             where=lowered[error.start].layer.name,
         )
     return max([name for name in whole if name not in own] or whole, key=lambda name: tensors[name].words)
 
 
-def _least(pieces: Pieces, index: int) -> dict[str, int]:
-    chain = pieces.chain(index, index)
-    return {name: int(rows) for name, (rows,) in pieces.windows(chain, chain.ends(1), [], 0).items()}
+def _least(pieces: Pieces, index: int) -> tuple[str, int]:
+    """The least that can be computed of a layer at a time, and the words that this needs."""
+    cut = list(pieces.parts(index))
+    chains = [part.chain for part in cut[-1]] if cut else [pieces.chain(index, index)]
+    words = [
+        sum(chain.tensors[name].row_words * int(rows) for name, (rows,) in windows.items())
+        for chain in chains
+        for windows in [pieces.windows(chain, chain.ends(1), [], 0)]
+    ]
+    return "pixel" if cut else "row", max(words)
 
 
 def _overlap(one: tuple[int, int], other: tuple[int, int]) -> bool:
@@ -200,7 +231,10 @@ class _Placer:
                 for name, block in whole.items()
                 if crossing[name][0] <= number <= crossing[name][1]
             }
-            groups.append(self._group(piece, alive, replaced, seen))
+            if piece.start in self._pieces.columns:
+                groups.append(self._by_columns(piece.start, alive))
+            else:
+                groups.append(self._group(piece, alive, replaced, seen))
             seen |= set(groups[-1].blocks) & set(whole)
         through = frozenset(
             name
@@ -290,18 +324,51 @@ class _Placer:
             ):
                 continue
             windows = self._pieces.windows(chain, ends, list(alive), ahead)
-            blocks = self._rows({name: int(rows) for name, (rows,) in windows.items()}, alive)
+            blocks = self._rows({name: int(rows) for name, (rows,) in windows.items()}, alive, self._tensors)
             if blocks is not None:
                 return Group(chain, ends.rows.tolist(), {name: blocks[name] for name in own}, loaded)
         raise Unplaced(piece.start, piece.end, piece.start < piece.end)
 
-    def _rows(self, windows: Mapping[str, int], alive: Mapping[str, Block]) -> dict[str, Block] | None:
+    def _by_columns(self, index: int, alive: Mapping[str, Block]) -> Group:
+        """A layer in as few parts as fit. Raises Unplaced."""
+        for parts in self._pieces.parts(index):
+            groups: list[Group] = []
+            for part in parts:
+                group = self._part(part, alive)
+                if group is None:
+                    break
+                groups.append(group)
+            else:
+                chain, first = self._pieces.chain(index, index), groups[0]
+                return Group(chain, first.ends, first.blocks, first.loaded, parts=tuple(groups))
+        raise Unplaced(index, index)
+
+    def _part(self, part: Columns, alive: Mapping[str, Block]) -> Group | None:
+        """The rows of the maps of a part: strips as high as fit."""
+        chain = part.chain
+        own = touched(chain.layers[0])
+        loaded = tuple(name for name in own if name not in chain.producers and name not in alive)
+        ends = chain.ends(*strip_heights(chain.height))
+        rows = [self._pieces.windows(chain, ends, list(alive), ahead) for ahead in (1, 0)]
+        words = [sum(chain.tensors[name].row_words * count for name, count in item.items()) for item in rows]
+        for height in range(len(ends.starts)):
+            for windows, needed in zip(rows, words, strict=True):
+                if np.broadcast_to(needed, len(ends.starts))[height] > self._depth:
+                    continue
+                counts = {name: int(count[height]) for name, count in windows.items()}
+                blocks = self._rows(counts, alive, chain.tensors)
+                if blocks is not None:
+                    done = ends.only(height).rows.tolist()
+                    return Group(chain, done, {name: blocks[name] for name in own}, loaded, part.left)
+        return None
+
+    def _rows(
+        self, windows: Mapping[str, int], alive: Mapping[str, Block], tensors: Mapping[str, Tensor]
+    ) -> dict[str, Block] | None:
         blocks = dict(alive)
-        for name, rows in sorted(
-            windows.items(), key=lambda item: -self._tensors[item[0]].row_words * item[1]
-        ):
-            base = _first_fit(blocks.values(), self._tensors[name].row_words * rows, self._depth)
+        for name, rows in sorted(windows.items(), key=lambda item: -tensors[item[0]].row_words * item[1]):
+            base = _first_fit(blocks.values(), tensors[name].row_words * rows, self._depth)
             if base is None:
                 return None
-            blocks[name] = _block(base, self._tensors[name], rows)
+            blocks[name] = _block(base, tensors[name], rows)
         return blocks

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hwshift.compiler.columns import Columns, cut_columns
 from hwshift.compiler.lowered import Lowered
 from hwshift.compiler.placement import Tensor
 from hwshift.compiler.strips import Chain, Ends, touched
@@ -127,6 +128,8 @@ class Pieces:
         Tensors that are not on chip as a whole.
     refused : set of (int, int)
         First and last layer of chains that do not fit although their words do.
+    columns : set of int
+        Layers that are cut into columns.
     """
 
     def __init__(
@@ -145,6 +148,8 @@ class Pieces:
         self._places = {name: name for name in lives.first} | _places(tensors)
         self._pinned = set(_places(tensors))
         self.refused: set[tuple[int, int]] = set()
+        self.columns: set[int] = set()
+        self._parts: dict[tuple[int, int], list[Columns] | None] = {}
         self._alive: dict[tuple[int, int], list[str]] = {}
         self._known: dict[tuple[int, int, frozenset[str]], int | None] = {}
 
@@ -183,8 +188,26 @@ class Pieces:
         """Whether a tensor of the chain goes to memory because of the chip's size."""
         return name in chain.producers and name in self.in_memory and name in chain.complete
 
+    def cut(self, index: int) -> bool:
+        """Cut a layer into columns, if that is possible and not done yet."""
+        possible = index not in self.columns and any(True for _ in self.parts(index))
+        self.columns |= {index} if possible else set()
+        return possible
+
+    def parts(self, index: int) -> Iterator[list[Columns]]:
+        """A layer in 2, 3, ... parts by columns."""
+        low = self._lowered[index]
+        for width in strip_heights(low.layer.shape[2]):
+            if (index, width) not in self._parts:
+                self._parts[index, width] = cut_columns(low, self._tensors, width, self._config)
+            parts = self._parts[index, width]
+            if parts is not None and len(parts) > 1:
+                yield parts
+
     def fits(self, start: int, end: int, depth: int) -> int | None:
         """The greatest strips, in rows, for which the layers fit on chip; None where none do."""
+        if start == end and start in self.columns:
+            return 1
         if (start, end) in self.refused:
             return None
         key = start, end, frozenset(self.in_memory.intersection(self.alive(start, end)))

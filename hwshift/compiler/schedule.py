@@ -53,6 +53,8 @@ class Scheduler:
         self.operations: list[Operation] = []
         self.layers: list[dict] = []
         self._blocks: Mapping[str, Block] = {}
+        self._local: Mapping[str, Tensor] = {}
+        self._left: Mapping[str, int] = {}
         self._descriptors: dict[int, dict[str, int]] = {}
         self._bounds: tuple[int, ...] | None = None
         self._parameters: dict[tuple, bytes] = {}
@@ -66,9 +68,20 @@ class Scheduler:
     def group(self, group: Group) -> None:
         """Everything that layers which are computed together take."""
         layers = group.chain.layers
-        self._blocks = group.blocks
-        sections = [split_layer(low, group.blocks, self._config) for low in layers]
         weights = [self._store_weights(low) for low in layers]
+        ranges: list[list[tuple[int, int]]] = [[] for _ in layers]
+        for part in group.parts or (group,):
+            sections = self._part(part, weights, ranges)
+        for low, own, count in zip(layers, ranges, sections, strict=True):
+            self._describe(low, group, own, count)
+
+    def _part(
+        self, group: Group, weights: Sequence[list[int]], ranges: list[list[tuple[int, int]]]
+    ) -> list[int]:
+        """All columns of a group, or some; adds to each layer's ranges of instructions, returns its sections."""
+        layers = group.chain.layers
+        self._blocks, self._local, self._left = group.blocks, group.chain.tensors, group.left
+        sections = [split_layer(low, group.blocks, self._config) for low in layers]
         strips = list(pairwise([[0] * len(layers), *group.ends]))
         works = [
             [
@@ -78,7 +91,6 @@ class Scheduler:
             for strip in strips
         ]
         self._uses = iter(plan_residency(_weight_uses(layers, works), self._config.weight_tiles))
-        ranges: list[list[tuple[int, int]]] = [[] for _ in layers]
         arrived = dict.fromkeys(group.loaded, 0)
         for (before, ends), strip in zip(strips, works, strict=True):
             for name in group.loaded:
@@ -92,8 +104,7 @@ class Scheduler:
                         self._section(low, list(computed), weights[index])
                     self._store(low.layer.name, first, ends[index])
                 ranges[index].append((start + 1, len(self.operations) + 1))  # the header stands in front
-        for low, own, parts in zip(layers, ranges, sections, strict=True):
-            self._describe(low, group, own, len(parts))
+        return [len(parts) for parts in sections]
 
     # -- maps ----------------------------------------------------------------------------------------------
 
@@ -116,14 +127,15 @@ class Scheduler:
         self, name: str, first: int, end: int
     ) -> tuple[dict[str, int], str, list[Span], list[Span]]:
         """Fields that LOAD and STORE of rows share; segment; spans on chip and in memory."""
-        tensor, block = self._tensors[name], self._blocks[name]
+        block, width = self._blocks[name], self._local[name].shape[2]
         segment, address = self._memory.tensors[name]
-        row_bytes = tensor.shape[2] * self._memory.pixel_bytes(tensor)
+        pixel_bytes = self._memory.pixel_bytes(self._tensors[name])
+        row_bytes = self._tensors[name].shape[2] * pixel_bytes
         fields = self._place(name, first) | {
             "rows": end - first,
-            "row_beats": row_bytes // self._config.beat_bytes,
+            "row_beats": width * pixel_bytes // self._config.beat_bytes,
             "row_stride": row_bytes,
-            "address": address + first * row_bytes,
+            "address": address + first * row_bytes + self._left.get(name, 0) * pixel_bytes,
         }
         outside = [Span(f"map {name}", first, end)]
         return fields, segment, spans(block, first, end), outside
@@ -138,7 +150,7 @@ class Scheduler:
             "row_step": block.row_words % block.length,
             "pitch": block.pitch,
             "slots": block.slots,
-            "width": self._tensors[name].shape[2],
+            "width": self._local[name].shape[2],
         }
 
     def _load_rows(self, name: str, first: int, end: int) -> None:
@@ -287,7 +299,7 @@ class Scheduler:
 
     def _params(self, low: Lowered, section: Section, rectangle: Rectangle) -> bytes:
         """The section's parameters, which are the same in every strip."""
-        key = (low.layer.name, rectangle.rows, rectangle.columns, section.first, section.end)
+        key = (low.layer.name, id(rectangle.m), id(rectangle.s), id(rectangle.b), section.first, section.end)
         if key not in self._parameters:
             self._parameters[key] = param_bytes(self._config, rectangle, section.first, section.end)
         return self._parameters[key]

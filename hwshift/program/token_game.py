@@ -76,9 +76,23 @@ class _Game:
         if self._next < len(self._items) - 1 or not idle:
             self._outcome.stuck = self._reasons()
         else:
-            self._outcome.left = [f"{len(held)} {token.name}" for token, held in self._tokens.items() if held]
-            self._outcome.left += [f"{self._ring} weight tiles"] if self._ring else []
+            self._outcome.left = self._leftovers()
         return self._outcome
+
+    def _leftovers(self) -> list[str]:
+        """Tokens and weight tiles that nobody took, and which instruction gave the last."""
+        items = list(enumerate(self._items))
+        given = {
+            f"{len(held)} {token.name}": [
+                index for index, item in items if item.fields.get("push", 0) & token
+            ]
+            for token, held in self._tokens.items()
+            if held
+        }
+        if self._ring:
+            loads = [index for index, item in items if item.opcode == Opcode.LOAD and _weight_tiles(item)]
+            given[f"{self._ring} weight tiles"] = loads
+        return [f"{text}, the last from instruction {found[-1]}" for text, found in given.items()]
 
     def _dispatch(self) -> bool:
         """Instructions go to their queues in order; one without room holds up all behind it."""

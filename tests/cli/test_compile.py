@@ -1,4 +1,4 @@
-"""Tests of ``hwshift compile`` and ``hwshift disassemble``."""
+"""Tests of ``hwshift compile``, ``hwshift disassemble`` and ``hwshift assemble``."""
 
 import json
 
@@ -53,3 +53,23 @@ def test_shifts_as_layers(hwshift, tmp_path):
         assert hwshift(*arguments).returncode == 0
         program = load_program(hwshift.folder / "a.hwprog")
         assert [layer["op"] for layer in program.layers].count("Shift") == layers
+
+
+def test_assemble(hwshift, tiny):
+    """The text of a program gives the file again; what is changed for the worse is refused, and nothing written."""
+    assert hwshift("compile", tiny, "--config", "4x4", "--out", "a.hwprog", "-q").returncode == 0
+    text = hwshift("disassemble", "a.hwprog").stdout
+    (hwshift.folder / "a.txt").write_text(text)
+    done = hwshift("assemble", "a.txt", "--program", "a.hwprog", "--out", "b.hwprog")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (hwshift.folder / "b.hwprog").read_bytes() == (hwshift.folder / "a.hwprog").read_bytes()
+    bad = {
+        text.replace("push=LOAD_COMPUTE ", "", 1): "deadlock: ",
+        text.replace("COMPUTE pop", "FOO pop", 1): "bad.txt: line 8: unknown operation 'FOO'",
+        text.replace("version=2", "version=9"): "the header's version must be 2, not 9",
+    }
+    for changed, message in bad.items():
+        (hwshift.folder / "bad.txt").write_text(changed)
+        done = hwshift("assemble", "bad.txt", "--program", "a.hwprog", "--out", "c.hwprog")
+        assert done.returncode == 7 and message in done.stderr, done.stderr
+        assert len(done.stderr.splitlines()) == 1 and not (hwshift.folder / "c.hwprog").exists()

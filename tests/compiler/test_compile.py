@@ -176,8 +176,9 @@ def refusal(network, config, **options):
 def test_refused_map():
     config = AcceleratorConfig(feature_depth=16)
     network = one_layer(config, (4, 3, 40), pow2_conv(4, 4, (1, 1)), (4, 3, 40))
+    # 20 words hold the row of the input, 1 word a pixel of the output
     assert refusal(network, config) == (
-        "out: one output row needs 40 words per sub-bank, feature_depth is 16: raise it to 48"
+        "out: one output pixel needs 21 words per sub-bank, feature_depth is 16: raise it to 32"
     )
 
 

@@ -59,7 +59,8 @@ def test_a_missing_pop_leaves_a_token(token):
     program = strips()
     for _, pop in token_pairs(program, token)[:4]:
         cut = changed(program, pop, pop=program.instructions[pop]["pop"] & ~token)
-        assert f"left over at the end: 1 {token.name}" in problems(cut)
+        last = max(push for push, _ in token_pairs(program, token))
+        assert f"left over at the end: 1 {token.name}, the last from instruction {last}" in problems(cut)
 
 
 def test_too_many_tokens_deadlock():
@@ -122,7 +123,8 @@ def test_weights_that_are_left_or_missing():
     count = program.instructions[index]["count"]
     beats = program.config.tile_beats
     more = changed(program, index, count=count + 1, row_beats=(count + 1) * beats)
-    assert "left over at the end: 1 weight tiles" in problems(more)
+    last = find(program, Opcode.LOAD, -1, kind=LoadKind.WEIGHTS)
+    assert f"left over at the end: 1 weight tiles, the last from instruction {last}" in problems(more)
 
 
 # -- order -------------------------------------------------------------------------------------------------

@@ -1,0 +1,45 @@
+"""Layers of which not one row fits: by columns, with the golden model's bits."""
+
+import pytest
+
+from hwshift.config import PRESETS, AcceleratorConfig
+from hwshift.network.fixed import Pool, Shift, Sum
+
+from .networks import Builder, check
+
+WIDTH = 61
+NARROW = AcceleratorConfig(rows=4, columns=4, bus_width=64, feature_depth=48)
+CONFIGS = {
+    "one pixel": NARROW,
+    "two pixels": NARROW.with_(pixels=2, feature_depth=32),
+    "four pixels": NARROW.with_(pixels=4, feature_depth=16),
+    "mac": PRESETS["4x4-mac"].with_(feature_depth=48),
+}
+
+
+def padded(build, source, kernel, stride, **options):
+    pad = kernel[0] // 2, kernel[1] // 2, kernel[0] // 2, kernel[1] // 2
+    return build.conv(source, 6, kernel, stride=stride, padding=pad, **options)
+
+
+def layers(build):
+    """A kind of layer each: strides, a residual, displaced reads, pools with borders that do not count, a sum."""
+    first = padded(build, build.layers[0], (3, 3), (1, 1))
+    second = padded(build, first, (1, 5), (1, 2), dilation=(1, 2))
+    padded(build, second, (1, 1), (1, 1), residual=second)
+    third = build.conv(first, 6, (1, 1), stride=(1, 1), padding=(0, 0, 0, 0), residual=first)
+    moved = build.add(Shift(build.rng.integers(-2, 3, (6, 2))), [third], third.shape, scaled=False)
+    pool = Pool("max", (3, 3), (1, 3), (1, 1, 1, 1), False)
+    build.add(pool, [moved], (6, moved.shape[1], (WIDTH + 2 - 3) // 3 + 1))
+    return build.add(Sum(), [first, moved], first.shape)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("keep", ["all", "outputs"])
+def test_every_kind_of_layer(name, keep):
+    config = CONFIGS[name]
+    build = Builder(3, config.arithmetic, (5, 4, WIDTH))
+    layers(build)
+    program, _ = check(build.network(), config, 2, keep=keep)
+    cut = {layer["op"] for layer in program.layers if layer.get("columns", 1) > 1}
+    assert {"Conv", "Shift", "Pool"} <= cut
