@@ -28,7 +28,7 @@ from ..sim.faults import faults
 from .fields import drawn_fields
 
 START, SOFT_RESET, QUEUE, SNAPSHOT = 1, 2, 4, 8
-CHANGED_PROGRAMS, CHANGES = 40, 60
+CHANGED_PROGRAMS, CHANGES = 24, 60
 """Programs with drawn fields, and the changes that are tried on each."""
 
 

@@ -131,6 +131,8 @@ class Campaign:
         used = sorted({index for runs in meets.values() for index in runs})
         if not used:
             return set()
+        if any(run.script for run in bench.runs):  # cycles of a script are not the same in both
+            used, results = list(range(len(bench.runs))), None
         place = {index: position for position, index in enumerate(used)}
         runs = [bench.runs[index] for index in used]
         left, digests = reference(self._plain, runs)
