@@ -19,14 +19,14 @@ write_rtlil -selected {number}.il
 design -reset
 read_rtlil {number}.il
 rename {module} gold
-expose -evert
+expose -evert t:hwshift_core.*
 async2sync; memory_map; opt -full; clean
 design -save gold
 design -reset
 read_rtlil {number}.il
 {command}
 rename {module} gate
-expose -evert
+expose -evert t:hwshift_core.*
 async2sync; memory_map; opt -full; clean
 design -copy-from gold gold
 equiv_make gold gate equiv
