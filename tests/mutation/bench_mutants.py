@@ -1,14 +1,17 @@
-"""cocotb bench: the mutants of one module meet runs, one after the other, in one simulation.
+"""cocotb bench: mutants meet runs, one after the other, in one simulation.
 
-Reads ``mutants.json`` beside the ``job.json`` of `hwshift.sim.benches.bench_core`: the path of the module in the core,
-each mutant's number and the indices of its runs, and for every run the digest of what the design as it was gives. A
-mutant is left at the first run that gives anything else. A line of ``killed.txt`` per mutant: its number and the index
-of that run, or -1. Without digests the runs are made on the design as it was, and their digests go to ``digests.json``.
+Reads ``mutants.json`` beside the ``job.json`` of `hwshift.sim.benches.bench_core`: each mutant's number, the path of
+its module in the core, the indices of its runs and the seconds of CPU it may take; and for every run the digest of what
+the design as it was gives. A mutant is left at the first run that gives anything else. A line of ``killed.txt`` per
+mutant: the index of that run, or -1. Without digests the runs are made on the design as it was, and their digests go to
+``digests.json``.
 """
 
 import hashlib
 import json
+import resource
 from pathlib import Path
+from time import process_time
 
 import cocotb
 from cocotb.clock import Clock
@@ -57,11 +60,12 @@ async def mutants(tb):
         found = [await digest(host, folder, index, run) for index, run in enumerate(job["runs"])]
         (folder / "digests.json").write_text(json.dumps(found))
         return
-    module = tb.dut
-    for name in chosen["path"]:
-        module = getattr(module, name)
     with (folder / "killed.txt").open("a") as killed:
-        for number, indices in chosen["mutants"]:
+        for number, path, indices, seconds in chosen["mutants"]:
+            module = tb.dut
+            for name in path:
+                module = getattr(module, name)
+            resource.setrlimit(resource.RLIMIT_CPU, (int(process_time()) + seconds, resource.RLIM_INFINITY))
             module.mutant.value = number
             await begin(tb, host)
             at = -1
@@ -69,5 +73,6 @@ async def mutants(tb):
                 if await digest(host, folder, index, job["runs"][index]) != chosen["digests"][index]:
                     at = index
                     break
-            killed.write(f"{number} {at}\n")
+            killed.write(f"{at}\n")
             killed.flush()
+            module.mutant.value = 0

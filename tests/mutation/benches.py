@@ -22,10 +22,14 @@ from hwshift.timing import RESTART_CYCLES
 from ..sim.cases import SMALL as CONFIG
 from ..sim.cases import Case, moved, noise_case, together
 from ..sim.drawn import draw_for, first_good
-from ..sim.extremes import directed, run
+from ..sim.extremes import Extreme, directed
+from ..sim.extremes import run as models
 from ..sim.faults import faults
+from .fields import drawn_fields
 
 START, SOFT_RESET, QUEUE, SNAPSHOT = 1, 2, 4, 8
+CHANGED_PROGRAMS, CHANGES = 24, 60
+"""Programs with drawn fields, and the changes that are tried on each."""
 
 
 @dataclass(frozen=True)
@@ -216,12 +220,17 @@ def _edges() -> Bench:
     return Bench("edges of regions", tuple(runs), check)
 
 
-def _ends() -> Bench:
-    """Programs at the ends of their fields."""
-    rng, chosen = np.random.default_rng(3), []
-    for program in directed(CONFIG):
-        x = rng.integers(CONFIG.act.min, CONFIG.act.max + 1, program.tensors[0].shape)
-        chosen += [item] if (item := run(program, x, 5000)) else []
+def _fields() -> Bench:
+    """Programs whose fields are drawn one after the other, as far as the verifier and the models agree."""
+    rng, chosen = np.random.default_rng(7), []
+    while len(chosen) < CHANGED_PROGRAMS:
+        program, _ = first_good(lambda: draw_for(CONFIG, rng))
+        if found := drawn_fields(program, rng, tries=CHANGES, longest=3000):
+            chosen.append(found)
+    return _extreme("drawn fields", chosen)
+
+
+def _extreme(name: str, chosen: Sequence[Extreme]) -> Bench:
     runs = [RtlRun(launch_of(item.program), item.before.tobytes(), max_cycles=2 * item.expected()["total"] + 600)
             for item in chosen]  # fmt: skip
 
@@ -230,10 +239,19 @@ def _ends() -> Bench:
             assert result.check().counters == simulate_cycles(item.program, MemoryTiming())
             assert result.memory == item.after.tobytes()
 
-    return Bench("ends of fields", tuple(runs), check)
+    return Bench(name, tuple(runs), check)
+
+
+def _ends() -> Bench:
+    """Programs at the ends of their fields."""
+    rng, chosen = np.random.default_rng(3), []
+    for program in directed(CONFIG):
+        x = rng.integers(CONFIG.act.min, CONFIG.act.max + 1, program.tensors[0].shape)
+        chosen += [item] if (item := models(program, x, 5000)) else []
+    return _extreme("ends of fields", chosen)
 
 
 BENCHES: tuple[Callable[[], Bench], ...] = (
-    _first, _stalled, _registers, _queue, _far, _faults, _edges, _ends, _more,
+    _first, _stalled, _registers, _queue, _more, _far, _faults, _fields, _edges, _ends,
 )  # fmt: skip
 """In the order in which mutants meet them."""

@@ -1,8 +1,7 @@
-"""Runs on Icarus: of the design as it was, and of the mutants of a module one after the other."""
+"""Runs on Icarus: of the design as it was, and of mutants one after the other."""
 
 import json
 import multiprocessing
-import resource
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from hwshift.sim.rtl_run import RtlResult, RtlRun, build_core, read_results, wri
 from hwshift.sim.runner import Build, run_tests
 
 from ..sim.cases import SMALL as CONFIG
+from .netlist import Mutant
 
 CPU_SECONDS = 20
 """Per run of a mutant; a simulation that takes longer has been hung up by one."""
@@ -28,42 +28,41 @@ def reference(built: Build, runs: Sequence[RtlRun]) -> tuple[list[RtlResult], li
     folder = _job(built, runs)
     run_tests(built, test_module="hwshift.sim.benches.bench_core", seed=1, plusargs=[f"+folder={folder}"])
     results = read_results(folder)
-    _simulate(built, [], {}, None, folder)
+    _simulate(built, {}, None, folder)
     digests = json.loads((folder / "digests.json").read_text())
     shutil.rmtree(folder)
     return results, digests
 
 
 def killed(
-    built: Build, runs: Sequence[RtlRun], expected: list[str], module: str, meets: Mapping[int, Sequence[int]]
-) -> dict[int, int]:
-    """For each mutant of a module the run that kills it, -1 for none.
+    built: Build, runs: Sequence[RtlRun], expected: list[str], meets: Mapping[Mutant, Sequence[int]]
+) -> dict[Mutant, int]:
+    """For each mutant the run that kills it, -1 for none.
 
     Parameters
     ----------
     built : Build
-        Of the module's mutants.
+        Of the mutants.
     runs : sequence of RtlRun
     expected : list of str
         Digests of `reference`.
-    module : str
-        Names of the instances from the core to the module, joined by dots.
-    meets : mapping of int to sequence of int
-        Numbers of mutants to the indices of the runs that they meet.
+    meets : mapping of Mutant to sequence of int
+        To the indices of the runs that they meet.
     """
-    out: dict[int, int] = {}
-    while left := {number: indices for number, indices in meets.items() if number not in out}:
+    out: dict[Mutant, int] = {}
+    while left := {item: indices for item, indices in meets.items() if item not in out}:
         folder = _job(built, runs)
         process = multiprocessing.get_context("fork").Process(
-            target=_simulate, args=(built, module.split(".")[1:], left, expected, folder)
+            target=_simulate, args=(built, left, expected, folder)
         )
         process.start()
         process.join()
-        lines = (folder / "killed.txt").read_text().splitlines() if (folder / "killed.txt").is_file() else []
-        out |= {int(number): int(run) for number, run in (line.split() for line in lines)}
+        path = folder / "killed.txt"
+        lines = path.read_text().splitlines() if path.is_file() else []
+        out |= {item: int(line) for item, line in zip(left, lines, strict=False)}
         if len(lines) < len(left):  # the simulation does not end, or ends early
-            number, indices = list(left.items())[len(lines)]
-            out[number] = indices[0]
+            item, indices = list(left.items())[len(lines)]
+            out[item] = indices[0]
         shutil.rmtree(folder)
     return out
 
@@ -75,17 +74,13 @@ def _job(built: Build, runs: Sequence[RtlRun]) -> Path:
 
 
 def _simulate(
-    built: Build,
-    path: list[str],
-    meets: Mapping[int, Sequence[int]],
-    expected: list[str] | None,
-    folder: Path,
+    built: Build, meets: Mapping[Mutant, Sequence[int]], expected: list[str] | None, folder: Path
 ) -> None:
-    if meets:
-        limit = CPU_SECONDS * sum(len(indices) for indices in meets.values())
-        resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
-    wanted = {"path": path, "mutants": [[number, list(indices)] for number, indices in meets.items()]}
-    (folder / "mutants.json").write_text(json.dumps(wanted | {"digests": expected}))
+    mutants = [
+        [item.number, item.module.split(".")[1:], list(indices), CPU_SECONDS * len(indices)]
+        for item, indices in meets.items()
+    ]
+    (folder / "mutants.json").write_text(json.dumps({"mutants": mutants, "digests": expected}))
     try:
         ran = run_tests(built, test_module="bench_mutants", seed=1, plusargs=[f"+folder={folder}"],
                         python_path=[Path(__file__).parent])  # fmt: skip

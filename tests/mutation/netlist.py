@@ -1,7 +1,7 @@
-"""Mutants of the accelerator's Verilog: one file per module that holds all of its mutants, each behind a number.
+"""Mutants of the accelerator's Verilog: one file that holds all of them, each behind a number.
 
-Yosys draws them in every module in proportion to its cells, with a fixed seed. A simulator compiles all of a module's
-mutants at once; number 0 is the design as it was.
+Yosys draws them in every module in proportion to its cells, with a fixed seed. A simulator compiles all mutants at
+once; number 0 is the design as it was.
 """
 
 import hashlib
@@ -114,41 +114,35 @@ def modules(verilog: str) -> dict[str, str]:
     return {item.group(1).strip().lstrip("\\"): item.group(0) for item in _MODULE.finditer(verilog)}
 
 
-def netlists(folder: Path, mutants: list[Mutant]) -> dict[str, Path]:
-    """For every module that has mutants, Verilog of the accelerator with all of that module's; under "" with all.
+def netlist(folder: Path, mutants: list[Mutant]) -> Path:
+    """Verilog of the accelerator with all mutants, each behind its number.
 
-    A mutated module is Yosys' netlist, the others are as they were, since Icarus runs these much faster. The plusarg
-    ``mutant`` chooses one by its number, as does the register of that name in its module.
+    A module with mutants is Yosys' netlist; its register ``mutant`` chooses one of them, as the plusarg ``mutant``
+    does in the whole accelerator.
     """
+    path = folder / "mutated.v"
+    if path.is_file():
+        return path
     names = sorted({item.module for item in mutants})
-    out = {name: folder / f"mutated_{index}.v" for index, name in enumerate(names)} | {
-        "": folder / "mutated.v"
-    }
-    if all(path.is_file() for path in out.values()):
-        return out
     script = ["read_rtlil design.il", "design -save original"]
     for index, name in enumerate(names):
         script.append("design -load original")
         script += [f"{item.command} -ctrl mutant {_NUMBER_BITS} {item.number}"
                    for item in mutants if item.module == name]  # fmt: skip
-        script += [f"select {name}", "splitnets -driver",  # what drives itself only as a vector is slow in simulators
+        # what depends on itself only as a vector makes simulators slow: Icarus by a factor of 40
+        script += [f"select {name}", "splitnets -driver",
                    f"write_verilog -noattr -selected module_{index}.v", "select -clear"]  # fmt: skip
     (folder / "mutate.ys").write_text("\n".join([*script, ""]))
     yosys("script mutate.ys", folder)
-    whole = core = (folder / "core.v").read_text()
-    original = modules(core)
+    whole = (folder / "core.v").read_text()
+    original = modules(whole)
     for index, name in enumerate(names):
         (text,) = modules(trigger_at_start((folder / f"module_{index}.v").read_text())).values()
-        _write(out[name], core.replace(original[name], _chosen(text)))
         whole = whole.replace(original[name], _chosen(text))
-    _write(out[""], whole)
-    return out
-
-
-def _write(path: Path, text: str) -> None:
     partial = path.with_suffix(".partial")
-    partial.write_text(text)
+    partial.write_text(whole)
     partial.rename(path)
+    return path
 
 
 def _chosen(module: str) -> str:
