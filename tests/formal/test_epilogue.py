@@ -32,6 +32,7 @@ FULL = {
     "digits": AcceleratorConfig(scale_digits=4),
     "no guard bits": AcceleratorConfig(pe="mac", guard=0, act=QFormat(8, 8)),
 }
+EACH = ["no guard bits", *(pytest.param(name, marks=pytest.mark.slow) for name in ("multiplier", "digits"))]
 TINY = AcceleratorConfig(
     pe="mac", act=QFormat(2, 2), weights=QFormat(1, 1), guard=1, acc_width=8, bus_width=32, param_tiles=2
 )
@@ -232,12 +233,12 @@ def partial_products(m, acc, bits, shape):
     return product
 
 
-@pytest.mark.parametrize("name", FULL)
+@pytest.mark.parametrize("name", EACH)
 def test_the_shift_is_the_floor(name, tmp_path):
     prove(Shift(FULL[name], FreeProduct(FULL[name])), tmp_path, cycles=4, options=PLAIN)
 
 
-@pytest.mark.parametrize("name", FULL)
+@pytest.mark.parametrize("name", EACH)
 def test_behind_the_shift_it_is_the_formula(name, tmp_path):
     prove(Formula(FULL[name], FreeScaled(FULL[name])), tmp_path, cycles=7, options=PLAIN)
 

@@ -91,7 +91,9 @@ WITH_CREDITS = {
 """Proven beside their credits."""
 
 
-@pytest.mark.parametrize("name", PROOFS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "PassGenerator")) for name in PROOFS]
+)
 def test_offers_stay(name, tmp_path):
     component, rules = PROOFS[name]
     prove(Stalled(component(), rules), tmp_path, cycles=3, induction=3)
@@ -147,6 +149,7 @@ def test_an_offer_that_is_taken_back_is_refuted(owner, name, tmp_path):
         prove(Stalled(flickering(component(), name), rules), tmp_path, cycles=7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("owner, name", [("Loader", "burst"), ("Storer", "port"), ("Fetch", "burst")])
 def test_an_offer_beside_credits_that_is_taken_back_is_refuted(owner, name, tmp_path):
     claim, component = WITH_CREDITS[owner]
