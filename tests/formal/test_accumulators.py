@@ -87,8 +87,10 @@ class Indexed(wiring.Component):
     def elaborate(self, _platform):
         m, block = Module(), self._accumulator
         m.submodules.block = block
-        now, begun, followed = Signal(range(DEPTH)), Signal(), Signal(range(DEPTH))
-        kept, left, done = Signal(acc_shape(SMALL)), Signal(acc_shape(SMALL)), Signal()
+        # a reset, which may come at any time, leaves the memory as it is: so it leaves what is known of it
+        now, followed = (Signal(range(DEPTH), reset_less=True) for _ in range(2))
+        kept, left = (Signal(acc_shape(SMALL), reset_less=True) for _ in range(2))
+        begun, done = Signal(reset_less=True), Signal(reset_less=True)
         value = Mux(self.first, self.sums, (kept + self.sums)[: SMALL.acc_width].as_signed())
         mine = self.valid & (now == self.followed)
         m.d.sync += [now.eq(self.next), begun.eq(1), followed.eq(self.followed), done.eq(mine & self.last)]
