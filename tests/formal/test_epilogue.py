@@ -288,6 +288,7 @@ def test_the_multiplier_loses_no_bit():
     assert holds(z3.And(acc * whole >= -limit, acc * whole < limit), *given)
 
 
+@pytest.mark.slow
 def test_the_whole_block_at_a_small_width(tmp_path):
     prove(Formula(TINY, Lane(TINY), mantissa=4), tmp_path, cycles=7, options=PLAIN)
 
@@ -316,6 +317,7 @@ class Unsigned(Lane):
         return super()._product(pipe, acc, m, name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("claim, broken", [(Shift, Nearest), (Formula, Early)])
 def test_another_rounding_or_order_is_refuted(claim, broken, tmp_path):
     config = FULL["multiplier"]
@@ -333,6 +335,7 @@ def test_a_digit_without_its_carry_is_refuted(tmp_path):
         )
 
 
+@pytest.mark.slow
 def test_a_mantissa_without_a_sign_is_refuted(tmp_path):
     with pytest.raises(Refuted):
         prove(Formula(TINY, Unsigned(TINY), mantissa=4), tmp_path, cycles=7, options=PLAIN)
