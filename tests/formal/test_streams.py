@@ -25,6 +25,7 @@ PASSED_ON = {
     ("ComputeSide", "store"): "Queue.o",
     ("LoadWriter", "port"): "Loader.port",
     ("Bursts", "o"): "tests/formal/test_masters.py",
+    ("PixelCutter", "o"): "Loader.port",
 }
 """Streams that are another one, or are proven elsewhere."""
 
