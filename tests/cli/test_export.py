@@ -13,6 +13,7 @@ from hwshift.network.quantize import quantize
 from hwshift.network.serialize import load, save
 
 from ..importers.graphs import Graph
+from ..seeds import generator
 
 
 @pytest.mark.parametrize("form", ["depthwise", "slices"])
@@ -20,7 +21,7 @@ def test_export(hwshift, tiny, form):
     done = hwshift("export", tiny, "--onnx", "net.onnx", "--shift-form", form, "--batch", 2)
     assert (done.returncode, done.stdout, done.stderr) == (0, "written: net.onnx\n", "")
     path = hwshift.folder / "net.onnx"
-    x = np.random.default_rng(0).normal(size=(2, 3, 4, 4)).astype(np.float32)
+    x = generator(0).normal(size=(2, 3, 4, 4)).astype(np.float32)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     expected = evaluate_float(load(tiny), x)
     np.testing.assert_allclose(session.run(None, {"input": x})[0], expected[:, :, 0, 0], rtol=1e-4, atol=1e-5)

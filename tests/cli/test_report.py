@@ -8,6 +8,8 @@ import pytest
 from hwshift.cli import main
 from hwshift.simulation import simulate
 
+from ..seeds import generator
+
 
 def test_page(tmp_path, capsys):
     out = tmp_path / "report.html"
@@ -166,7 +168,7 @@ def test_accuracy(tmp_path):
 
     config = PRESETS["4x4"]
     network = prepare(load_network("csc-small"), config)
-    images = np.random.default_rng(2).uniform(-1, 1, (4, *network.input.shape)).astype(np.float32)
+    images = generator(2).uniform(-1, 1, (4, *network.input.shape)).astype(np.float32)
     codes = config.act.floor(images).astype(np.int32)
     labels = run(network, config.arithmetic, codes).reshape(4, -1).argmax(axis=1)
     labels[3] = (labels[3] + 1) % network.output.shape[0]

@@ -8,12 +8,14 @@ from hwshift.network.float_model import evaluate_float
 from hwshift.network.graph import Network, Node
 from hwshift.zoo import build
 
+from ..seeds import generator
+
 CONFIG = PRESETS["8x8"]
 
 
 def network(stride=1):
     """Three channels to 8, a shift by up to one pixel and a 1x1 convolution to 6: 8 x 8 pixels."""
-    rng = np.random.default_rng(3)
+    rng = generator(3)
     draw = lambda *shape: rng.uniform(0.1, 0.4, shape).astype(np.float32)  # noqa: E731
     offsets = np.array([[0, 0], [-1, 0], [1, 0], [0, -1], [0, 1], [1, 1], [0, 0], [-1, -1]])
     nodes = (
@@ -55,7 +57,7 @@ def test_an_ordinary_network_in_every_style(stride, first, second):
 @pytest.mark.parametrize("stride", [1, 2])
 def test_a_depthwise_network_in_every_style(stride):
     """Its BatchNorm and activation go with the depthwise convolution."""
-    rng = np.random.default_rng(3)
+    rng = generator(3)
     draw = lambda *shape: rng.uniform(0.1, 0.4, shape).astype(np.float32)  # noqa: E731
     norm = ops.BatchNorm(*(np.ones(8, np.float32) for _ in range(4)))
     nodes = (

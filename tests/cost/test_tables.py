@@ -1,6 +1,5 @@
 import copy
 import math
-import random
 import re
 import tomllib
 from importlib.resources import files
@@ -12,6 +11,8 @@ from hwshift.cost.energy import rates_of
 from hwshift.cost.laws import STATUS, Law, Point
 from hwshift.cost.tables import ACTIONS, ASIC_WARNING, TABLES, _table, load_table
 from hwshift.errors import DataError
+
+from ..seeds import python_random
 
 TEXT = (files("hwshift.cost") / "data" / "45nm.toml").read_text(encoding="utf-8")
 HEAD = TEXT[: TEXT.index("[dram]")]
@@ -261,7 +262,7 @@ STRANGE = [
 
 def test_damaged_tables_are_refused_in_one_line_or_give_finite_costs():
     """Entries that are gone, added, or of another kind, in every table of hwshift."""
-    rng = random.Random(20)
+    rng = python_random(20)
     sources = [
         tomllib.loads((files("hwshift.cost") / "data" / f"{name}.toml").read_text(encoding="utf-8"))
         for name in TABLES

@@ -8,7 +8,9 @@ import pytest
 from hwshift.data.fit import fit, fit_all, to_channels
 from hwshift.errors import DataError
 
-RNG = np.random.default_rng(3)
+from ..seeds import generator
+
+RNG = generator(3)
 
 
 def test_grey_to_colour_and_back():

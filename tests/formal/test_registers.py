@@ -100,6 +100,7 @@ class Shown(Counted):
         return m
 
 
+@pytest.mark.slow
 def test_a_snapshot_stands_still_and_is_right(tmp_path):
     assert COUNTERS[0].name == "total"
     prove(Counted(CounterBank()), tmp_path, cycles=3, induction=1)
@@ -199,10 +200,12 @@ class Unmasked(RegisterFile):
             m.d.sync += values["WATCHDOG"].eq(self.access.write_data)
 
 
+@pytest.mark.slow
 def test_registers_and_interrupts(tmp_path):
     prove(Host(RegisterFile(CONFIG)), tmp_path, cycles=2, induction=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("broken", [ClearWins, Masked, Unmasked])
 def test_broken_registers_are_refuted(broken, tmp_path):
     with pytest.raises(Refuted):

@@ -16,6 +16,8 @@ from hwshift.network.quantize import float_layers
 from hwshift.network.random import csc_network
 from hwshift.quantization import calibrate, quantize_network
 
+from ..seeds import generator
+
 
 def images(*values):
     return Dataset(np.array(values, np.float32).reshape(-1, 1, 1, 1), None, None, "made here")
@@ -98,7 +100,7 @@ def test_batchnorms_make_biases():
 @pytest.mark.parametrize("percentile", [1.0, 50.0, 99.0, 99.9])
 def test_percentiles_are_those_of_sorted_values(percentile):
     """The magnitude that so many values do not exceed, rounded up to one of 128 steps per power of two."""
-    rng = np.random.default_rng(3)
+    rng = generator(3)
     nodes = (
         Node("input", ops.Input(3, 8, 8)),
         Node("conv", ops.Conv2d(rng.normal(size=(4, 3, 3, 3))), ("input",)),

@@ -19,10 +19,12 @@ from hwshift.zoo.genotype import DARTS_V2
 from hwshift.zoo.shift_layers import SPARSITY, sparse_shifts
 from hwshift.zoo.values import Random
 
+from ..seeds import generator
+
 
 def noise(network, seed=0):
     shape = network.nodes[0].op.shape(())
-    return np.random.default_rng(seed).uniform(-1, 1, (1, *shape)).astype(np.float32)
+    return generator(seed).uniform(-1, 1, (1, *shape)).astype(np.float32)
 
 
 @pytest.mark.parametrize("name", names())
@@ -185,7 +187,7 @@ def test_sparsity_by_layer_and_too_short():
 
 
 def test_sparse_shifts_reach_all_neighbours():
-    offsets = sparse_shifts(4000, 0.25, np.random.default_rng(0))
+    offsets = sparse_shifts(4000, 0.25, generator(0))
     assert (~offsets.any(axis=1)).sum() == 1000
     assert {tuple(pair) for pair in offsets.tolist()} == {(y, x) for y in range(-2, 3) for x in range(-2, 3)}
 

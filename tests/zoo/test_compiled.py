@@ -12,6 +12,8 @@ from hwshift.sim.functional import run_program
 from hwshift.zoo import names
 from hwshift.zoo.catalog import define
 
+from ..seeds import generator
+
 CONFIGS = {
     "16x16": PRESETS["16x16"].with_(feature_depth=512),  # too few words for whole maps: layers take turns
     "16x16-mac": PRESETS["16x16-mac"],
@@ -61,7 +63,7 @@ def check(name: str, config: str) -> dict:
     accelerator = CONFIGS[config]
     network = prepare(load_network(",".join([f"{name}@{size}", *options])), accelerator)
     program = compile_network(network, accelerator, keep="outputs")
-    x = np.random.default_rng(1).integers(-2 << 16, 2 << 16, network.input.shape)
+    x = generator(1).integers(-2 << 16, 2 << 16, network.input.shape)
     memory, counts = run_program(program, x)
     expected = run(network, accelerator.arithmetic, x[None])[0]
     np.testing.assert_array_equal(program.read_tensor(memory, program.output), expected)
