@@ -277,7 +277,9 @@ class Fetches(wiring.Component):
             Assume(~self.beats.valid | (promised != 0)),
             Assert(inner["owed"] * per == promised + inner["beat"] + inner["queue.level"] * per),
             Assert(begun | (inner["remaining"] == 0)),
-            Assert(asked == Mux(inner["remaining"] < times.fetch_burst, inner["remaining"], times.fetch_burst)),
+            Assert(
+                asked == Mux(inner["remaining"] < times.fetch_burst, inner["remaining"], times.fetch_burst)
+            ),
             Assert(inner["owed"] <= times.instruction_queue),
             Assert(inner["queue.level"] <= times.instruction_queue),
             Assert(~ends | (inner["queue.level"] != times.instruction_queue)),
