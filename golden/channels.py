@@ -12,6 +12,15 @@ from hwshift.golden.steps import NORM, PARAMETERS, POOL, SCALE, SHIFT, SUM
 __all__ = ["by_rows", "copy", "leave", "move", "read_map"]
 
 
+@inlined
+def rows_of(source, s_at, s_pitch, target, t_at, t_pitch, rows, width):
+    """`copy_rows`; both ends of both are indexed, so that bounds checks, where they are on, see all it touches."""
+    if rows > 0 and width > 0:
+        source[s_at], source[s_at + (rows - 1) * s_pitch + width - 1]
+        target[t_at], target[t_at + (rows - 1) * t_pitch + width - 1]
+    return copy_rows(source, s_at, s_pitch, target, t_at, t_pitch, rows, width)
+
+
 @kernel
 def copy(step, part, ints, x, memory, peaks):
     """Some rows of the input, of shape (images, channels, pixels) in one row, into its planes."""
@@ -20,7 +29,7 @@ def copy(step, part, ints, x, memory, peaks):
     for channel in range(step.channels):
         place = ints[step.target + channel] + step.first + first * step.pitch
         for n in range(step.images):
-            found = copy_rows(
+            found = rows_of(
                 x, ((n * step.channels + channel) * step.height + first) * step.width, step.width, memory,
                 place + n * step.step, step.pitch, rows, step.width,
             )  # fmt: skip
@@ -37,7 +46,7 @@ def leave(step, part, ints, memory, out):
     for channel in range(step.channels):
         place = ints[step.source + channel] + step.in_first + first * step.in_pitch
         for n in range(step.images):
-            copy_rows(
+            rows_of(
                 memory, place + n * step.in_step, step.in_pitch, out,
                 ((n * step.channels + channel) * step.in_height + first) * step.in_width, step.in_width, rows,
                 step.in_width,
@@ -51,7 +60,7 @@ def read_map(memory, planes, first, image_step, pitch, height, width, images, ou
     channels = len(planes)
     for n in range(images):
         for c in range(channels):
-            copy_rows(
+            rows_of(
                 memory, planes[c] + first + n * image_step, pitch, out, (n * channels + c) * height * width, width,
                 height, width,
             )  # fmt: skip

@@ -110,9 +110,13 @@ def convert(design: Elaboratable, name: str, **options: object) -> str:
             design, name=name, platform=VerilogTarget(), emit_src=False, strip_internal_attrs=True, **options
         )
     text = trigger_at_start(compact_memories(text))
+    design = text
     for module, body in PRIMITIVES.items():  # one that another makes instances of comes after it
-        if f"  {module} #(" in text:
+        instance = f"  {module} #("
+        if instance in design:
             text += f"\n{body}"
+        elif instance in text:  # by one that does so on Xilinx only; elsewhere it would be a second top module
+            text += f"\n`ifdef HWSHIFT_LUT6\n{body}`endif\n"
     return text
 
 

@@ -20,9 +20,8 @@ SOME = [
 BEYOND = """
 import numpy as np
 from hwshift.golden.channels import read_map
-out = np.zeros((1, 1, 2, 4), np.int32)
 try:
-    read_map(np.zeros(6, np.int32), np.zeros(1, np.int64), 0, 8, 4, out)
+    read_map(np.zeros(6, np.int32), np.zeros(1, np.int64), 0, 8, 4, 2, 4, 1, np.zeros(8, np.int32))
 except IndexError:
     print("checked")
 """

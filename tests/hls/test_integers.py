@@ -5,12 +5,16 @@ import subprocess
 
 import pytest
 
+from hwshift.config import AcceleratorConfig
 from hwshift.golden.epilogue import epilogue_exact
 from hwshift.golden.formats import QFormat
 from hwshift.golden.scale import restrict_scale
 from hwshift.hls.build import compiler
 from hwshift.hls.render import sources
-from hwshift.program.params import _encode_digits
+from hwshift.program.isa import PARAM_ENTRY
+from hwshift.program.params import encode_param
+
+DIGITS = AcceleratorConfig(scale_digits=4)
 
 MAIN = r"""
 #include <iostream>
@@ -108,7 +112,7 @@ def test_scales(ask, kind):
         code = m
         if kind == "digits":
             m, _ = restrict_scale(m, 40, 4)
-            code = _encode_digits(m)
+            code = PARAM_ENTRY.unpack(encode_param(DIGITS, m, 0, 0))["scale"]
         asked.append((kind, acc, code, places, b))
         expected.append(epilogue_exact(acc, m, places, b, 0, act))
     assert ask(asked) == expected

@@ -50,8 +50,8 @@ def run_script(case, script, builds, stalls=None):
     return run_rtl(CONFIG, [run], simulator="icarus", build_dir=builds)[0]
 
 
-def _from_cycle(pattern: StallPattern | None, offset: int) -> StallPattern | None:
-    return pattern and StallPattern(*(np.roll(stream, -offset) for stream in pattern.matrix()))
+def _from_cycle(pattern: StallPattern | None, first: int) -> StallPattern | None:
+    return pattern and StallPattern(*(np.roll(stream, -first) for stream in pattern.matrix()))
 
 
 READ_COUNTERS = [("read", f"COUNT_{item.name.upper()}_{half}") for item in COUNTERS for half in ("LO", "HI")]
@@ -65,11 +65,11 @@ def test_images_back_to_back(cases, stalled, rtl_builds) -> None:
     for case in cases:
         assert case.check_memory(result.check().memory) > 0
     assert {OKAY} == {answer for answer in result.log if isinstance(answer, int)}
-    offset, expected = 0, {}
+    begin, expected = 0, {}
     for case in cases:
-        expected = simulate_cycles(case.program, MemoryTiming(stalls=_from_cycle(pattern, offset)))
-        offset += expected["total"] + RESTART_CYCLES
-    assert result.irq_cycle == offset - RESTART_CYCLES
+        expected = simulate_cycles(case.program, MemoryTiming(stalls=_from_cycle(pattern, begin)))
+        begin += expected["total"] + RESTART_CYCLES
+    assert result.irq_cycle == begin - RESTART_CYCLES
     assert result.counters == expected, "of the last run"
 
 
