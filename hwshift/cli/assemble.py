@@ -15,8 +15,9 @@ __all__ = ["command"]
 @click.option("--program", "file", metavar="FILE", required=True,
               help="The program file (.hwprog) that gives all but the instructions.")  # fmt: skip
 @click.option("--out", metavar="FILE", required=True, help="The program file to write.")
+@common.json_option
 @common.quiet_option
-def command(text: str, file: str, out: str, quiet: bool) -> None:
+def command(text: str, file: str, out: str, as_json: bool, quiet: bool) -> None:
     """Put a text of instructions into a program file.
 
     The text is what `hwshift disassemble` prints, as you changed it. The program is verified before it is written.
@@ -36,5 +37,8 @@ def command(text: str, file: str, out: str, quiet: bool) -> None:
     changed = sum(one != other for one, other in zip(instructions, program.instructions, strict=False))
     changed += abs(len(instructions) - len(program.instructions))
     save_program(verify(replace(program, instructions=instructions)), Path(out))
-    if not quiet:
-        common.print_table([("program", out), ("instructions", len(instructions)), ("changed", changed)])
+    facts = {"program": out, "instructions": len(instructions), "changed": changed}
+    if as_json:
+        common.print_json(facts)
+    elif not quiet:
+        common.print_table(list(facts.items()))

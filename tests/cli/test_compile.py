@@ -63,12 +63,16 @@ def test_assemble(hwshift, tiny):
     done = hwshift("assemble", "a.txt", "--program", "a.hwprog", "--out", "b.hwprog")
     assert (done.returncode, done.stderr) == (0, "")
     assert (hwshift.folder / "b.hwprog").read_bytes() == (hwshift.folder / "a.hwprog").read_bytes()
+    done = hwshift("assemble", "a.txt", "--program", "a.hwprog", "--out", "b.hwprog", "--json")
+    facts = {"program": "b.hwprog", "instructions": len(text.splitlines()), "changed": 0}
+    assert (json.loads(done.stdout), done.stderr) == (facts, "")
     bad = {
         text.replace("push=LOAD_COMPUTE ", "", 1): "deadlock: ",
         text.replace("COMPUTE pop", "FOO pop", 1): "bad.txt: line 8: unknown operation 'FOO'",
-        text.replace("version=2", "version=9"): "the header's version must be 2, not 9",
+        text.replace("version=3", "version=9"): "the header's version must be 3, not 9",
     }
     for changed, message in bad.items():
+        assert changed != text
         (hwshift.folder / "bad.txt").write_text(changed)
         done = hwshift("assemble", "bad.txt", "--program", "a.hwprog", "--out", "c.hwprog")
         assert done.returncode == 7 and message in done.stderr, done.stderr

@@ -107,18 +107,27 @@ def test_durations_that_cannot_be_read(tmp_path, content):
     Durations(path / "below", ["a"]).save()
 
 
+def beginning(text, texts):
+    """The words that a text begins with, also where a variable of `texts` holds them; None where they vary."""
+    if isinstance(text, ast.JoinedStr):
+        return beginning(text.values[0], texts)
+    if isinstance(text, ast.FormattedValue) and isinstance(text.value, ast.Name):
+        return beginning(texts.get(text.value.id), {})
+    return text.value if isinstance(text, ast.Constant) and isinstance(text.value, str) else None
+
+
 def stages():
     """The words that every stage in the sources begins with, where they do not say how far they are."""
     for folder in ("hwshift", "sim", "golden", "rtl"):
         for path in (Path(__file__).parents[2] / folder).rglob("*.py"):
-            for node in ast.walk(ast.parse(path.read_text())):
+            tree = ast.parse(path.read_text())
+            texts = {target.id: node.value for node in ast.walk(tree) if isinstance(node, ast.Assign)
+                     for target in node.targets if isinstance(target, ast.Name)}  # fmt: skip
+            for node in ast.walk(tree):
                 if not (isinstance(node, ast.Call) and node.args and isinstance(node.func, ast.Name)):
                     continue
-                text = node.args[0]
-                if node.func.id in ("progress", "say") and isinstance(text, ast.Constant | ast.JoinedStr):
-                    first = text if isinstance(text, ast.Constant) else text.values[0]
-                    if isinstance(first, ast.Constant):
-                        yield first.value
+                if node.func.id in ("progress", "say") and (words := beginning(node.args[0], texts)):
+                    yield words
 
 
 def test_every_stage_has_a_time():

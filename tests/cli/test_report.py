@@ -44,7 +44,7 @@ def test_json(tmp_path, capsys):
     data = json.loads(out.read_text())
     assert data["config"]["name"] == "4x4-mac"
     assert data["simulation"]["read_latency"] == 40
-    assert data["command"].endswith("--latency 40 --clock 200 --keep all --json")
+    assert data["command"].endswith("--latency 40 --clock 200 --keep all --target ecp5 --json")
     assert sum(layer["moves"]["shifted_elements"] for layer in data["counts"]) > 0
 
 
@@ -53,7 +53,7 @@ def test_json_and_csv_on_standard_output(tmp_path, monkeypatch, capsys):
     assert main(["report", "csc-small", "--config", "4x4", "--json", "--no-styles"]) == 0
     data = json.loads(capsys.readouterr().out)
     assert data["styles"] == [] and data["network"] == "csc-0"
-    assert data["command"].endswith("--keep outputs --no-styles --json")
+    assert data["command"].endswith("--keep outputs --no-styles --target ecp5 --json")
     assert main(["report", "csc-small", "--config", "4x4", "--csv", "--no-styles"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("layer,operation,") and len(lines) == 1 + len(data["layers"])

@@ -28,6 +28,7 @@ UNITS = {
     "traffic_by_kind": "memory traffic per image in KiB",
     "roofline": "useful MACs per cycle",
     "styles": "relative to this design",
+    "area_by_block": "look-up tables of Lattice ECP5",
     "timeline": "cycles since start",
     "flow": "bytes per image",
 }
@@ -63,13 +64,22 @@ def test_svg_files(tmp_path):
 
 def test_png_files(tmp_path):
     files = write_figures(report_of("csc", "8x8"), tmp_path, "png")
-    assert [path.stem for path in files] == [name for name in PLOTS if name != "styles"]
+    unasked = {"styles", "area_by_block"}
+    assert [path.stem for path in files] == [name for name in PLOTS if name not in unasked]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in files)
 
 
 def test_a_folder_that_cannot_be_made(tmp_path):
     with pytest.raises(DataError, match=r"missing/new: cannot be written: No such file or directory$"):
         write_figures(report_of("csc", "8x8"), tmp_path / "missing" / "new")
+
+
+def test_area_adds_up():
+    report = with_everything()
+    bars = FIGURES["area_by_block"](report)
+    assert sum(bars.values) == report.area.total.lut > 0
+    assert list(bars.values) == sorted(bars.values, reverse=True)
+    assert set(bars.labels) == set(report.area.blocks)
 
 
 @pytest.mark.parametrize("case", CASES, ids="-".join)
