@@ -182,6 +182,7 @@ def test_load_credits(tmp_path):
     prove(Loads(Loader(CONFIG)), tmp_path, cycles=2, induction=1)
 
 
+@pytest.mark.slow
 def test_a_loader_that_asks_for_too_much_is_refuted(tmp_path):
     with pytest.raises(Refuted):
         prove(Loads(Generous(CONFIG)), tmp_path, cycles=9)

@@ -238,7 +238,8 @@ def test_the_shift_is_the_floor(name, tmp_path):
     prove(Shift(FULL[name], FreeProduct(FULL[name])), tmp_path, cycles=4, options=PLAIN)
 
 
-@pytest.mark.parametrize("name", EACH)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FULL)
 def test_behind_the_shift_it_is_the_formula(name, tmp_path):
     prove(Formula(FULL[name], FreeScaled(FULL[name])), tmp_path, cycles=7, options=PLAIN)
 
