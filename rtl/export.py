@@ -115,7 +115,9 @@ def convert(design: Elaboratable, name: str, **options: object) -> str:
         instance = f"  {module} #("
         if instance in design:
             text += f"\n{body}"
-        elif instance in text:  # by one that does so on Xilinx only; elsewhere it would be a second top module
+        elif (
+            instance in text
+        ):  # by one that does so on Xilinx only; elsewhere it would be a second top module
             text += f"\n`ifdef HWSHIFT_LUT6\n{body}`endif\n"
     return text
 
