@@ -44,9 +44,11 @@ def draw_curve(curve: Sequence[dict], path: Path | str) -> None:
             for size, value in zip(sizes, values, strict=True):
                 axes.annotate(f"{value:.2f}", (size, value), (0, above), textcoords="offset points", ha="center",
                               color=colour)  # fmt: skip
-        axes.set(xscale="log", yscale="log", ylim=(0.8, None), xlabel="feature buffer in KiB")
+        axes.set(xscale="log", yscale="log", ylim=(0.6, None), xlabel="feature buffer in KiB")
         axes.set_xticks(sizes, [str(size) for size in sizes])
-        axes.set_yticks([1, 2, 4, 8], ["1", "2", "4", "8"])
+        top = max((row["dram_over_compulsory"] for row in rows), default=1)
+        ratios = [2**power for power in range(6) if 2**power <= top]
+        axes.set_yticks(ratios, [str(ratio) for ratio in ratios])
         axes.minorticks_off()
         axes.legend(frameon=False)
         axes.set_title(curve[0]["network"] if curve else "")
