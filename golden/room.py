@@ -8,9 +8,8 @@ import numpy as np
 
 __all__ = ["empty"]
 
-_LARGE = (
-    1 << 25
-)  # bytes from which on the system takes memory back at once, and clears it before it gives it again
+# bytes from which on the system takes memory back at once, and clears it before it gives it again
+_LARGE = 1 << 25
 _KEPT = 2  # outputs: what the caller still holds, and what is made meanwhile
 _rooms: list[np.ndarray] = []
 _lock = threading.Lock()
