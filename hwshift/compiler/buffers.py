@@ -148,32 +148,23 @@ def _make_room(
     error: Unplaced,
     config: AcceleratorConfig,
 ) -> None:
-    """Send a map to memory so that layers fit; where none is left, cut the layer into columns."""
+    """Send a map to memory so that layers fit: the largest, rather one that they do not touch. Where none is left, cut
+    the layer into columns.
+    """
     whole = pieces.whole(error.start, error.end)
-    if not whole and pieces.cut(error.start):
+    if whole:
+        own = {name for low in lowered[error.start : error.end + 1] for name in touched(low)}
+        others = [name for name in whole if name not in own]
+        pieces.in_memory.add(max(others or whole, key=lambda name: tensors[name].words))
+    elif pieces.cut(error.start):
         pieces.in_memory |= set(touched(lowered[error.start])) - {lowered[error.start].gates}
     else:
-        pieces.in_memory.add(_victim(lowered, tensors, pieces, error, config))
-
-
-def _victim(
-    lowered: list[Lowered],
-    tensors: Mapping[str, Tensor],
-    pieces: Pieces,
-    error: Unplaced,
-    config: AcceleratorConfig,
-) -> str:
-    """The map to send to memory so that layers fit: the largest, rather one that they do not touch."""
-    whole = pieces.whole(error.start, error.end)
-    own = {name for low in lowered[error.start : error.end + 1] for name in touched(low)}
-    if not whole:
         what, needed = _least(pieces, error.start)
         raise CompileError(
             f"one output {what} needs {needed} words per sub-bank, feature_depth is {config.feature_depth}: "
             + raise_to("feature_depth", needed),
             where=lowered[error.start].layer.name,
         )
-    return max([name for name in whole if name not in own] or whole, key=lambda name: tensors[name].words)
 
 
 def _least(pieces: Pieces, index: int) -> tuple[str, int]:

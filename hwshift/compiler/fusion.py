@@ -266,8 +266,7 @@ class Pieces:
     def _row_beats(self, name: str) -> int:
         """Beats of one row in memory."""
         tensor, config = self._tensors[name], self._config
-        values = tensor.shape[0] if tensor.is_input else tensor.slots * config.rows
-        return -(-tensor.shape[2] * values // config.beat_elements)
+        return -(-tensor.shape[2] * tensor.slots * tensor.lanes(config) // config.beat_elements)
 
     def _row_cycles(self, name: str) -> int:
         """Cycles in which a row arrives: pixels are written one by one."""

@@ -41,8 +41,7 @@ class MemoryMap:
 
     def pixel_bytes(self, tensor: Tensor) -> int:
         """Bytes of one pixel of a map or input in memory."""
-        elements = tensor.shape[0] if tensor.is_input else tensor.slots * self._config.rows
-        return elements * self._config.act.storage_bits // 8
+        return tensor.slots * tensor.lanes(self._config) * self._config.act.storage_bits // 8
 
     def reserve(self, tensor: Tensor, segment: str) -> None:
         """Space for a whole tensor."""
@@ -94,8 +93,7 @@ class MemoryMap:
         parts = []
         for tensor in own:
             segment, offset = self.tensors[tensor.name]
-            lanes = tensor.shape[0] if tensor.is_input else self._config.rows
-            parts.append(Part(self.bases[segment] + offset, tensor.slots, lanes))
+            parts.append(Part(self.bases[segment] + offset, tensor.slots, tensor.lanes(self._config)))
         layout = "input" if len(own) == 1 and own[0].is_input else "map"
         return TensorRecord(layer, shape, layout, tuple(parts), self._placement(view))
 

@@ -82,6 +82,10 @@ class Tensor:
         """Words of the whole map in every sub-bank."""
         return self.row_words * self.shape[1]
 
+    def lanes(self, config: AcceleratorConfig) -> int:
+        """Values of one slot of a pixel in memory."""
+        return self.shape[0] if self.is_input else config.rows
+
 
 @dataclass(frozen=True)
 class View:

@@ -54,13 +54,12 @@ def plan_renaming(
         Maps that may not be written over in part.
     """
     known: dict[tuple[str, bytes], int] = {}
-    plain = _plan(network, config, NOWHERE, known)
+    plain, steps = _plan(network, config, NOWHERE, known)
     in_place = find_in_place(network, refused)
     if not in_place.takes:
         return plain
-    over = _plan(network, config, in_place, known)
-    more = _steps(network, config, over, known) - _steps(network, config, plain, known)
-    return plain if more > 0 else over
+    over, steps_over = _plan(network, config, in_place, known)
+    return plain if steps_over > steps else over
 
 
 def _plan(
@@ -68,7 +67,8 @@ def _plan(
     config: AcceleratorConfig,
     in_place: InPlace,
     known: dict[tuple[str, bytes], int],
-) -> Renaming:
+) -> tuple[Renaming, float]:
+    """What is renamed where maps lie like that, and the steps that are left."""
     why = {name: text for name, text in _fixed_layers(network).items() if name not in in_place.names}
     renaming = Renaming(in_place.names, why, in_place)
     before = _steps(network, config, renaming, known)
@@ -92,7 +92,7 @@ def _plan(
             why[layer.name] = (
                 f"the layers that read it would take {after - before} steps more than both do now"
             )
-    return renaming
+    return renaming, before
 
 
 def _fixed_layers(network: FixedNetwork) -> dict[str, str]:

@@ -12,7 +12,7 @@ from hwshift.compiler.tiles import Pattern
 from hwshift.config import AcceleratorConfig
 from hwshift.errors import CompileError
 from hwshift.program.isa import KTILE_ENTRY, LANE_ENTRY, Layout
-from hwshift.program.params import encode_params
+from hwshift.program.params import encode_params, pack_params
 
 __all__ = ["Run", "Section", "TableSpace", "ktile_words", "lane_words", "param_bytes", "split_layer"]
 
@@ -103,12 +103,9 @@ def param_bytes(config: AcceleratorConfig, rectangle: Rectangle, first: int, end
     """Parameter tiles of output tiles ``first`` to ``end``, each padded to a whole beat."""
     channels = slice(first * config.columns, end * config.columns)
     entries = encode_params(config, rectangle.m[channels], rectangle.s[channels], rectangle.b[channels])
-    tiles = np.zeros(((end - first) * config.columns), "<u8")
-    tiles[: len(entries)] = entries
-    content = tiles.view(np.uint8).reshape(end - first, -1)
-    out = np.zeros((end - first, config.param_beats * config.beat_bytes), np.uint8)
-    out[:, : content.shape[1]] = content
-    return out.tobytes()
+    tiles = np.zeros((end - first, config.columns), np.uint64)
+    tiles.ravel()[: len(entries)] = entries
+    return pack_params(config, tiles).tobytes()
 
 
 def split_layer(low: Lowered, blocks: Mapping[str, Block], config: AcceleratorConfig) -> list[Section]:

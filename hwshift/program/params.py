@@ -15,6 +15,7 @@ __all__ = [
     "encode_gates",
     "encode_param",
     "encode_params",
+    "pack_params",
 ]
 
 DIGITS = 4
@@ -96,9 +97,24 @@ def encode_gates(config: AcceleratorConfig, values: np.ndarray) -> np.ndarray:
     if np.abs(m).max() > MAX_GATE:
         raise ValueError("a gate is not smaller than 2 in magnitude")
     entries = encode_params(config, m, np.full_like(m, GATE_SHIFT), np.zeros_like(m))
-    tiles = entries.astype("<u8").reshape(-1, config.columns).view(np.uint8)
+    return pack_params(config, entries.reshape(-1, config.columns))
+
+
+def pack_params(config: AcceleratorConfig, tiles: np.ndarray) -> np.ndarray:
+    """Table entries as they lie in memory: those of every tile in whole beats.
+
+    Parameters
+    ----------
+    config : AcceleratorConfig
+    tiles : ndarray of uint64, shape (n, C)
+
+    Returns
+    -------
+    ndarray of uint8, shape (n * param_beats * beat_bytes,)
+    """
+    content = tiles.astype("<u8").view(np.uint8)
     out = np.zeros((len(tiles), config.param_beats * config.beat_bytes), np.uint8)
-    out[:, : tiles.shape[1]] = tiles
+    out[:, : content.shape[1]] = content
     return out.ravel()
 
 
