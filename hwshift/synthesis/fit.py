@@ -17,16 +17,14 @@ import numpy as np
 from hwshift.cache import cache_dir
 from hwshift.config import AcceleratorConfig
 from hwshift.progress import Progress, Stage, silent
-from hwshift.rtl.export import TOP, without_contents
-from hwshift.sim.rtl_run import core_file
+from hwshift.rtl.export import TOP
 from hwshift.synthesis.estimate import QUANTITIES, area_of, fitted
 from hwshift.synthesis.modules import map_each
 from hwshift.synthesis.resources import Resources
-from hwshift.synthesis.run import BLOCKS, count
+from hwshift.synthesis.run import BLOCKS, core_text, count
 from hwshift.synthesis.targets import TARGETS, target_named
 from hwshift.synthesis.terms import TERMS, terms_of
 from hwshift.synthesis.training import HELD_OUT, TRAINING
-from hwshift.synthesis.verilog import plain_names, unique_modules
 from hwshift.synthesis.yosys import yosys_version
 from hwshift.writing import replace_file
 
@@ -41,8 +39,7 @@ Blocks = dict[str, Resources]
 def sample(config: AcceleratorConfig, target: str, build_dir: Path | None = None) -> Blocks:
     """What `hwshift.synthesis.run.synthesize` finds for each block; modules that were mapped before are not again."""
     folder = build_dir or cache_dir()
-    text = unique_modules(plain_names(without_contents(core_file(config, folder).read_text())))
-    text = text.replace(f"32'd{config.hash}", f"32'd{_HASH}")
+    text = core_text(config, folder).replace(f"32'd{config.hash}", f"32'd{_HASH}")
     modules = map_each(text, TOP, target_named(target), folder / "synthesis" / "modules")
     return count(modules, TOP, target_named(target), BLOCKS)
 
