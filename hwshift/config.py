@@ -200,6 +200,11 @@ class AcceleratorConfig:
         return self.weights.bits
 
     @property
+    def chip_code_bits(self) -> int:
+        """Bits of a weight on the chip: powers of two have a zero bit beside the code."""
+        return self.code_bits + (self.pe == "shift_add")
+
+    @property
     def weight_word_bits(self) -> int:
         """Bits the loader assembles per weight-buffer word: W_r rows of C codes."""
         return min(self.weight_rows, self.rows) * self.columns * self.code_bits

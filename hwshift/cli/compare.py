@@ -89,12 +89,12 @@ def command(
     for path in (csv_file, html_file):
         if path is not None:
             check_writable(path)
+    setting = _Setting(costs_table, latency, clock, keep, common.area_target(target))
     with common.progress(quiet) as say:
         candidates = []
         pairs = [(net, config) for net in nets for config in configs]
         for done, (net, config) in enumerate(pairs):
             say(Stage(f"comparing: {net} on {config}", done, len(pairs)))
-            setting = _Setting(costs_table, latency, clock, keep, common.area_target(target))
             if styles:
                 candidates += _styles(net, config, setting, say)
                 continue

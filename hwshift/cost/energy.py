@@ -157,13 +157,8 @@ def _term_bits(config: AcceleratorConfig) -> int:
     return config.act.bits + guard + weights.p_max
 
 
-def _code_bits(config: AcceleratorConfig) -> int:
-    """Width of a weight on the chip: powers of two have a zero bit beside the code."""
-    return config.code_bits + (config.pe == "shift_add")
-
-
 def _array(config: AcceleratorConfig, table: CostTable) -> Iterable[Rate]:
-    term, act, weight = _term_bits(config), config.act.bits, _code_bits(config)
+    term, act, weight = _term_bits(config), config.act.bits, config.chip_code_bits
     if config.pe == "mac":
         label, cost = f"multiply, {act} x {weight} bits", table.mult_pj(act, weight)
     else:
@@ -189,7 +184,7 @@ def _buffers(config: AcceleratorConfig, table: CostTable) -> Iterable[Rate]:
     cost = _sram(table, config.feature_depth, config.act.bits)
     for name in ("port_a_reads", "residual_reads", "epilogue_writes", "loader_writes", "storer_reads"):
         yield Rate("shift_buffer", f"shift_buffer.{name}", *cost)
-    word = config.weight_rows * config.columns * _code_bits(config)
+    word = config.weight_rows * config.columns * config.chip_code_bits
     cost = _sram(table, config.weight_tiles * config.tile_words, word)
     for name in ("words_written", "words_read"):
         yield Rate("weight_buffer", f"weight_buffer.{name}", *cost)

@@ -123,7 +123,7 @@ def accesses(counts: LayerCounts, config: AcceleratorConfig) -> tuple[Access, ..
     """
     widths = {
         "act": config.act.bits,
-        "weights": config.weight_rows * config.columns * (config.code_bits + (config.pe == "shift_add")),
+        "weights": config.weight_rows * config.columns * config.chip_code_bits,
         "accumulators": config.columns * config.arithmetic.acc_width,
         "lanes": config.rows * 32,
         "bus": config.bus_width,

@@ -157,7 +157,7 @@ def _memories(process: Process, config: AcceleratorConfig) -> list[tuple[int, in
     if process.kind == "matrix":
         inside = work.taps * process.channels // process.lanes
         outside = work.out_channels // process.out_lanes
-        code = config.code_bits + (config.pe == "shift_add")
+        code = config.chip_code_bits
         found += [(inside, act * process.lanes), (inside * outside, code * process.lanes * process.out_lanes)]
     if process.kind == "channelwise":
         words = process.channels // process.lanes

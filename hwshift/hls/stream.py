@@ -162,7 +162,7 @@ def _weights(process: Process, plan: Plan) -> dict | None:
         factor = out_lanes
     else:
         rows, factor = work.terms.reshape(-1, lanes), 1
-    bits = plan.config.code_bits + (plan.config.pe == "shift_add")
+    bits = plan.config.chip_code_bits
     texts = [f"{{{', '.join(map(str, row))}}}" for row in rows.tolist()]
     if max(map(len, texts)) < LINE:
         text = wrapped(texts)

@@ -7,7 +7,7 @@ maps that block again and nothing else.
 import datetime
 import json
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +17,18 @@ import numpy as np
 from hwshift.cache import cache_dir
 from hwshift.config import AcceleratorConfig
 from hwshift.progress import Progress, Stage, silent
-from hwshift.rtl.export import TOP, without_contents
-from hwshift.sim.rtl_run import core_file
+from hwshift.rtl.export import TOP
 from hwshift.synthesis.estimate import QUANTITIES, area_of, fitted
 from hwshift.synthesis.modules import map_each
 from hwshift.synthesis.resources import Resources
-from hwshift.synthesis.run import BLOCKS, count
+from hwshift.synthesis.run import BLOCKS, core_text, count
 from hwshift.synthesis.targets import TARGETS, target_named
 from hwshift.synthesis.terms import TERMS, terms_of
 from hwshift.synthesis.training import HELD_OUT, TRAINING
-from hwshift.synthesis.verilog import plain_names, unique_modules
 from hwshift.synthesis.yosys import yosys_version
 from hwshift.writing import replace_file
 
-__all__ = ["DATA", "error_table", "errors", "fit", "least_squares", "sample", "weights_of"]
+__all__ = ["DATA", "error_table", "errors", "fit", "fit_terms", "least_squares", "sample", "weights_of"]
 
 _HASH = 0xA5A5A5A5  # stands for every configuration's own, so that what reads it is mapped once
 DATA = Path(__file__).parent / "data"
@@ -41,8 +39,7 @@ Blocks = dict[str, Resources]
 def sample(config: AcceleratorConfig, target: str, build_dir: Path | None = None) -> Blocks:
     """What `hwshift.synthesis.run.synthesize` finds for each block; modules that were mapped before are not again."""
     folder = build_dir or cache_dir()
-    text = unique_modules(plain_names(without_contents(core_file(config, folder).read_text())))
-    text = text.replace(f"32'd{config.hash}", f"32'd{_HASH}")
+    text = core_text(config, folder).replace(f"32'd{config.hash}", f"32'd{_HASH}")
     modules = map_each(text, TOP, target_named(target), folder / "synthesis" / "modules")
     return count(modules, TOP, target_named(target), BLOCKS)
 
@@ -52,16 +49,19 @@ def weights_of(samples: Sequence[tuple[AcceleratorConfig, Blocks]]) -> dict[str,
     out: dict[str, dict[str, dict[str, float]]] = {}
     for block in TERMS:
         rows = [terms_of(block, config) for config, _ in samples]
-        names = list(rows[0])
-        table = np.array([[row[name] for name in names] for row in rows], dtype=float)
-        out[block] = {}
-        for quantity in QUANTITIES:
-            wanted = np.array([getattr(blocks.get(block, Resources()), quantity) for _, blocks in samples])
-            found = least_squares(table, wanted.astype(float))
-            out[block][quantity] = {
-                name: float(f"{value:.6g}") for name, value in zip(names, found, strict=True) if value > 0
-            }
+        taken = [blocks.get(block, Resources()) for _, blocks in samples]
+        out[block] = {
+            quantity: fit_terms(rows, [getattr(item, quantity) for item in taken]) for quantity in QUANTITIES
+        }
     return out
+
+
+def fit_terms(rows: Sequence[Mapping[str, float]], wanted: Sequence[float]) -> dict[str, float]:
+    """Weights of terms by name, those above zero, whose sums are relatively near to what is wanted for each row."""
+    names = list(rows[0])
+    table = np.array([[row[name] for name in names] for row in rows], dtype=float)
+    found = least_squares(table, np.array(wanted, dtype=float))
+    return {name: float(f"{value:.6g}") for name, value in zip(names, found, strict=True) if value > 0}
 
 
 def least_squares(table: np.ndarray, wanted: np.ndarray) -> np.ndarray:

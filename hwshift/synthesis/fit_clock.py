@@ -8,7 +8,6 @@ from statistics import geometric_mean
 from typing import Any
 
 import click
-import numpy as np
 
 from hwshift.cache import cache_dir
 from hwshift.config import PRESETS, AcceleratorConfig, load_config
@@ -25,7 +24,7 @@ from hwshift.rtl.sequencer import Sequencer
 from hwshift.rtl.shift_buffer import Bank, PortB
 from hwshift.rtl.weight_fetch import WeightFetch
 from hwshift.synthesis.clock import PATHS, fmax_mhz
-from hwshift.synthesis.fit import DATA, least_squares
+from hwshift.synthesis.fit import DATA, fit_terms
 from hwshift.synthesis.place import place, place_core
 from hwshift.synthesis.verilog import plain_names, unique_modules
 from hwshift.synthesis.yosys import yosys_version
@@ -75,12 +74,7 @@ def fit_blocks(samples: Iterable[tuple[str, AcceleratorConfig, float]]) -> dict[
     samples, out = list(samples), {}
     for name in dict.fromkeys(name for name, _, _ in samples):
         own = [(PATHS[name](config), delay) for block, config, delay in samples if block == name]
-        terms = list(own[0][0])
-        table = np.array([[row[term] for term in terms] for row, _ in own], dtype=float)
-        found = least_squares(table, np.array([delay for _, delay in own]))
-        out[name] = {
-            term: float(f"{value:.6g}") for term, value in zip(terms, found, strict=True) if value > 0
-        }
+        out[name] = fit_terms([row for row, _ in own], [delay for _, delay in own])
     return out
 
 

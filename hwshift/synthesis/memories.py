@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hwshift.config import AcceleratorConfig
-from hwshift.golden.formats import MANTISSA_BITS, Pow2Format, QFormat
+from hwshift.golden.formats import MANTISSA_BITS, QFormat
 from hwshift.golden.sigmoid import SIGMOID_ENTRIES
 from hwshift.timing import timing
 
@@ -45,10 +45,9 @@ class Memory:
 def memories(config: AcceleratorConfig) -> Iterator[Memory]:
     """The memories with synchronous reads of an accelerator."""
     c, times = config, timing(config)
-    code = c.weights.shift_bits + 2 if isinstance(c.weights, Pow2Format) else c.weights.bits
     yield Memory("shift buffer", c.act.bits, c.feature_depth, c.rows * c.sub_banks, shared=True)
     yield Memory("shift buffer", c.rows * 32, c.lane_rows, segment=c.bus_width)
-    yield Memory("weight buffer", c.weight_rows * c.columns * code, c.weight_tiles * c.tile_words)
+    yield Memory("weight buffer", c.weight_rows * c.columns * c.chip_code_bits, c.weight_tiles * c.tile_words)
     yield Memory("accumulator", c.columns * c.acc_width, c.acc_depth, c.pixels)
     yield Memory("epilogue", c.columns * _PARAMETER, c.param_tiles,
                  segment=min(c.bus_width, c.columns * _PARAMETER))  # fmt: skip

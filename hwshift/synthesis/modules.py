@@ -3,13 +3,13 @@
 import hashlib
 import json
 import re
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from hwshift.synthesis.run import cells_of, mapping
 from hwshift.synthesis.targets import Target
 from hwshift.synthesis.verilog import module_texts, ports_of
-from hwshift.synthesis.yosys import run_yosys, yosys_version
+from hwshift.synthesis.yosys import yosys_version
 from hwshift.writing import replace_file
 
 __all__ = ["map_each"]
@@ -21,9 +21,7 @@ _CHILD = "module "
 """A kept count names the modules inside by their place: names carry numbers of the whole design."""
 
 
-def map_each(
-    text: str, top: str, target: Target, folder: Path, *, dsp: bool = True
-) -> dict[str, dict[str, int]]:
+def map_each(text: str, top: str, target: Target, folder: Path) -> dict[str, dict[str, int]]:
     """How many cells of each type every module of a Verilog text has after mapping.
 
     As `hwshift.synthesis.run.map_modules`, where modules are mapped by themselves too. Here a module that was mapped
@@ -39,23 +37,22 @@ def map_each(
     target : Target
     folder : Path
         Keeps the results, one file a module.
-    dsp : bool
     """
     texts = module_texts(text)
     shared = {name: body for name, body in texts.items() if "#(parameter" in body}
     apart = {name: body for name, body in texts.items() if name not in shared}
     inner = {name: sorted(_children(body) & apart.keys()) for name, body in apart.items()}
     boxes = {name: _box(text, name) for name in apart}
-    script = target.script if dsp else target.script_without_dsp
     kept = {}
     for name, body in apart.items():
         parts = [body, *(boxes[child] for child in inner[name]), *_used(body, shared)]
-        kept[name] = folder / f"{_digest(target.name, script, *target.defines, *map(_canonical, parts))}.json"
+        digest = _digest(target.name, target.script, *target.defines, *map(_canonical, parts))
+        kept[name] = folder / f"{digest}.json"
     folder.mkdir(parents=True, exist_ok=True)
     for new in _batches({name: apart[name] for name, path in kept.items() if not path.is_file()}):
         around = {child for name in new for child in inner[name]} - set(new)
         bodies = [*(apart[name] for name in new), *shared.values(), *(boxes[name] for name in sorted(around))]
-        for name, cells in _map(bodies, new, top, target, script).items():
+        for name, cells in _map(bodies, new, top, target).items():
             places = {child.lstrip("\\"): f"{_CHILD}{place}" for place, child in enumerate(inner[name])}
             found = {places.get(cell, cell): number for cell, number in cells.items()}
             replace_file(kept[name], json.dumps(found, sort_keys=True).encode())
@@ -113,22 +110,9 @@ def _digest(*parts: str) -> str:
     return hashlib.sha256("\0".join([yosys_version(), *parts]).encode()).hexdigest()[:24]
 
 
-def _map(
-    bodies: list[str], new: list[str], top: str, target: Target, script: str
-) -> dict[str, dict[str, int]]:
+def _map(bodies: list[str], new: list[str], top: str, target: Target) -> dict[str, dict[str, int]]:
     """One run of Yosys for the modules that are new."""
     places = "".join(f"  (* keep *) {name} sample_{i} ();\n" for i, name in enumerate(new))
     around = f"module {_TOP} ();\n{places}endmodule\n"
-    defines = " ".join(f"-D {name}" for name in target.defines)
-    commands = (
-        f"read_verilog -icells {defines} design.v; setattr -mod -set keep_hierarchy 1 {top}*; "
-        f"{script.format(top=_TOP)}; tee -q -o stat.json stat -json"
-    )
-    with tempfile.TemporaryDirectory(prefix="hwshift_modules_") as work:
-        (Path(work) / "design.v").write_text("\n".join([*bodies, around]))
-        run_yosys(commands, Path(work))
-        stat = json.loads((Path(work) / "stat.json").read_text())["modules"]
-    found = {name.lstrip("\\"): module["num_cells_by_type"] for name, module in stat.items()}
-    return {
-        name: {cell.lstrip("\\"): number for cell, number in found[name.lstrip("\\")].items()} for name in new
-    }
+    found = cells_of("\n".join([*bodies, around]), mapping(target, _TOP, top))
+    return {name: found[name.lstrip("\\")] for name in new}

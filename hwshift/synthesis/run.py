@@ -18,7 +18,7 @@ from hwshift.synthesis.verilog import plain_names, unique_modules
 from hwshift.synthesis.yosys import run_yosys, yosys_version
 from hwshift.writing import replace_file
 
-__all__ = ["BLOCKS", "Synthesis", "count", "map_modules", "synthesize"]
+__all__ = ["BLOCKS", "Synthesis", "cells_of", "core_text", "count", "map_modules", "mapping", "synthesize"]
 
 BLOCKS = {
     "control": f"{TOP}.control",
@@ -112,39 +112,54 @@ def synthesize(
     chosen = target_named(target)
     folder = build_dir or cache_dir()
     progress("writing Verilog")
-    text = unique_modules(plain_names(without_contents(core_file(config, folder).read_text())))
+    text = core_text(config, folder)
     progress(f"mapping {config.name} to {chosen.device}")
     modules = map_modules(text, TOP, chosen, dsp=dsp, build_dir=folder)
     blocks = count(modules, TOP, chosen, BLOCKS)
     return Synthesis(config.name, target, dsp, blocks, f"Yosys {yosys_version()}")
 
 
+def core_text(config: AcceleratorConfig, folder: Path) -> str:
+    """Verilog of an accelerator to be mapped module by module; ``folder`` keeps the whole."""
+    return unique_modules(plain_names(without_contents(core_file(config, folder).read_text())))
+
+
 def map_modules(
     text: str, top: str, target: Target, *, dsp: bool = True, build_dir: Path | None = None
 ) -> dict[str, dict[str, int]]:
     """How many cells of each type every module has after mapping; results are kept in ``build_dir``."""
-    script = (target.script if dsp else target.script_without_dsp).format(top=top)
-    defines = " ".join(f"-D {name}" for name in target.defines)
-    commands = (
-        f"read_verilog -icells {defines} design.v; setattr -mod -set keep_hierarchy 1 {top}*; "
-        f"{script}; tee -q -o stat.json stat -json"
-    )
+    commands = mapping(target, top, top, dsp=dsp)
     digest = hashlib.sha256("\0".join([text, commands, yosys_version()]).encode()).hexdigest()[:24]
     kept = (build_dir or cache_dir()) / "synthesis" / f"{digest}.json"
     if kept.is_file():
         return json.loads(kept.read_text())
+    modules = cells_of(text, commands)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(kept, json.dumps(modules, sort_keys=True).encode())
+    return modules
+
+
+def mapping(target: Target, top: str, apart: str, *, dsp: bool = True) -> str:
+    """The commands for `cells_of`: each module whose name begins with ``apart`` is mapped by itself."""
+    script = (target.script if dsp else target.script_without_dsp).format(top=top)
+    defines = " ".join(f"-D {name}" for name in target.defines)
+    return (
+        f"read_verilog -icells {defines} design.v; setattr -mod -set keep_hierarchy 1 {apart}*; "
+        f"{script}; tee -q -o stat.json stat -json"
+    )
+
+
+def cells_of(text: str, commands: str) -> dict[str, dict[str, int]]:
+    """How many cells of each type every module of a Verilog text has after one run of Yosys, by `mapping`."""
     with tempfile.TemporaryDirectory(prefix="hwshift_synth_") as work:
         folder = Path(work)
         (folder / "design.v").write_text(text)
         run_yosys(commands, folder)
         stat = json.loads((folder / "stat.json").read_text())
-    modules = {
+    return {
         name.lstrip("\\"): {cell.lstrip("\\"): number for cell, number in found["num_cells_by_type"].items()}
         for name, found in stat["modules"].items()
     }
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(kept, json.dumps(modules, sort_keys=True).encode())
-    return modules
 
 
 def count(

@@ -44,15 +44,15 @@ def column(config: AcceleratorConfig) -> Column:
     """The widths of a column, as `hwshift.rtl.array` and `hwshift.rtl.adder_tree` make them."""
     weights, act = config.weights, config.act.bits
     if isinstance(weights, Pow2Format):
-        code, term = weights.shift_bits + 2, act + config.guard + weights.p_max + 1
+        term = act + config.guard + weights.p_max + 1
         multiplexers, choices = _shifter(config, weights)
         signed = True
     else:
-        code, multiplexers, choices = weights.bits, 0, 0
+        multiplexers, choices = 0, 0
         term, signed = act + weights.bits - (weights.n - config.guard), False
     total = min(term + (config.rows - 1).bit_length(), config.acc_width)
     adders, stored = _tree(config.rows, term, total, signed)
-    return Column(code, term, total, multiplexers, choices, adders, stored)
+    return Column(config.chip_code_bits, term, total, multiplexers, choices, adders, stored)
 
 
 def _shifter(config: AcceleratorConfig, weights: Pow2Format) -> tuple[int, int]:
