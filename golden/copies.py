@@ -7,7 +7,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from hwshift.golden.llvm import I32, I64, Loop, address
+from hwshift.golden.llvm import I32, I64, Loop, address, spread, store_masked
 
 __all__ = ["copy_rows"]
 
@@ -36,7 +36,7 @@ def copy_rows(context, source, s_at, s_pitch, target, t_at, t_pitch, rows, width
             "<", ir.Constant(_VECTOR, list(range(_CODES))), _spread(builder, builder.sub(args[7], first))
         )
         value = _read(builder, builder.gep(begin, [first]), mask, none)
-        _write(builder, value, builder.gep(end, [first]), mask)
+        store_masked(builder, value, builder.gep(end, [first]), mask)
         least, most = inner.values
         inner.close([
             builder.select(builder.icmp_signed("<", value, least), value, least),
@@ -61,10 +61,7 @@ def _spread(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
     """A count, cut to what a mask needs to know, in every element."""
     most = I64(_CODES)
     value = builder.trunc(builder.select(builder.icmp_signed("<", value, most), value, most), I32)
-    empty = ir.Constant(_VECTOR, ir.Undefined)
-    return builder.shuffle_vector(
-        builder.insert_element(empty, value, I32(0)), empty, ir.Constant(_VECTOR, [0] * _CODES)
-    )
+    return spread(builder, value, _CODES)
 
 
 def _read(builder: ir.IRBuilder, where: ir.Value, mask: ir.Value, none: ir.Value) -> ir.Value:
@@ -72,10 +69,3 @@ def _read(builder: ir.IRBuilder, where: ir.Value, mask: ir.Value, none: ir.Value
     kind = ir.FunctionType(_VECTOR, [where.type, I32, mask.type, _VECTOR])
     function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.masked.load.v{_CODES}i32.p0")
     return builder.call(function, [where, I32(4), mask, none])
-
-
-def _write(builder: ir.IRBuilder, value: ir.Value, where: ir.Value, mask: ir.Value) -> None:
-    where = builder.bitcast(where, _VECTOR.as_pointer())
-    kind = ir.FunctionType(ir.VoidType(), [_VECTOR, where.type, I32, mask.type])
-    function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.masked.store.v{_CODES}i32.p0")
-    builder.call(function, [value, where, I32(4), mask])

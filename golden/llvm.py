@@ -24,6 +24,7 @@ __all__ = [
     "read_shared",
     "spread",
     "store",
+    "store_masked",
     "zeros",
 ]
 
@@ -89,12 +90,12 @@ def address(context: Any, builder: ir.IRBuilder, signature: Any, args: Any, i: i
     return builder.gep(data, [at])
 
 
-def spread(builder: ir.IRBuilder, scalar: ir.Value) -> ir.Value:
-    """A vector whose elements are all ``scalar``."""
-    vector = ir.VectorType(scalar.type, LANES)
+def spread(builder: ir.IRBuilder, scalar: ir.Value, count: int = LANES) -> ir.Value:
+    """A vector of so many elements that are all ``scalar``."""
+    vector = ir.VectorType(scalar.type, count)
     empty = ir.Constant(vector, ir.Undefined)
     one = builder.insert_element(empty, scalar, I32(0))
-    return builder.shuffle_vector(one, empty, ir.Constant(ir.VectorType(I32, LANES), [0] * LANES))
+    return builder.shuffle_vector(one, empty, ir.Constant(ir.VectorType(I32, count), [0] * count))
 
 
 def call(builder: ir.IRBuilder, name: str, *values: ir.Value) -> ir.Value:
@@ -125,6 +126,18 @@ def store(builder: ir.IRBuilder, value: ir.Value, base: ir.Value, at: ir.Value |
     """Write a vector ``at`` elements behind ``base``."""
     where, vector = _vector(builder, base, at)
     builder.store(value, where).align = 4 if vector.element == I32 else 8
+
+
+def store_masked(builder: ir.IRBuilder, codes: ir.Value, where: ir.Value, mask: ir.Value) -> None:
+    """Write those of a vector of int32 that ``mask`` names, from the pointer on."""
+    kind = codes.type
+    where = builder.bitcast(where, kind.as_pointer())
+    function = cgutils.get_or_insert_function(
+        builder.module,
+        ir.FunctionType(ir.VoidType(), [kind, where.type, I32, mask.type]),
+        f"llvm.masked.store.v{kind.count}i32.p0",
+    )
+    builder.call(function, [codes, where, I32(4), mask])
 
 
 def _vector(builder: ir.IRBuilder, base: ir.Value, at: ir.Value | int) -> tuple[ir.Value, ir.VectorType]:

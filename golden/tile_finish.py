@@ -9,7 +9,20 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from hwshift.golden.limbs import LIMBS, ROW, TILE
-from hwshift.golden.llvm import FLOATS, I32, I64, LANES, Loop, address, call, load, spread, store, zeros
+from hwshift.golden.llvm import (
+    FLOATS,
+    I32,
+    I64,
+    LANES,
+    Loop,
+    address,
+    call,
+    load,
+    spread,
+    store,
+    store_masked,
+    zeros,
+)
 from hwshift.golden.steps import CUTS, PARAMETERS, WHOLE_BIAS
 from hwshift.golden.tiles import SUMS
 from hwshift.golden.x86 import (
@@ -138,9 +151,11 @@ class _Tile:
 
     def same(self, name: str) -> ir.Value:
         """A scalar argument as a vector of codes."""
-        vector = ir.Constant(CODES, ir.Undefined)
-        one = self.builder.insert_element(vector, self.builder.trunc(self.value(name), I32), I32(0))
-        return self.builder.shuffle_vector(one, vector, ir.Constant(CODES, [0] * PIXELS))
+        return self.codes(self.value(name))
+
+    def codes(self, value: ir.Value) -> ir.Value:
+        """The low 32 bits of an integer as a vector of codes."""
+        return spread(self.builder, self.builder.trunc(value, I32), PIXELS)
 
     def code(self, scaled: Callable[[ir.Value], ir.Value], linear: bool, residual: bool) -> None:
         """What ends a tile; ``scaled(row)`` are the codes of a row, scaled and with their bias."""
@@ -180,17 +195,9 @@ class _Tile:
     def cut_down(self, row: ir.Value, count: int, cut: int) -> ir.Value:
         """A row of the panel as codes, in integers of 32 bits: what is below the point is cut off sum by sum."""
         builder, sums, own = self.builder, self.panel(row), self.own(row)
-
-        def same(value: ir.Value) -> ir.Value:
-            return builder.shuffle_vector(
-                builder.insert_element(ir.Constant(CODES, ir.Undefined), value, I32(0)),
-                ir.Constant(CODES, ir.Undefined),
-                ir.Constant(CODES, [0] * PIXELS),
-            )
-
         parts = [read_codes(builder, byte(builder, sums, s * TILE), None) for s in range(count)]
         eight = ir.Constant(CODES, [8] * PIXELS)
-        rest, lift = (same(builder.trunc(self.args[i], I32)) for i in (4, 5))
+        rest, lift = (self.codes(self.args[i]) for i in (4, 5))
         total = parts[0]
         for part in parts[1 : cut + 1]:
             total = builder.add(builder.ashr(total, eight), part)
@@ -201,7 +208,7 @@ class _Tile:
         if above is not None:
             total = builder.add(total, builder.shl(above, lift))
         bias = builder.load(builder.bitcast(byte(builder, own, 8 * WHOLE_BIAS), I32.as_pointer()))
-        return builder.add(total, same(bias))
+        return builder.add(total, spread(builder, bias, PIXELS))
 
     def combined(self, row: ir.Value, count: int) -> ir.Value:
         """A row of the panel as codes: its tiles of sums weighted and added."""
@@ -309,21 +316,14 @@ class _Tile:
 
     def write(self, y: ir.Value, plane: ir.Value, runs: tuple | None, written: ir.Value) -> None:
         if runs is None:
-            self.store(y, plane, written)
+            store_masked(self.builder, y, plane, written)
             return
         builder, (masks, starts, count) = self.builder, runs
         loop = Loop(builder, count, [])
         mask = builder.bitcast(builder.load(builder.gep(masks, [loop.index])), written.type)
         start = builder.load(builder.gep(starts, [loop.index]))
-        self.store(y, builder.gep(plane, [start]), mask)
+        store_masked(builder, y, builder.gep(plane, [start]), mask)
         loop.close([])
-
-    def store(self, y: ir.Value, where: ir.Value, mask: ir.Value) -> None:
-        builder = self.builder
-        where = builder.bitcast(where, CODES.as_pointer())
-        kind = ir.FunctionType(ir.VoidType(), [CODES, where.type, I32, mask.type])
-        masked = cgutils.get_or_insert_function(builder.module, kind, "llvm.masked.store.v16i32.p0")
-        builder.call(masked, [y, where, I32(4), mask])
 
     def keep(self, largest: ir.Value) -> None:
         """Add magnitudes to the maxima."""

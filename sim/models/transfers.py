@@ -45,18 +45,16 @@ class OnChip:
     def load(self, fields: dict, memory: Callable[[int, int], bytes]) -> None:
         """Execute a LOAD; ``memory`` gives the bytes at an address."""
         config = self.config
-        row_bytes = fields["row_beats"] * config.beat_bytes
-        rows = [
-            memory(fields["address"] + row * fields["row_stride"], row_bytes) for row in range(fields["rows"])
-        ]
-        kind = fields["kind"]
+        kind, row_bytes = fields["kind"], fields["row_beats"] * config.beat_bytes
+        before = fields["address"] % config.beat_bytes if kind == LoadKind.INPUT else 0
+        start = fields["address"] - before
+        rows = [memory(start + row * fields["row_stride"], row_bytes) for row in range(fields["rows"])]
         if kind == LoadKind.MAP:
             for row, raw in enumerate(rows):
                 pixels = self._elements(raw).reshape(fields["width"], fields["slots"], config.rows)
                 self._fill_row(fields, row, pixels)
         elif kind == LoadKind.INPUT:
-            before = fields["address"] % config.beat_bytes
-            (raw,) = (memory(fields["address"] - before, row_bytes),)
+            (raw,) = rows
             self._fill_input(fields, self._elements(raw[before:]))
         elif kind == LoadKind.WEIGHTS:
             self._fill_weights(fields, b"".join(rows))

@@ -21,8 +21,9 @@ from hwshift.timing import RESTART_CYCLES
 
 from ..sim.cases import SMALL as CONFIG
 from ..sim.cases import Case, moved, noise_case, together
+from ..sim.directed import directed
 from ..sim.drawn import draw_for, first_good
-from ..sim.extremes import Extreme, directed
+from ..sim.extremes import Extreme, any_input
 from ..sim.extremes import run as models
 from ..sim.faults import faults
 from .fields import drawn_fields
@@ -246,8 +247,7 @@ def _ends() -> Bench:
     """Programs at the ends of their fields."""
     rng, chosen = np.random.default_rng(3), []
     for program in directed(CONFIG):
-        x = rng.integers(CONFIG.act.min, CONFIG.act.max + 1, program.tensors[0].shape)
-        chosen += [item] if (item := models(program, x, 5000)) else []
+        chosen += [item] if (item := models(program, any_input(program, rng), 5000)) else []
     return _extreme("ends of fields", chosen)
 
 

@@ -1,18 +1,15 @@
 """Programs with fields drawn over the whole of their ranges, which bring wide registers and adders to work."""
 
-from dataclasses import replace
-
 import numpy as np
 
-from hwshift.errors import ProgramError
-from hwshift.program.image import Program, Region
+from hwshift.program.image import Program
 from hwshift.program.isa import FORMATS, Opcode
-from hwshift.program.verifier import problems
 from hwshift.sim.functional import FunctionalSimulator
 
-from ..sim.extremes import Extreme, ends, run
+from ..sim.directed import roomy
+from ..sim.ends import changed, ends
+from ..sim.extremes import Extreme, any_input, run
 
-_ROOM = 8192
 _KEPT = ("opcode", "pop", "push", "address", "row_beats", "ktile_advance")
 """Fields that the verifier ties to other instructions."""
 _CHANGED = [opcode for opcode in Opcode if opcode not in (Opcode.HEADER, Opcode.END)]
@@ -35,17 +32,13 @@ def drawn_fields(program: Program, rng: np.random.Generator, tries: int, longest
     Extreme or None
         None if the models do not even agree on the program as it is.
     """
-    write = program.regions["write"]
-    program = replace(program, size=program.size + _ROOM,
-                      regions=dict(program.regions) | {"write": Region(write.base, write.limit + _ROOM)})  # fmt: skip
-    act = program.config.act
-    x = rng.integers(act.min, act.max + 1, program.tensors[0].shape)
-    best = run(program, x, longest)
+    x = any_input(program, rng)
+    best = run(roomy(program), x, longest)
     if best is None:
         return None
     for _ in range(tries):
-        changed = _changed(best.program, rng)
-        found = run(changed, x, longest) if changed else None
+        moved = _drawn(best.program, rng)
+        found = run(moved, x, longest) if moved else None
         best = found if found and _settled(found, rng) else best
     return best
 
@@ -59,21 +52,15 @@ def _settled(found: Extreme, rng: np.random.Generator) -> bool:
     return np.array_equal(simulator.memory, found.after)
 
 
-def _changed(program: Program, rng: np.random.Generator) -> Program | None:
+def _drawn(program: Program, rng: np.random.Generator) -> Program | None:
     """With one or two fields of an instruction drawn, if the verifier agrees."""
-    items = list(program.instructions)
-    places = [index for index, item in enumerate(items) if item.opcode in _CHANGED]
+    places = [index for index, item in enumerate(program.instructions) if item.opcode in _CHANGED]
     index = places[rng.integers(len(places))]
-    opcode = items[index].opcode
+    opcode = program.instructions[index].opcode
     fields = [item for item in FORMATS[opcode].fields if item.name not in _KEPT]
     values = {}
     for item in (fields[number] for number in rng.permutation(len(fields))[: 1 + rng.integers(2)]):
         low, high = ends(program.config, opcode, item)
         wide = int(rng.integers(1 << int(rng.integers(1, max(2, high.bit_length() + 1)))))
         values[item.name] = min(max(low, wide if low >= 0 or rng.random() < 0.5 else -wide), high)
-    items[index] = items[index].with_(**values)
-    changed = replace(program, instructions=tuple(items))
-    try:
-        return None if problems(changed) else changed
-    except (ProgramError, IndexError):
-        return None
+    return changed(program, index, values)

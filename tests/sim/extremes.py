@@ -125,13 +125,13 @@ def extremes(config: AcceleratorConfig, count: int, seed: int, longest: int = 30
     left = all_bins(config)
 
     for program in directed(config):
-        found = run(program, _input(program, rng), _LONG_RUN)
+        found = run(program, any_input(program, rng), _LONG_RUN)
         assert found is not None
         left.difference_update(found.bins)
         yield found
     for number in range(count):
         program = _drawn(config, rng)
-        found = push_out(program, _input(program, rng), left, rng, longest, tries=4 + number)
+        found = push_out(program, any_input(program, rng), left, rng, longest, tries=4 + number)
         if found and found.bins & left:
             left.difference_update(found.bins)
             yield found
@@ -141,6 +141,7 @@ def _drawn(config: AcceleratorConfig, rng: np.random.Generator) -> Program:
     return roomy(first_good(lambda: draw_for(config, rng))[0])
 
 
-def _input(program: Program, rng: np.random.Generator) -> np.ndarray:
+def any_input(program: Program, rng: np.random.Generator) -> np.ndarray:
+    """An input drawn over the whole range of activations."""
     act = program.config.act
     return rng.integers(act.min, act.max + 1, program.tensors[0].shape)
