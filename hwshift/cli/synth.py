@@ -48,7 +48,7 @@ def command(
 
     The accelerator CFG, a preset such as 4x4 or 16x16-mac or a TOML file, is mapped to a device; flip-flops and
     carries are counted too. Alike modules are mapped once. With --pnr the core is mapped again as one, with a
-    register at each port, placed and routed: minutes for 4x4, an hour and more for larger ones.
+    register at each port, placed and routed: minutes with native programs, an hour with the wheels.
     """
     from hwshift.config import load_config
     from hwshift.synthesis import estimate as estimated

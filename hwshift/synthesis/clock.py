@@ -1,7 +1,7 @@
 """The clock to expect: the slowest block's longest path, from a few terms that were fitted to placed blocks.
 
 A block's delay is a constant and a few terms of what its paths grow with: bits of carry chains, levels of multiplexers,
-fan-out. Blocks are placed alone, which is minutes for all where a core takes hours; a core's paths are longer than
+fan-out. Blocks are placed alone, in seconds each; a core's paths are longer than
 those of its blocks by a factor that follows from cores that were placed.
 """
 

