@@ -58,11 +58,17 @@ class Bursts(wiring.Component):
             burst.last.eq(self._row_ends & self._last_row), self.o.valid.eq(self.active),
             advance.eq(self.o.valid & self.o.ready),
         ]  # fmt: skip
+        # what is loaded next follows from registers alone; only whether it is waits for the burst to be taken
+        self._near, self._next_rest, self._next_left = Signal(), Signal.like(self._rest), Signal(32)
+        go = ~self.active | advance
         with m.If(~self.active):  # as often as may be, so that the registers need not wait for start
-            m.d.sync += self.active.eq(self.start)
-            self._begin(m)
-        with m.Elif(advance):
-            self._advance(m)
+            self._begin(m, go)
+        with m.Elif(self._row_ends):
+            self._next_row(m, go)
+        with m.Else():
+            self._next_burst(m, go)
+        with m.If(go):
+            self._cut(m)
         return m
 
     def _place(self, address: Value) -> tuple[Value, Value]:
@@ -71,47 +77,53 @@ class Bursts(wiring.Component):
         bits = BURST_BEATS.bit_length() - 1
         return place[:bits], place[bits:]
 
-    def _cut(self, m: Module, near: Value, rest: Value, left: Value) -> None:
-        """The next burst: of a row with so many beats left; ``near`` the page's end, ``rest`` beats before it."""
-        limit = Signal(range(BURST_BEATS + 1))
-        m.d.comb += limit.eq(Mux(near, rest, BURST_BEATS))
+    def _cut(self, m: Module) -> None:
+        """The next burst: of a row with ``left`` beats left; ``near`` the page's end, ``rest`` beats before it."""
+        rest, left, limit = self._next_rest, self._next_left, Signal(range(BURST_BEATS + 1))
+        m.d.comb += limit.eq(Mux(self._near, rest, BURST_BEATS))
         more = left[len(limit) :].any() | (left[: len(limit)] > limit)
-        m.d.sync += [self._beats.eq(Mux(more, limit, left)), self._row_ends.eq(~more), self._rest.eq(rest)]
+        m.d.sync += [
+            self._beats.eq(Mux(more, limit, left)), self._row_ends.eq(~more), self._rest.eq(rest), self._left.eq(left),
+        ]  # fmt: skip
 
-    def _begin(self, m: Module) -> None:
+    def _offer(self, m: Module, near: Value, rest: Value, left: Value) -> None:
+        m.d.comb += [self._near.eq(near), self._next_rest.eq(rest), self._next_left.eq(left)]
+
+    def _begin(self, m: Module, go: Value) -> None:
         transfer, width = self.transfer, self._config.address_width
         shift = (self._config.beat_bytes - 1).bit_length()
         beyond = transfer.address[width:].any() if width < 64 else 0
         first = Cat(Const(0, shift), transfer.address[shift:width], beyond)
         stride = transfer.row_stride >> shift << shift
-        m.d.sync += [
-            self._rows.eq(transfer.rows), self._last_row.eq(transfer.rows == 1),
-            self._row_beats.eq(transfer.row_beats), self._left.eq(transfer.row_beats), self._stride.eq(stride),
-            self._address.eq(first), self._row_address.eq(self._add(first, stride)),
-        ]  # fmt: skip
         low, before = self._place(first)
-        self._cut(m, before.all(), BURST_BEATS - low, transfer.row_beats)
-
-    def _advance(self, m: Module) -> None:
-        """A burst that does not end its row is as long as it may be: 64 beats, or up to the page's end."""
-        with m.If(self._row_ends):
+        self._offer(m, before.all(), BURST_BEATS - low, transfer.row_beats)
+        with m.If(go):
             m.d.sync += [
-                self._rows.eq(self._rows - 1), self._last_row.eq(self._rows == 2), self.active.eq(~self.o.payload.last),
-                self._row_address.eq(self._add(self._row_address, self._stride)),
-                self._address.eq(self._row_address), self._left.eq(self._row_beats),
+                self.active.eq(self.start), self._rows.eq(transfer.rows), self._last_row.eq(transfer.rows == 1),
+                self._row_beats.eq(transfer.row_beats), self._stride.eq(stride),
+                self._address.eq(first), self._row_address.eq(self._sum(first, stride)),
             ]  # fmt: skip
-            low, before = self._place(self._row_address)
-            self._cut(m, before.all(), BURST_BEATS - low, self._row_beats)
-        with m.Else():
-            left, whole = Signal.like(self._left), self._beats[-1]
-            m.d.comb += left.eq(self._left - self._beats)
-            step = self._beats * self._config.beat_bytes
-            m.d.sync += [self._address.eq(self._add(self._address, step)), self._left.eq(left)]
-            _, before = self._place(self._address)
-            pages_last = before == (1 << len(before)) - 2 if len(before) else Const(1)
-            near = Mux(whole, pages_last, int(not len(before)))
-            self._cut(m, near, Mux(whole, self._rest, BURST_BEATS), left)
 
-    def _add(self, address: Signal, step: Value) -> Value:
+    def _next_row(self, m: Module, go: Value) -> None:
+        low, before = self._place(self._row_address)
+        self._offer(m, before.all(), BURST_BEATS - low, self._row_beats)
+        with m.If(go):
+            m.d.sync += [
+                self._rows.eq(self._rows - 1), self._last_row.eq(self._rows == 2), self.active.eq(~self._last_row),
+                self._row_address.eq(self._sum(self._row_address, self._stride)),
+                self._address.eq(self._row_address),
+            ]  # fmt: skip
+
+    def _next_burst(self, m: Module, go: Value) -> None:
+        """A burst that does not end its row is as long as it may be: 64 beats, or up to the page's end."""
+        whole, step = self._beats[-1], self._beats * self._config.beat_bytes
+        _, before = self._place(self._address)
+        pages_last = before == (1 << len(before)) - 2 if len(before) else Const(1)
+        near = Mux(whole, pages_last, int(not len(before)))
+        self._offer(m, near, Mux(whole, self._rest, BURST_BEATS), self._left - self._beats)
+        with m.If(go):
+            m.d.sync += self._address.eq(self._sum(self._address, step))
+
+    def _sum(self, address: Signal, step: Value) -> Value:
         total = address + step
         return Cat(total[: self._config.address_width], total[self._config.address_width :].any())

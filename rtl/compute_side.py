@@ -31,7 +31,7 @@ class ComputeSide(wiring.Component):
     bounds : Out(bounds_layout)
     available, at_limit : Out(5); unit_pop, unit_reserve, unit_push : In(5)
         Token counters and what loader and storer pop, promise and push.
-    room : Out(16), take_room : In(1), tile_done : In(1)
+    room : Out(16), has_room : Out(1), take_room : In(1), tile_done : In(1)
         Weight ring.
     ktile_write : In(ktile_write)
     halt : In(1), end : Out(1), idle : Out(1), cause : Out(4), error : Out(1), error_code : Out(8)
@@ -57,6 +57,7 @@ class ComputeSide(wiring.Component):
                 "unit_reserve": In(tokens),
                 "unit_push": In(tokens),
                 "room": Out(16),
+                "has_room": Out(1),
                 "take_room": In(1),
                 "tile_done": In(1),
                 "ktile_write": In(ktile_write(config)),
@@ -116,6 +117,7 @@ class ComputeSide(wiring.Component):
             self.command.eq(weights.command),
             self.command_valid.eq(weights.command_valid),
             self.room.eq(weights.room),
+            self.has_room.eq(weights.has_room),
             weights.take_room.eq(self.take_room),
             weights.tile_done.eq(self.tile_done),
         ]

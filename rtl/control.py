@@ -38,8 +38,8 @@ class RunControl(wiring.Component):
     cycle d ends the run: it is the last cycle (``total`` is d + 1), and the interrupt is pending from d + 1
     on. ``error`` ends it too, before ``done``: cycle d is its last, ``halt`` is 1 from d + 1 on until the cycle
     in which ``drained`` is 1; then comes one cycle of ``reset_engine``, in which the interrupt is pending. A
-    watchdog and a soft reset are alike. The engine is held in reset whenever no run goes on, except while
-    ``start`` is 1. A run can start in the second cycle after the last of another.
+    watchdog and a soft reset are alike. The engine is held in reset whenever no run goes on. A run can start in
+    the second cycle after the last of another.
 
     When ``watchdog`` cycles have gone by without progress, the next one is the run's last; as many without
     progress while halting, or another soft reset, and the engine is reset without being drained. Nor does a run
@@ -75,16 +75,28 @@ class RunControl(wiring.Component):
 
     def elaborate(self, _platform: object) -> Module:
         m = Module()
-        self._state = Signal(_State)
+        self._state, self._following = Signal(_State), Signal(_State)
+        resetting, running, halting = (
+            Signal(init=1),
+            Signal(),
+            Signal(),
+        )  # registers, since they go everywhere
+        m.d.comb += self._following.eq(self._state)
+        m.d.sync += [
+            self._state.eq(self._following),
+            resetting.eq((self._following == _State.IDLE) | (self._following == _State.RESET)),
+            running.eq(self._following == _State.RUN),
+            halting.eq(self._following == _State.HALT),
+        ]
         self._expired, self._too_long = Signal(), Signal()
         status = {item.name: Signal(item.width, name=item.name) for item in REGISTER["STATUS"].fields}
         for item in REGISTER["STATUS"].fields:
             m.d.comb += self.status[item.low : item.low + item.width].eq(status[item.name])
         m.d.comb += [
-            self.running.eq(self._state == _State.RUN),
-            self.halt.eq(self._state == _State.HALT),
+            self.running.eq(running),
+            self.halt.eq(halting),
             self.ready.eq((self._state == _State.IDLE) & ~self.soft_reset),
-            self.reset_engine.eq(~(self.running | self.halt | self.start)),
+            self.reset_engine.eq(resetting),
             status["busy"].eq((self._state != _State.IDLE) | (self.waiting != 0)),
             status["queued"].eq(self.waiting),
             status["halting"].eq(self.halt),
@@ -114,28 +126,33 @@ class RunControl(wiring.Component):
         with m.Switch(self._state):
             with m.Case(_State.IDLE):
                 with m.If(self.start):
-                    m.d.sync += self._state.eq(_State.RUN)
+                    m.d.comb += self._following.eq(_State.RUN)
             with m.Case(_State.RUN):
                 self._run(m, status)
             with m.Case(_State.HALT):
                 with m.If(self.drained | self._expired | self.soft_reset):
-                    m.d.sync += [self._state.eq(_State.RESET), status["undrained"].eq(~self.drained)]
+                    m.d.sync += status["undrained"].eq(~self.drained)
+                    m.d.comb += self._following.eq(_State.RESET)
                     m.d.comb += self.ended.eq(Cat(0, status["error"] != 0, status["aborted"]))
             with m.Case(_State.RESET):
-                m.d.sync += self._state.eq(_State.IDLE)
+                m.d.comb += self._following.eq(_State.IDLE)
 
     def _run(self, m: Module, status: dict[str, Signal]) -> None:
         with m.If(self.error):
-            m.d.sync += [self._state.eq(_State.HALT), status["error"].eq(self.error_code)]
+            m.d.comb += self._following.eq(_State.HALT)
+            m.d.sync += status["error"].eq(self.error_code)
         with m.Elif(self.soft_reset):
-            m.d.sync += [self._state.eq(_State.HALT), status["aborted"].eq(1)]
+            m.d.comb += self._following.eq(_State.HALT)
+            m.d.sync += status["aborted"].eq(1)
         with m.Elif(self.done):
-            m.d.sync += [self._state.eq(_State.RESET), status["done"].eq(1)]
-            m.d.comb += self.ended.eq(1)
+            m.d.sync += status["done"].eq(1)
+            m.d.comb += [self._following.eq(_State.RESET), self.ended.eq(1)]
         with m.Elif(self._expired):
-            m.d.sync += [self._state.eq(_State.HALT), status["error"].eq(ErrorCode.WATCHDOG)]
+            m.d.comb += self._following.eq(_State.HALT)
+            m.d.sync += status["error"].eq(ErrorCode.WATCHDOG)
         with m.Elif(self._too_long):
-            m.d.sync += [self._state.eq(_State.HALT), status["error"].eq(ErrorCode.CYCLE_LIMIT)]
+            m.d.comb += self._following.eq(_State.HALT)
+            m.d.sync += status["error"].eq(ErrorCode.CYCLE_LIMIT)
 
 
 class CounterBank(wiring.Component):
@@ -173,8 +190,10 @@ class CounterBank(wiring.Component):
 
     def elaborate(self, _platform: object) -> Module:
         m = Module()
-        counted, cause, events = Signal(), Signal(4), Signal(event_layout())
-        m.d.sync += [counted.eq(self.enable), cause.eq(self.cause), events.eq(self.events)]
+        counted, cleared, cause, events = Signal(), Signal(), Signal(4), Signal(event_layout())
+        m.d.sync += [
+            counted.eq(self.enable), cleared.eq(self.clear), cause.eq(self.cause), events.eq(self.events),
+        ]  # fmt: skip
         for index, counter in enumerate(COUNTERS):
             if counter.cause is not None:
                 happened = cause == counter.cause
@@ -183,8 +202,8 @@ class CounterBank(wiring.Component):
             value, following = (
                 Signal(COUNTER_BITS, name=f"{counter.name}_{what}") for what in ("value", "following")
             )
-            m.d.comb += following.eq(value + (counted & happened))
-            m.d.sync += value.eq(Mux(self.clear, 0, following))
+            m.d.comb += following.eq(Mux(cleared, 0, value) + (counted & happened))
+            m.d.sync += value.eq(following)
             with m.If(self.capture):
                 m.d.sync += self.values[index].eq(following)
         return m
@@ -253,7 +272,9 @@ class RegisterFile(wiring.Component):
             both = Cat(values[f"{name.upper()}_LO"], values[f"{name.upper()}_HI"])
             m.d.comb += getattr(self.settings, name).eq(both)
         m.d.comb += self.settings.program_count.eq(values["PROGRAM_COUNT"])
-        with m.If(self.ended[0]):
+        counted = Signal()  # a cycle later, since the run's end comes late in its cycle
+        m.d.sync += counted.eq(self.ended[0])
+        with m.If(counted):
             m.d.sync += values["RUNS"].eq(values["RUNS"] + 1)
         return values
 
@@ -321,14 +342,14 @@ class Control(wiring.Component):
     irq : Out(1)
         Level; a register, and 1 from the cycle after the one in which ``done`` ends the run.
     start : Out(1)
-        The cycle before cycle 0: ``next`` is valid, the engine has been reset, and what it registers at the end
-        of this cycle is valid in cycle 0.
+        The cycle before cycle 0: ``next`` is valid, and what registers it at the end of this cycle has it in
+        cycle 0. The engine is in reset.
     running : Out(1)
         A run goes on; 1 from cycle 0 to its last cycle. Counters count in these cycles.
     halt : Out(1)
         No new AR, AW or step may issue; what is under way finishes.
     reset_engine : Out(1)
-        Synchronous reset of everything but this block.
+        Synchronous reset of everything but this block, from a register; the run begins with the cycle after it.
     next, settings : Out(settings_layout)
         Of the run that starts, in the cycle with ``start``; and from cycle 0 on.
     done : In(1)

@@ -1,6 +1,6 @@
 """The accelerator: engine and control, with AXI ports."""
 
-from amaranth import ClockDomain, ClockSignal, Module, Mux, ResetInserter, Signal
+from amaranth import Cat, ClockDomain, ClockSignal, Module, Mux, ResetInserter, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -28,7 +28,7 @@ class Engine(wiring.Component):
     -------
     m_axi : Out(axi_master)
     next, settings : In(settings_layout), start : In(1), halt : In(1)
-        From `Control`.
+        From `Control`; ``start`` in every cycle before cycle 0, reset or not.
     done, drained, progress : Out(1); error : Out(1), error_code : Out(8); cause : Out(4); events : Out(event_layout)
         To `Control`.
     """
@@ -93,7 +93,7 @@ class Engine(wiring.Component):
         wiring.connect(m, loader.lane_write, datapath.lane_write)
         m.d.comb += [
             datapath.param_write.eq(loader.param_write), datapath.weight_write.eq(loader.weight_write),
-            compute.ktile_write.eq(loader.ktile_write), loader.room.eq(compute.room),
+            compute.ktile_write.eq(loader.ktile_write), loader.has_room.eq(compute.has_room),
             compute.take_room.eq(loader.take_room), compute.tile_done.eq(loader.tile_done),
         ]  # fmt: skip
 
@@ -141,7 +141,8 @@ class Engine(wiring.Component):
         )  # END is never popped, so something is left
         for unit in (reads, writes, self._loader, compute):
             code = Mux(unit.error, unit.error_code, code)
-        m.d.comb += [self.error_code.eq(code), self.error.eq(code != 0)]
+        strobes = [unit.error for unit in (reads, writes, self._loader, compute)]
+        m.d.comb += [self.error_code.eq(code), self.error.eq(Cat(self._fetch.exhausted, strobes).any())]
 
 
 class Core(wiring.Component):
@@ -172,7 +173,7 @@ class Core(wiring.Component):
         m.submodules.engine = ResetInserter({"sync": reset})(engine)
         m.d.comb += [
             ClockSignal().eq(self.aclk), sync.rst.eq(~self.aresetn), self.irq.eq(control.irq),
-            reset.eq(control.reset_engine), engine.start.eq(control.start), engine.halt.eq(control.halt),
+            reset.eq(control.reset_engine), engine.start.eq(control.reset_engine), engine.halt.eq(control.halt),
             engine.settings.eq(control.settings), engine.next.eq(control.next),
         ]  # fmt: skip
         m.d.comb += [

@@ -1,6 +1,6 @@
 """The epilogue: scale, bias, activation, residual, activation, for C columns of P pixels."""
 
-from amaranth import Cat, Module, Mux, Shape, Signal, Value, signed, unsigned
+from amaranth import Cat, Const, Module, Mux, Shape, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -78,12 +78,13 @@ class Epilogue(wiring.Component):
         tables = _Tables(m, pipe, control, self._config) if self._config.sigmoid else None
         for c, entry in enumerate(columns):
             shift = pipe.later(entry.shift, 2, f"shift_{c}")
+            beyond = self._beyond(pipe, entry.shift, f"{c}")
             bias = pipe.later(entry.bias[: act.width].as_signed(), 2, f"bias_{c}")
             biased = _AddClip(pipe, first, bias, f"biased_{c}")
             for p in range(self._config.pixels):
                 lane = f"{p}_{c}"
                 product = self._product(pipe, self.acc[p][c], entry.scale, lane)
-                scaled = self._round(pipe, product, shift, lane)
+                scaled = self._round(pipe, product, shift, beyond, lane)
                 value = pipe.register(3, biased.clipped(scaled), act, f"value_{lane}")
                 if self._config.residual:
                     sum_ = _AddClip(pipe, second, value, f"sum_{lane}")
@@ -145,14 +146,18 @@ class Epilogue(wiring.Component):
             return pipe.register(1, half, shape, f"product_{name}")
         addends = []
         for k in range(digits):
-            shifted, carry = _digit(acc, scale.word_select(k, DIGIT_BITS), shape.width)
-            addends += [
-                pipe.register(0, shifted, shape, f"shifted_{name}_{k}"),
-                pipe.register(0, carry, unsigned(1), f"carry_{name}_{k}"),
-            ]
-        return pipe.register(1, sum(addends[1:], addends[0]), shape, f"product_{name}")
+            shifted, carry = _digit(acc, scale.word_select(k, DIGIT_BITS), k)
+            shifted = pipe.register(0, shifted, shape, f"shifted_{name}_{k}")
+            addends.append((shifted, pipe.register(0, carry, unsigned(1), f"carry_{name}_{k}")))
+        return pipe.register(1, _digit_sum(addends, shape.width), shape, f"product_{name}")
 
-    def _round(self, pipe: "_Pipe", product: Value, shift: Value, name: str) -> Value:
+    def _beyond(self, pipe: "_Pipe", shift: Value, name: str) -> Value:
+        """For `_round`: bits at ``shift`` and above, of those of the product that a result has no place for."""
+        count = self._config.acc_width + MANTISSA_BITS - self._config.guard - self._config.act.bits - 2
+        mask = Cat(pipe.later(shift, 1, f"shift_beyond_{name}") <= place for place in range(count))
+        return pipe.register(1, mask, unsigned(count), f"beyond_{name}")
+
+    def _round(self, pipe: "_Pipe", product: Value, shift: Value, beyond: Value, name: str) -> Value:
         """``product >> (G + s)`` in stage E + 3, clipped to two bits more than an activation has.
 
         Whether bits are lost is found beside the shift, not behind it.
@@ -161,9 +166,13 @@ class Epilogue(wiring.Component):
         whole = product[self._config.guard :].as_signed()
         sign, above = whole[-1], whole[shape.width - 1 : -1]
         # bit i of `above` is lost or differs from the result's sign bit, if it is at i >= shift
-        beyond = ((1 << len(above)) - 1) << shift
-        lost = ((above ^ sign.replicate(len(above))) & beyond[: len(above)]).any()
-        scaled = (whole >> shift)[: shape.width]
+        lost = ((above ^ sign.replicate(len(above))) & beyond).any()
+        scaled = whole
+        for place in reversed(
+            range(len(shift))
+        ):  # the farthest first: what is out of reach of the rest is cut
+            scaled = Mux(shift[place], scaled >> (1 << place), scaled)
+            scaled = scaled[: shape.width + (1 << place) - 1].as_signed()
         limit = Cat((~sign).replicate(shape.width - 1), sign)
         return pipe.register(2, Mux(lost, limit, scaled).as_signed(), shape, f"scaled_{name}")
 
@@ -255,8 +264,32 @@ def saturate(value: Value, bits: int) -> Value:
     return Mux(upper.any() & ~upper.all(), Cat((~sign).replicate(bits - 1), sign), value[:bits]).as_signed()
 
 
-def _digit(acc: Value, code: Value, width: int) -> tuple[Value, Value]:
-    """Two addends that give one signed digit's share of the product, modulo ``2**width``."""
+def _digit(acc: Value, code: Value, index: int) -> tuple[Value, Value]:
+    """Two addends that give one signed digit's share of the product: a signed value and a bit.
+
+    Digits stand highest first and have no neighbours, so the highest position falls by two with ``index``.
+    """
     position, negative = code[: DIGIT_BITS - 1], code[DIGIT_BITS - 1]
-    shifted = Mux(position == NO_DIGIT, 0, (acc << position)[:width])
-    return (shifted ^ negative.replicate(width)).as_signed(), negative
+    highest = MANTISSA_BITS - 1 - 2 * index
+    there = position[-1] == 0 if highest < NO_DIGIT // 2 else position != NO_DIGIT
+    shifted = acc
+    for place in range(highest.bit_length()):
+        shifted = Mux(position[place], shifted << (1 << place), shifted)
+    shifted = shifted[: len(acc) + highest].as_signed()
+    signed_share = (shifted ^ negative.replicate(len(shifted)).as_signed())[: len(shifted)]
+    return Mux(there, signed_share, 0).as_signed(), there & negative
+
+
+def _digit_sum(addends: list[tuple[Value, Value]], width: int) -> Value:
+    """The sum of values and bits, modulo ``2**width``, by pairs; an adder has a place for one bit beside two values."""
+    values = [value for value, _ in addends]
+    bits = [bit for _, bit in addends]
+    while len(values) > 1:
+        pairs = [values[i : i + 2] for i in range(0, len(values), 2)]
+        values = [_add(*pair, bits.pop(), width) if len(pair) == 2 else pair[0] for pair in pairs]
+    return values[0] + bits[0]
+
+
+def _add(a: Value, b: Value, carry: Value, width: int) -> Value:
+    low, high = Cat(Const(1, 1), a).as_signed(), Cat(carry, b).as_signed()
+    return (low + high)[1 : width + 1].as_signed()

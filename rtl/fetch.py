@@ -17,13 +17,14 @@ __all__ = ["Fetch"]
 class Fetch(wiring.Component):
     """Asks for bursts of up to ``timing.fetch_burst`` instructions while the queue has room for them.
 
-    The first burst is asked for in the cycle after ``start``. Beats are taken whenever they come; an instruction
+    The first burst is asked for in the cycle after the last with ``start``. What ``start`` loads is no part of a
+    reset, so both may be 1. Beats are taken whenever they come; an instruction
     whose last beat comes in cycle t can be popped from t + 1 on.
 
     Members
     -------
     start : In(1), base : In(address_width), count : In(32)
-        Begin. ``base`` is a multiple of 256; lower bits are ignored.
+        Begin; in a row of such cycles, in the last. ``base`` is a multiple of 256; lower bits are ignored.
     burst : Out(stream of burst_layout)
     beats : In(beats_strobe)
     o : stream of instructions
@@ -45,9 +46,9 @@ class Fetch(wiring.Component):
         m.submodules.queue = queue = Queue(INSTRUCTION, times.instruction_queue)
         wiring.connect(m, queue.o, wiring.flipped(self.o))
         owed = Signal(range(times.instruction_queue + 1))  # asked for and not popped
-        remaining = Signal(32)
+        remaining = Signal(32, reset_less=True)
         self._left = left = Signal(32)
-        asked = Signal(range(times.fetch_burst + 1))  # of those remaining, by the next burst
+        asked = Signal(range(times.fetch_burst + 1), reset_less=True)  # of those remaining, by the next burst
         m.d.sync += [remaining.eq(left), asked.eq(Mux(left < times.fetch_burst, left, times.fetch_burst))]
         m.d.comb += [
             self.burst.valid.eq((asked != 0) & (owed + asked <= times.instruction_queue)),
@@ -64,7 +65,7 @@ class Fetch(wiring.Component):
         block = timing(self._config).fetch_burst * INSTRUCTION_BYTES
         split = (block - 1).bit_length()
         # bursts before the last are whole blocks, so the address counts blocks; one bit more: beyond the bus
-        address = Signal(self._config.address_width - split + 1)
+        address = Signal(self._config.address_width - split + 1, reset_less=True)
         left = self._left
         m.d.comb += left.eq(remaining)
         with m.If(self.start):

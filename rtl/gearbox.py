@@ -2,7 +2,7 @@
 
 from math import gcd
 
-from amaranth import Cat, Module, Mux, Signal
+from amaranth import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -27,7 +27,8 @@ class Gearbox(wiring.Component):
     Members
     -------
     start : In(1), tiles : In(16)
-        Begin a load of at least one tile; the first beat is accepted in the next cycle at the earliest.
+        Begin a load of at least one tile; the first beat is accepted in the next cycle at the earliest. Again and
+        again while there are no beats and no words.
     i : stream of beats
     o : stream of `gear_word`
     """
@@ -51,51 +52,70 @@ class Gearbox(wiring.Component):
         m = Module()
         units = self.capacity // self._unit
         bits, used = Signal(self.capacity), Signal(range(units + 1))
-        kept, left = Signal(self.capacity), Signal(range(units + 1))  # after this cycle's word
         emit, accept, tile_ends = Signal(), Signal(), Signal()
-        more = self._count(m, emit, accept, tile_ends)
+        # in registers: a word is there; a beat has room beside what is held, and beside what a word leaves
+        there, fits, fits_after = Signal(), Signal(init=1), Signal(init=1)
+        word, out = self._word, self.o.payload
+        more, more_after = self._count(m, emit, accept, tile_ends)
+        takes, takes_after = Signal(), Signal()  # a beat is accepted if the word stays, if it goes
         m.d.comb += [
-            self.o.valid.eq(used >= self._word), self.o.payload.codes.eq(bits),
-            emit.eq(self.o.valid & self.o.ready), tile_ends.eq(emit & self.o.payload.tile_last),
-            kept.eq(bits), left.eq(used),
-            self.i.ready.eq(more & (left + self._beat <= units)), accept.eq(self.i.valid & self.i.ready),
+            self.o.valid.eq(there), out.codes.eq(bits), emit.eq(there & self.o.ready),
+            tile_ends.eq(emit & out.tile_last),
+            takes.eq(more & fits), takes_after.eq(Mux(out.tile_last, more_after, more & fits_after)),
+            self.i.ready.eq(Mux(emit, takes_after, takes)), accept.eq(self.i.valid & self.i.ready),
         ]  # fmt: skip
-        with m.If(tile_ends):
-            m.d.comb += [kept.eq(0), left.eq(0)]
-        with m.Elif(emit):
-            m.d.comb += [kept.eq(bits >> self._word * self._unit), left.eq(used - self._word)]
-        m.d.sync += [bits.eq(kept), used.eq(left)]
-        with m.If(accept):
-            m.d.sync += [bits.eq(kept | self._placed(m, left)), used.eq(left + self._beat)]
+        rest, left = Mux(out.tile_last, 0, bits >> word * self._unit), Signal.like(used)
+        m.d.comb += left.eq(Mux(out.tile_last, 0, used - word))
+        state = Cat(bits, used, there, fits, fits_after)
+        stays = self._state(m, bits, used, self.i.valid & takes, "stays")
+        goes = self._state(m, rest, left, self.i.valid & takes_after, "goes")
+        m.d.sync += state.eq(Mux(emit, goes, stays))
         return m
 
-    def _placed(self, m: Module, position: Signal) -> Signal:
+    def _state(self, m: Module, bits: Value, used: Value, accept: Value, name: str) -> Value:
+        """The registers: bits and units held, with the beat if it is accepted, and the flags that follow."""
+        word, beat, units = self._word, self._beat, self.capacity // self._unit
+        held = Signal(range(units + beat + 1), name=f"held_{name}")
+        m.d.comb += held.eq(used + Mux(accept, beat, 0))
+        filled = bits | Mux(accept, self._placed(m, used, name), 0)
+        flags = held >= word, held + beat <= units, held + beat <= units + word
+        return Cat(filled[: self.capacity], held[: units.bit_length()], *flags)
+
+    def _placed(self, m: Module, position: Value, name: str) -> Signal:
         """The beat at ``position`` units; positions are few, so this is a multiplexer."""
-        placed = Signal(self.capacity)
+        placed = Signal(self.capacity, name=f"placed_{name}")
         with m.Switch(position):
             for place in range(self._word):
                 with m.Case(place):
                     m.d.comb += placed.eq(Cat(self.i.payload) << place * self._unit)
         return placed
 
-    def _count(self, m: Module, emit: Signal, accept: Signal, tile_ends: Signal) -> Signal:
-        """Words, beats and tiles left; returns whether a beat may be accepted."""
+    def _count(self, m: Module, emit: Signal, accept: Signal, tile_ends: Signal) -> tuple[Value, Value]:
+        """Words, beats and tiles left, with their ends in registers.
+
+        Returns whether the tile has beats left, and whether there is a tile after it.
+        """
         words, beats = self._config.tile_words, self._config.tile_beats
         word, beats_left, tiles_left = Signal(range(max(2, words))), Signal(range(beats + 1)), Signal(16)
-        more, out = Signal(), self.o.payload
+        first, tile_last, last_tile, some_left = Signal(), Signal(), Signal(), Signal()
+        out = self.o.payload
         m.d.comb += [
-            out.first.eq(word == 0), out.tile_last.eq(word == words - 1),
-            out.last.eq(out.tile_last & (tiles_left == 1)),
-            more.eq(Mux(tile_ends, tiles_left != 1, beats_left != 0)),
+            out.first.eq(first), out.tile_last.eq(tile_last), out.last.eq(tile_last & last_tile),
         ]  # fmt: skip
+        with m.If(self.start | tile_ends):
+            m.d.sync += [word.eq(0), first.eq(1), tile_last.eq(words == 1)]
+        with m.Elif(emit):
+            m.d.sync += [word.eq(word + 1), first.eq(0), tile_last.eq(word == words - 2)]
         with m.If(self.start):
-            m.d.sync += [word.eq(0), beats_left.eq(beats), tiles_left.eq(self.tiles)]
+            m.d.sync += [
+                beats_left.eq(beats), some_left.eq(1), tiles_left.eq(self.tiles), last_tile.eq(self.tiles == 1),
+            ]  # fmt: skip
         with m.Elif(tile_ends):
             m.d.sync += [
-                word.eq(0),
-                beats_left.eq(Mux(tiles_left == 1, 0, beats - accept)),
-                tiles_left.eq(tiles_left - 1),
-            ]
-        with m.Else():
-            m.d.sync += [word.eq(word + emit), beats_left.eq(beats_left - accept)]
-        return more
+                beats_left.eq(Mux(last_tile, 0, beats - accept)),
+                some_left.eq(~last_tile & ~(accept & (beats == 1))),
+                tiles_left.eq(tiles_left - 1), last_tile.eq(tiles_left == 2),
+            ]  # fmt: skip
+        with m.Elif(accept):
+            m.d.sync += [beats_left.eq(beats_left - 1), some_left.eq(beats_left != 1)]
+        return some_left, ~last_tile

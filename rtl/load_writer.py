@@ -1,6 +1,6 @@
 """Load writer: beats of load data into shift buffer, weight ring and tables."""
 
-from amaranth import Cat, Module, Mux, Signal, unsigned
+from amaranth import Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -20,6 +20,7 @@ __all__ = ["LoadWriter", "job_layout", "load_targets"]
 
 _COUNT = 22
 """Bits that count the beats of a table."""
+_TABLES = (LoadKind.LANES, LoadKind.PARAMS, LoadKind.KTILES)
 
 
 def job_layout(config: AcceleratorConfig) -> data.StructLayout:
@@ -34,14 +35,18 @@ def job_layout(config: AcceleratorConfig) -> data.StructLayout:
 def load_targets(config: AcceleratorConfig) -> dict[str, wiring.Member]:
     """Where loads go, and the weight ring's accounts.
 
-    ``room``: tiles that may be started; ``take_room``, ``tile_done``: the first, the last word of a tile is written.
+    ``has_room``: a tile may be started; ``take_room``, ``tile_done``: the first, the last word of a tile is written.
     """
     return {
         "port": Out(stream.Signature(load_request(config))),
         "lane_write": Out(lane_write(config)), "ktile_write": Out(ktile_write(config)),
         "param_write": Out(param_write(config)), "weight_write": Out(weight_write(config)),
-        "room": In(16), "take_room": Out(1), "tile_done": Out(1),
+        "has_room": In(1), "take_room": Out(1), "tile_done": Out(1),
     }  # fmt: skip
+
+
+def _any_of(kind: Value, *kinds: LoadKind) -> Value:
+    return Cat(kind == one for one in kinds).any()
 
 
 class LoadWriter(wiring.Component):
@@ -58,7 +63,7 @@ class LoadWriter(wiring.Component):
     beats : stream of beats
     at_limit : In(5), push : Out(5)
     busy : Out(1)
-    port, lane_write, ktile_write, param_write, weight_write, room, take_room, tile_done
+    port, lane_write, ktile_write, param_write, weight_write, has_room, take_room, tile_done
         See `load_targets`.
     """
 
@@ -72,110 +77,116 @@ class LoadWriter(wiring.Component):
     def elaborate(self, _platform: object) -> Module:
         m = Module()
         self._job = job = Signal(job_layout(self._config))
-        full, self._end, self._take = Signal(), Signal(), Signal()
+        full, self._end = Signal(), Signal()
         m.d.comb += [
-            full.eq((job.push & self.at_limit).any()),
-            self.i.ready.eq(~self.busy | self._end), self._take.eq(self.i.valid & self.i.ready),
+            full.eq((job.push & self.at_limit).any()), self.i.ready.eq(~self.busy | self._end),
             self.push.eq(Mux(self._end, job.push, 0)),
         ]  # fmt: skip
+        # busy with a job of a kind, one register each: nothing has to be decoded on the way to a job's end
+        self._does = {kind: Signal(name=f"does_{kind.name.lower()}") for kind in LoadKind}
+        walks, writes_table = Signal(), Signal()
         with m.If(self.i.ready):
+            coming = self.i.payload.kind
             m.d.sync += [self.busy.eq(self.i.valid), job.eq(self.i.payload)]
+            m.d.sync += [does.eq(self.i.valid & (coming == kind)) for kind, does in self._does.items()]
+            m.d.sync += [
+                walks.eq(self.i.valid & _any_of(coming, LoadKind.MAP, LoadKind.INPUT)),
+                writes_table.eq(self.i.valid & _any_of(coming, *_TABLES)),
+            ]
         m.submodules.walk = walk = PixelWalk(self._config)
         m.submodules.cutter = cutter = PixelCutter(self._config)
         m.submodules.gearbox = gearbox = Gearbox(self._config)
-        address, table_last = self._table_counters(m)
         self._begin(m, walk, cutter, gearbox)
-        with m.If(self.busy):
-            with m.Switch(job.kind):
-                with m.Case(LoadKind.MAP):
-                    self._write_map(m, walk, full)
-                with m.Case(LoadKind.INPUT):
-                    self._write_input(m, walk, cutter, full)
-                with m.Case(LoadKind.WEIGHTS):
-                    self._write_weights(m, gearbox, full)
-                with m.Default():
-                    self._write_table(m, table_last, full)
+        ends, taken = zip(
+            self._write_pixels(m, walks, walk, cutter, full),
+            self._write_weights(m, gearbox, full),
+            self._write_table(m, writes_table, full),
+            strict=True,
+        )
+        m.d.comb += [self._end.eq(Cat(ends).any()), self.beats.ready.eq(Cat(taken).any())]
         self._lay_out_pixel(m, walk, cutter)
         self._lay_out_weights(m, gearbox)
-        self._lay_out_tables(m, address)
         return m
 
     # -- jobs ----------------------------------------------------------------------------------------------
 
     def _begin(self, m: Module, walk: PixelWalk, cutter: PixelCutter, gearbox: Gearbox) -> None:
+        """What a job needs is loaded over and over before it, so that registers need not wait for its begin."""
         job, is_input = self.i.payload, Signal()
         m.d.comb += [
             is_input.eq(job.kind == LoadKind.INPUT),
-            walk.start.eq(self._take), walk.region.eq(job.region),
-            walk.last_beat.eq(Mux(is_input, 0, self._config.vector_beats - 1)),
-            cutter.start.eq(self._take & is_input), cutter.first.eq(job.first),
-            gearbox.start.eq(self._take & (job.kind == LoadKind.WEIGHTS)), gearbox.tiles.eq(job.count),
+            walk.region.eq(job.region), walk.last_beat.eq(Mux(is_input, 0, self._config.vector_beats - 1)),
+            cutter.start.eq(~self._does[LoadKind.INPUT] | self._end),
+            cutter.first.eq(job.first), cutter.channels.eq(job.channels),
+            gearbox.start.eq(~self._does[LoadKind.WEIGHTS] | self._end), gearbox.tiles.eq(job.count),
         ]  # fmt: skip
         with m.If(is_input):
             m.d.comb += [walk.region.slots.eq(1), walk.region.rows.eq(job.count)]
 
-    def _write_map(self, m: Module, walk: PixelWalk, full: Signal) -> None:
+    def _write_pixels(
+        self, m: Module, walks: Signal, walk: PixelWalk, cutter: PixelCutter, full: Signal
+    ) -> tuple[Value, Value]:
+        """Whether a load of kind MAP or INPUT ends, and whether it takes its beat."""
+        does_map, does_input = self._does[LoadKind.MAP], self._does[LoadKind.INPUT]
+        held, moved = Signal(), Signal()
         m.d.comb += [
-            self.port.valid.eq(self.beats.valid & ~(walk.last & full)),
-            self.beats.ready.eq(self.port.valid & self.port.ready),
-            walk.advance.eq(self.beats.ready), self._end.eq(self.beats.ready & walk.last),
+            held.eq(walk.last & full), moved.eq(self.port.valid & self.port.ready),
+            cutter.i.valid.eq(self.beats.valid & does_input), cutter.o.ready.eq(self.port.ready & ~held),
+            self.port.valid.eq(((self.beats.valid & does_map) | cutter.o.valid) & ~held),
+            walk.start.eq(~walks | walk.last), walk.advance.eq(~walks | moved),
         ]  # fmt: skip
+        return moved & walk.last, (moved & does_map) | (does_input & cutter.i.ready)
 
-    def _write_input(self, m: Module, walk: PixelWalk, cutter: PixelCutter, full: Signal) -> None:
-        held = walk.last & full
+    def _write_weights(self, m: Module, gearbox: Gearbox, full: Signal) -> tuple[Value, Value]:
+        word, emit, does = gearbox.o.payload, Signal(), self._does[LoadKind.WEIGHTS]
         m.d.comb += [
-            cutter.i.valid.eq(self.beats.valid), self.beats.ready.eq(cutter.i.ready),
-            self.port.valid.eq(cutter.o.valid & ~held), cutter.o.ready.eq(self.port.ready & ~held),
-            walk.advance.eq(self.port.valid & self.port.ready), self._end.eq(walk.advance & walk.last),
-        ]  # fmt: skip
-
-    def _write_weights(self, m: Module, gearbox: Gearbox, full: Signal) -> None:
-        word, emit = gearbox.o.payload, Signal()
-        m.d.comb += [
-            gearbox.i.valid.eq(self.beats.valid), gearbox.i.payload.eq(self.beats.payload),
-            self.beats.ready.eq(gearbox.i.ready),
-            gearbox.o.ready.eq(~(word.first & (self.room == 0)) & ~(word.last & full)),
+            gearbox.i.valid.eq(self.beats.valid & does), gearbox.i.payload.eq(self.beats.payload),
+            gearbox.o.ready.eq(does & ~(word.first & ~self.has_room) & ~(word.last & full)),
             emit.eq(gearbox.o.valid & gearbox.o.ready), self.weight_write.en.eq(emit),
             self.take_room.eq(emit & word.first), self.tile_done.eq(emit & word.tile_last),
-            self._end.eq(emit & word.last),
         ]  # fmt: skip
+        return emit & word.last, does & gearbox.i.ready
 
-    def _write_table(self, m: Module, table_last: Signal, full: Signal) -> None:
-        write, kind = Signal(), self._job.kind
-        m.d.comb += [
-            write.eq(self.beats.valid & ~(table_last & full)), self.beats.ready.eq(write),
-            self.lane_write.en.eq(write & (kind == LoadKind.LANES)),
-            self.param_write.en.eq(write & (kind == LoadKind.PARAMS)),
-            self.ktile_write.en.eq(write & (kind == LoadKind.KTILES)),
-            self._end.eq(write & table_last),
-        ]  # fmt: skip
+    def _write_table(self, m: Module, writes: Signal, full: Signal) -> tuple[Value, Value]:
+        write, address, last = Signal(), Signal(_COUNT), Signal()
+        self._count_beats(m, ~writes | last, ~writes | write, address, last)
+        m.d.comb += write.eq(self.beats.valid & writes & ~(last & full))
+        targets = {
+            LoadKind.LANES: self.lane_write, LoadKind.PARAMS: self.param_write, LoadKind.KTILES: self.ktile_write,
+        }  # fmt: skip
+        for kind, target in targets.items():
+            m.d.comb += [
+                target.en.eq(self.beats.valid & self._does[kind] & ~(last & full)),
+                target.address.eq(address), target.data.eq(self.beats.payload),
+            ]  # fmt: skip
+        return write & last, write
 
-    def _table_counters(self, m: Module) -> tuple[Signal, Signal]:
-        """Address of the next beat of a table, and whether it is the last."""
-        config, job = self._config, self.i.payload
+    def _count_beats(self, m: Module, start: Value, advance: Value, address: Signal, last: Signal) -> None:
+        """Address of the next beat of a table, and whether it is the last; of the job that comes with ``start``."""
+        config, job, left = self._config, self.i.payload, Signal(_COUNT)
         entries = config.bus_width // 32
-        address, left, last = Signal(_COUNT), Signal(_COUNT), Signal()
-        m.d.comb += last.eq(left == 1)
-        with m.If(self._take):
-            with m.Switch(job.kind):
-                with m.Case(LoadKind.LANES):
-                    m.d.sync += [
-                        address.eq(job.dest * config.lane_beats),
-                        left.eq(job.count * config.lane_beats),
-                    ]
-                with m.Case(LoadKind.PARAMS):
-                    m.d.sync += [
-                        address.eq(job.dest * config.param_beats),
-                        left.eq(job.count * config.param_beats),
-                    ]
-                with m.Default():
-                    m.d.sync += [
-                        address.eq(job.dest // entries),
-                        left.eq((job.count + entries - 1) // entries),
-                    ]
-        with m.Elif(self.beats.ready):
-            m.d.sync += [address.eq(address + 1), left.eq(left - 1)]
-        return address, last
+        first, count, one = Signal(_COUNT), Signal(_COUNT), Signal()
+        with m.Switch(job.kind):
+            with m.Case(LoadKind.LANES):
+                m.d.comb += [
+                    first.eq(job.dest * config.lane_beats), count.eq(job.count * config.lane_beats),
+                    one.eq((job.count == 1) & (config.lane_beats == 1)),
+                ]  # fmt: skip
+            with m.Case(LoadKind.PARAMS):
+                m.d.comb += [
+                    first.eq(job.dest * config.param_beats), count.eq(job.count * config.param_beats),
+                    one.eq((job.count == 1) & (config.param_beats == 1)),
+                ]  # fmt: skip
+            with m.Default():
+                m.d.comb += [
+                    first.eq(job.dest // entries), count.eq((job.count + entries - 1) // entries),
+                    one.eq((job.count != 0) & (job.count <= entries)),
+                ]  # fmt: skip
+        with m.If(advance):
+            with m.If(start):
+                m.d.sync += [address.eq(first), left.eq(count), last.eq(one)]
+            with m.Else():
+                m.d.sync += [address.eq(address + 1), left.eq(left - 1), last.eq(left == 2)]
 
     # -- data ----------------------------------------------------------------------------------------------
 
@@ -189,9 +200,9 @@ class LoadWriter(wiring.Component):
             beat, element = divmod(bank, config.beat_elements)
             m.d.comb += [pixel.banks[bank].eq(walk.beat == beat), pixel.data[bank].eq(elements[element])]
         m.d.comb += [
-            cutter.i.payload.eq(self.beats.payload), cutter.channels.eq(job.channels), cutter.last.eq(walk.last),
+            cutter.i.payload.eq(self.beats.payload), cutter.last.eq(walk.last),
         ]  # fmt: skip
-        with m.If(job.kind == LoadKind.INPUT):
+        with m.If(self._does[LoadKind.INPUT]):
             m.d.comb += pixel.banks.eq(-1)
             with m.Switch(job.channels):
                 for channels in range(1, INPUT_CHANNELS):
@@ -223,7 +234,3 @@ class LoadWriter(wiring.Component):
                 smallest = 1 << weights.shift_bits | (weights.p_max - weights.p_min)
                 value = Cat(code, self._job.zero_code & (code == smallest))
             m.d.comb += self.weight_write.data[line][column].eq(value)
-
-    def _lay_out_tables(self, m: Module, address: Signal) -> None:
-        for target in (self.lane_write, self.ktile_write, self.param_write):
-            m.d.comb += [target.address.eq(address), target.data.eq(self.beats.payload)]

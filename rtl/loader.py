@@ -38,7 +38,7 @@ class Loader(wiring.Component):
         Nothing waits, no burst is left, all data has been written.
     error : Out(1), error_code : Out(8)
         The head is a LOAD of an unknown kind; it is not popped.
-    port, lane_write, ktile_write, param_write, weight_write, room, take_room, tile_done
+    port, lane_write, ktile_write, param_write, weight_write, has_room, take_room, tile_done
         See `hwshift.rtl.load_writer.load_targets`.
     """
 
@@ -109,6 +109,6 @@ class Loader(wiring.Component):
         connect(m, writer.lane_write, flipped(self.lane_write))
         m.d.comb += [
             self.ktile_write.eq(writer.ktile_write), self.param_write.eq(writer.param_write),
-            self.weight_write.eq(writer.weight_write), writer.room.eq(self.room),
+            self.weight_write.eq(writer.weight_write), writer.has_room.eq(self.has_room),
             self.take_room.eq(writer.take_room), self.tile_done.eq(writer.tile_done),
         ]  # fmt: skip

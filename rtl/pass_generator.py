@@ -13,6 +13,7 @@ from hwshift.rtl.ktile_walk import KtileWalk, walk_fields
 
 __all__ = ["PassGenerator", "bounds_layout", "ktile_write", "pass_layout", "wrap"]
 
+_OPCODE_BITS = max(Opcode).bit_length()
 CONSTANTS = (
     "steps",
     "x0",
@@ -142,21 +143,23 @@ class PassGenerator(wiring.Component):
         advance = Signal()
         entry = self._table(m, walk.address, advance)
         m.d.comb += walk.advance.eq(advance)
-        with m.FSM():
-            with m.State("IDLE"):
-                m.d.comb += [self.idle.eq(1), walk.start.eq(1), advance.eq(1)]
-                self._idle(m)
-            with m.State("PREP"):
-                m.d.comb += advance.eq(1)
-                m.next = "RUN"
-            with m.State("RUN"):
-                m.d.comb += [self.o.valid.eq(1), advance.eq(self.o.ready)]
-                with m.If(self.o.ready):
-                    self._advance(m)
+        # one register for each state: idle, the table's entry is under way, or passes go out
+        idle, prepares, self._runs = self._is_idle, Signal(), Signal()
+        m.d.comb += [
+            self.idle.eq(idle), walk.start.eq(idle), self.o.valid.eq(self._runs),
+            advance.eq(~self._runs | self.o.ready),
+        ]  # fmt: skip
+        with m.If(idle):
+            self._idle(m, prepares)
+        with m.Elif(prepares):
+            m.d.sync += [prepares.eq(0), self._runs.eq(1)]
+        with m.Elif(self.o.ready):
+            self._advance(m)
         self._describe_pass(m, entry)
         return m
 
     def _registers(self) -> None:
+        self._is_idle = Signal(init=1)
         self._tile = Signal(16)
         self._rows_left = Signal(16)
         self._y = Signal(COORDINATE)
@@ -179,10 +182,11 @@ class PassGenerator(wiring.Component):
             m.d.sync += [part.eq(address % self._per_beat), entry.eq(read.data.word_select(part, 32))]
         return entry
 
-    def _idle(self, m: Module) -> None:
+    def _idle(self, m: Module, prepares: Signal) -> None:
         head = data.View(layout_of(isa.END), self.i.payload)
         with m.If(self.i.valid):
-            with m.Switch(head.opcode):
+            # dispatch sends three kinds of instructions, which differ in their lower bits
+            with m.Switch(head.opcode[:_OPCODE_BITS]):
                 with m.Case(Opcode.DESCRIPTOR):
                     source = data.View(layout_of(isa.DESCRIPTOR), self.i.payload)
                     m.d.comb += self.i.ready.eq(1)
@@ -196,9 +200,9 @@ class PassGenerator(wiring.Component):
                             for name in ("lo", "hi", "residual_lo", "residual_hi")
                         ]
                 with m.Default():
-                    self._start(m, data.View(layout_of(isa.COMPUTE), self.i.payload))
+                    self._start(m, data.View(layout_of(isa.COMPUTE), self.i.payload), prepares)
 
-    def _start(self, m: Module, compute: data.View) -> None:
+    def _start(self, m: Module, compute: data.View, prepares: Signal) -> None:
         missing = Signal(len(Token))
         walk = self._walk
         m.d.comb += [getattr(walk, name).eq(getattr(compute, name)) for name in walk_fields()]
@@ -220,7 +224,7 @@ class PassGenerator(wiring.Component):
         m.d.sync += [start.eq(self._sources[i].offset) for i, start in enumerate(self._starts)]
         with m.If(missing == 0):
             m.d.comb += [self.i.ready.eq(1), self.pop.eq(compute.pop)]
-            m.next = "PREP"
+            m.d.sync += [self._is_idle.eq(0), prepares.eq(1)]
 
     def _advance(self, m: Module) -> None:
         """To the next k-tile, chunk, output tile or instruction."""
@@ -231,7 +235,7 @@ class PassGenerator(wiring.Component):
             with m.Elif(~walk.last_tile):
                 self._next_tile(m)
             with m.Else():
-                m.next = "IDLE"
+                m.d.sync += [self._is_idle.eq(1), self._runs.eq(0)]
 
     def _next_chunk(self, m: Module) -> None:
         m.d.sync += [

@@ -25,7 +25,7 @@ class PixelCutter(wiring.Component):
     start : In(1), first : In
         Begin a load; ``first``: the place of its first value in the beat that comes next.
     channels : In(3)
-        Values of a pixel, 1 to 4; others count as 4. Constant during a load.
+        Values of a pixel, 1 to 4; others count as 4. Read with ``start``.
     last : In(1)
         The next pixel is the last of its load.
     i : stream of beats
@@ -46,20 +46,28 @@ class PixelCutter(wiring.Component):
         end = _HELD + elements
         held, place = Signal(_HELD * bits), Signal(range(end))  # place of the next pixel in the window
         window = Cat(held, self.i.payload)
-        size, following = Signal(3), Signal(range(end + INPUT_CHANNELS))
-        there, fits, taken = Signal(), Signal(), Signal()
+        size, following = Signal(3), Signal(range(-elements, end + INPUT_CHANNELS))
+        there, fits = Signal(), Signal()  # the pixel ends in the window, the one after it does
         m.d.comb += [
-            size.eq(Mux((self.channels == 0) | (self.channels > INPUT_CHANNELS), INPUT_CHANNELS, self.channels)),
-            there.eq(place + size <= end), following.eq(Mux(there, place + size, place)),
-            fits.eq(following + size <= end), taken.eq(~fits | (there & self.last)),
-            self.o.valid.eq(self.i.valid & there), self.i.ready.eq(Mux(there, self.o.ready & taken, 1)),
+            following.eq(place + Mux(there, size, 0) - Mux(fits, 0, elements)),
+            self.o.valid.eq(self.i.valid & there),
+            self.i.ready.eq(~there | (self.o.ready & (~fits | self.last))),
         ]  # fmt: skip
         with m.If(self.i.valid & (self.o.ready | ~there)):
-            m.d.sync += place.eq(Mux(taken, following - elements, following))
+            # after the last pixel of a load, which ends with its beat, the place is that of `start`
+            m.d.sync += [
+                place.eq(following), there.eq(following + size <= end), fits.eq(following + 2 * size <= end)
+            ]  # fmt: skip
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += held.eq(window[elements * bits :])
         with m.If(self.start):
-            m.d.sync += place.eq(self.first + _HELD)
+            first, values = self.first + _HELD, Signal(3)
+            too_many = (self.channels == 0) | (self.channels > INPUT_CHANNELS)
+            m.d.comb += values.eq(Mux(too_many, INPUT_CHANNELS, self.channels))
+            m.d.sync += [
+                place.eq(first), size.eq(values),
+                there.eq(first + values <= end), fits.eq(first + 2 * values <= end),
+            ]  # fmt: skip
         self._select(m, window, place)
         return m
 

@@ -1,6 +1,6 @@
 """Pixel walk: the places of a map in the shift buffer, in the order in which memory holds them."""
 
-from amaranth import Module, Mux, Signal, signed
+from amaranth import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -21,14 +21,14 @@ class PixelWalk(wiring.Component):
     """Walks row, pixel, slot and beat of a region, one place per cycle; combinational from registers.
 
     The word is ``base + (row offset + slot * pitch + x // 2P) mod length``, the modulus one conditional
-    subtraction. The first place is there in the cycle after ``start``.
+    subtraction. The first place is there in the cycle after it was begun.
 
     Members
     -------
     start : In(1), region : In(region_layout), last_beat : In
-        Begin. ``last_beat``: beats per pixel and slot, minus 1.
+        What `advance` does: begin. ``last_beat``: beats per pixel and slot, minus 1.
     advance : In(1)
-        To the next place.
+        To the next place, or, with ``start``, to the first one of ``region``.
     place : Out(store_request), beat : Out
         Sub-bank and word, and the beat of the vector.
     last_slot, last : Out(1)
@@ -46,16 +46,23 @@ class PixelWalk(wiring.Component):
     def elaborate(self, _platform: object) -> Module:
         m = Module()
         self._region = Signal(region_layout())
-        self._end_beat, self._last_beat = Signal.like(self.last_beat), Signal()
+        self._end_beat, self._last_beat, next_beat = Signal.like(self.last_beat), Signal(), Signal()
         self._slots, self._columns, self._rows = (Loop(m, name) for name in ("slot", "column", "row"))
         # offsets in words: of the row, of the slot in it; pixel; row_step and base, less the length
         self._row, self._offset, self._x = Signal(WORD), Signal(WORD), Signal(WORD)
         self._step_down, self._base_down = Signal(signed(WORD + 1)), Signal(WORD)
         self._describe_place(m)
-        with m.If(self.start):
-            self._begin(m)
-        with m.Elif(self.advance):
-            self._advance(m)
+        loops = (self._slots, self._columns, self._rows)
+        m.d.comb += next_beat.eq(self._last_beat)
+        m.d.sync += [
+            self._last_beat.eq(next_beat), self.last.eq(Cat(next_beat, [loop.following for loop in loops]).all()),
+        ]  # fmt: skip
+        self._next_beat = next_beat
+        with m.If(self.advance):
+            with m.If(self.start):
+                self._begin(m)
+            with m.Else():
+                self._advance(m)
         return m
 
     def _describe_place(self, m: Module) -> None:
@@ -66,28 +73,29 @@ class PixelWalk(wiring.Component):
             self.place.sub.eq(self._x[:split]),
             self.place.word.eq(total + Mux(total >= region.length, self._base_down, region.base)),
             self.last_slot.eq(self._slots.last),
-            self.last.eq(self._last_beat & self._slots.last & self._columns.last & self._rows.last),
         ]  # fmt: skip
 
     def _begin(self, m: Module) -> None:
         region = self.region
         m.d.sync += [
             self._region.eq(region), self._end_beat.eq(self.last_beat), self.beat.eq(0),
-            self._last_beat.eq(self.last_beat == 0), self._row.eq(region.offset), self._offset.eq(region.offset),
+            self._row.eq(region.offset), self._offset.eq(region.offset),
             self._x.eq(region.x0), self._step_down.eq(region.row_step - region.length),
             self._base_down.eq(region.base - region.length),
         ]  # fmt: skip
+        m.d.comb += self._next_beat.eq(self.last_beat == 0)
         self._slots.load(region.slots)
         self._columns.load(region.width)
         self._rows.load(region.rows)
 
     def _advance(self, m: Module) -> None:
         region = self._region
-        m.d.sync += [self.beat.eq(self.beat + 1), self._last_beat.eq(self.beat + 1 == self._end_beat)]
+        m.d.sync += self.beat.eq(self.beat + 1)
+        m.d.comb += self._next_beat.eq(self.beat + 1 == self._end_beat)
         with m.If(self._last_beat):
+            m.d.comb += self._next_beat.eq(self._end_beat == 0)
             m.d.sync += [
-                self.beat.eq(0), self._last_beat.eq(self._end_beat == 0),
-                self._offset.eq(self._offset + region.pitch),
+                self.beat.eq(0), self._offset.eq(self._offset + region.pitch),
             ]  # fmt: skip
             self._slots.step()
             with m.If(self.last_slot):

@@ -1,16 +1,29 @@
 """Queues: every FIFO of the engine is one of these two."""
 
-from amaranth import Module, Mux, ShapeLike, Signal
+from amaranth import Module, Mux, ShapeLike, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["BlockQueue", "Queue"]
+__all__ = ["BlockQueue", "Queue", "stepped"]
 
 
 def _next(pointer: Signal, depth: int) -> Mux:
     """The place after ``pointer`` in a ring of ``depth`` places."""
     return Mux(pointer == depth - 1, 0, pointer + 1)
+
+
+def stepped(count: Value, up: Value, down: Value) -> Value:
+    """``count + up - down`` for counts that stay in range, with both neighbours ready before the strobes are."""
+    return Mux(up == down, count, Mux(up, count + 1, count - 1))[: len(count)]
+
+
+def _track(m: Module, level: Signal, depth: int, push: Value, pop: Value, room: Signal, some: Signal) -> None:
+    """Registers that say whether ``level`` is below ``depth`` and above 0."""
+    m.d.sync += [
+        room.eq(Mux(push == pop, level != depth, pop | (level != depth - 1))),
+        some.eq(Mux(push == pop, level != 0, push | (level != 1))),
+    ]
 
 
 class _Fifo(wiring.Component):
@@ -55,13 +68,13 @@ class Queue(_Fifo):
         write = entries.write_port()
         read = entries.read_port(domain="comb")
         level = Signal(range(self._depth + 1))
-        push, pop = Signal(), Signal()
+        push, pop, room, some = Signal(), Signal(), Signal(init=1), Signal()
         m.d.comb += [
-            self.i.ready.eq(level != self._depth), push.eq(self.i.valid & self.i.ready),
-            self.o.valid.eq(level != 0), pop.eq(self.o.valid & self.o.ready),
+            self.i.ready.eq(room), push.eq(self.i.valid & room), self.o.valid.eq(some), pop.eq(some & self.o.ready),
             write.en.eq(push), write.data.eq(self.i.payload), self.o.payload.eq(read.data),
         ]  # fmt: skip
-        m.d.sync += level.eq(level + push - pop)
+        m.d.sync += level.eq(stepped(level, push, pop))
+        _track(m, level, self._depth, push, pop, room, some)
         with m.If(push):
             m.d.sync += write.addr.eq(_next(write.addr, self._depth))
         with m.If(pop):
@@ -73,8 +86,9 @@ class BlockQueue(_Fifo):
     """A FIFO in block RAM that reads ahead into the memory's output register.
 
     Latency 2: an entry pushed into an empty queue in cycle t can be popped from t + 2 on. One push and one pop
-    per cycle. The memory is read when it holds an entry and the output register is empty or popped, and that
-    frees the entry's place from the next cycle on. No combinational path leads from one side to the other.
+    per cycle. An entry leaves the memory when the output register is empty or popped, and that frees its place
+    from the next cycle on. No combinational path leads from one side to the other, and none from the memory out:
+    it is read a cycle ahead, or what is pushed goes around it.
 
     Parameters
     ----------
@@ -95,16 +109,28 @@ class BlockQueue(_Fifo):
         m.submodules.entries = entries = Memory(shape=self._shape, depth=self._depth, init=[])
         write, read = entries.write_port(), entries.read_port(transparent_for=())
         stored = Signal(range(self._depth + 1))
-        push, fetch = Signal(), Signal()
+        push, fetch, room, some = Signal(), Signal(), Signal(init=1), Signal()
         head, tail = Signal(range(self._depth)), Signal(range(self._depth))
+        late, around = (
+            Signal(self._shape, reset_less=True),
+            Signal(),
+        )  # what was pushed, and it is the next one
+        output = Signal(self._shape, reset_less=True)
         m.d.comb += [
-            self.i.ready.eq(stored != self._depth), push.eq(self.i.valid & self.i.ready),
-            fetch.eq((stored != 0) & (~self.o.valid | self.o.ready)),
+            self.i.ready.eq(room), push.eq(self.i.valid & room), fetch.eq(some & (~self.o.valid | self.o.ready)),
             write.en.eq(push), write.addr.eq(tail), write.data.eq(self.i.payload),
-            read.en.eq(fetch), read.addr.eq(head), self.o.payload.eq(read.data),
+            read.en.eq(1), read.addr.eq(Mux(fetch, _next(head, self._depth), head)),
+            Value.cast(self.o.payload).eq(Value.cast(output)),
         ]  # fmt: skip
         m.d.sync += [
-            stored.eq(stored + push - fetch),
+            Value.cast(late).eq(Value.cast(self.i.payload)),
+            around.eq(push & Mux(fetch, _next(head, self._depth) == tail, head == tail)),
+        ]  # fmt: skip
+        with m.If(fetch):
+            m.d.sync += Value.cast(output).eq(Mux(around, Value.cast(late), Value.cast(read.data)))
+        _track(m, stored, self._depth, push, fetch, room, some)
+        m.d.sync += [
+            stored.eq(stepped(stored, push, fetch)),
             self.o.valid.eq(fetch | (self.o.valid & ~self.o.ready)),
         ]
         with m.If(push):

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from hwshift.config import AcceleratorConfig
 from hwshift.program.registers import ErrorCode
 from hwshift.rtl.axi import OKAY, axi_read, beats_strobe, burst_layout, drive_address, inside
-from hwshift.rtl.queue import Queue
+from hwshift.rtl.queue import Queue, stepped
 from hwshift.timing import timing
 
 __all__ = ["ReadMaster"]
@@ -54,11 +54,15 @@ class ReadMaster(wiring.Component):
         decide, last, refused = self._decide(m, owners)
         self._route(m, owners, last)
         outstanding = Signal(range(timing(self._config).read_bursts + 1))
-        stuck = Signal()
-        m.d.sync += [outstanding.eq(outstanding + owners.i.valid - last), stuck.eq(stuck | refused)]
+        limit = timing(self._config).read_bursts
+        stuck, may = Signal(), Signal(init=1)
+        # from registers, since the strobes come late in a cycle
+        m.d.sync += [
+            outstanding.eq(stepped(outstanding, owners.i.valid, last)), stuck.eq(stuck | refused),
+            may.eq(Mux(owners.i.valid == last, outstanding != limit, last | (outstanding != limit - 1))),
+        ]  # fmt: skip
         m.d.comb += [
-            decide.eq((~self.bus.arvalid | self.bus.arready) & ~self.halt & ~stuck
-                      & (outstanding != timing(self._config).read_bursts)),
+            decide.eq((~self.bus.arvalid | self.bus.arready) & ~self.halt & ~stuck & may),
             self.drained.eq(outstanding == 0),
         ]  # fmt: skip
         return m
@@ -66,15 +70,15 @@ class ReadMaster(wiring.Component):
     def _decide(self, m: Module, owners: Queue) -> tuple[Signal, Signal, Signal]:
         config = self._config
         decide, last, chosen = Signal(), Signal(), Signal(burst_layout(config))
-        loading, allowed, refused = Signal(), Signal(), Signal()
+        loading, refused = Signal(), Signal()
         fetched = inside(config, self.fetch.payload, self.program_base, self.program_limit)
         loaded = inside(config, self.load.payload, self.read_base, self.read_limit)
         m.d.comb += [
             loading.eq(~self.fetch.valid),
-            allowed.eq(Mux(loading, loaded, fetched)),
             owners.i.payload.eq(loading),
-            owners.i.valid.eq(decide & allowed & (self.fetch.valid | self.load.valid)),
-            refused.eq(decide & ~allowed & (self.fetch.valid | self.load.valid)),
+            # which of the two it is comes late
+            owners.i.valid.eq(decide & Mux(loading, self.load.valid & loaded, fetched)),
+            refused.eq(decide & Mux(loading, self.load.valid & ~loaded, ~fetched)),
             # also of a burst that is refused, with which the run ends: whether it is comes late in the cycle
             self.fetch.ready.eq(decide),
             self.load.ready.eq(decide & loading),

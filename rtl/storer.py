@@ -64,12 +64,12 @@ class Storer(wiring.Component):
         m.submodules.fifo = fifo = Queue(self._config.bus_width, timing(self._config).store_fifo)
         m.submodules.pushes = pushes = Queue(len(Token), timing(self._config).write_bursts)
         connect(m, fifo.o, flipped(self.beats))
-        reading, start = Signal(), Signal()
+        reading, start, granted = Signal(), Signal(), Signal()
         store = data.View(layout_of(isa.STORE), self.i.payload)
         m.d.comb += [
             start.eq(self.i.valid & ~reading & ~bursts.active & ((store.pop & ~self.available) == 0)),
             self.i.ready.eq(start), bursts.start.eq(start), self.pop.eq(Mux(start, store.pop, 0)),
-            walk.start.eq(~reading),  # over and over, so that its registers need not wait for start
+            walk.start.eq(~reading), walk.advance.eq(granted | ~reading),  # its registers need not wait for start
             walk.last_beat.eq(self._last_beat(store)),
             self.idle.eq(~(self.i.valid | reading | bursts.active | pushes.o.valid)),
         ]  # fmt: skip
@@ -84,9 +84,9 @@ class Storer(wiring.Component):
             if self._config.gates:
                 gates = Signal()
                 m.d.sync += gates.eq(store.gates)
-        with m.Elif(walk.advance & walk.last):
+        with m.Elif(granted & walk.last):
             m.d.sync += reading.eq(0)
-        self._read(m, walk, fifo, reading, lanes, gates)
+        self._read(m, walk, fifo, reading, granted, lanes, gates)
         self._ask(m, bursts, pushes, push)
         return m
 
@@ -95,11 +95,17 @@ class Storer(wiring.Component):
         return Mux(store.gates, self._config.gate_beats - 1, vector) if self._config.gates else vector
 
     def _read(
-        self, m: Module, walk: PixelWalk, fifo: Queue, reading: Signal, lanes: Signal, gates: Value
+        self,
+        m: Module,
+        walk: PixelWalk,
+        fifo: Queue,
+        reading: Signal,
+        granted: Signal,
+        lanes: Signal,
+        gates: Value,
     ) -> None:
         """One beat per grant; the data comes a cycle later, when ``lanes``, ``gates`` are still its own."""
         config, credit = self._config, Signal(range(fifo.depth + 1), init=fifo.depth)
-        granted = walk.advance
         m.d.comb += [
             self.port.valid.eq(reading & (credit != 0)), self.port.payload.eq(walk.place),
             granted.eq(self.port.valid & self.port.ready), fifo.i.valid.eq(delay(m, granted, 1, "granted")),

@@ -5,6 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hwshift.program.isa import Token
+from hwshift.rtl.queue import stepped
 
 __all__ = ["TokenCounters"]
 
@@ -45,8 +46,8 @@ class TokenCounters(wiring.Component):
             count = Signal(range(self._limit + 1), name=f"count_{index}")
             owed = Signal(range(self._limit + 1), name=f"owed_{index}")
             m.d.sync += [
-                count.eq(count + self.push[index] - self.pop[index]),
-                owed.eq(owed + self.reserve[index] - self.pop[index]),
+                count.eq(stepped(count, self.push[index], self.pop[index])),
+                owed.eq(stepped(owed, self.reserve[index], self.pop[index])),
             ]
             # from registers, though the strobes come late in a cycle
             push, pop, reserve = self.push[index], self.pop[index], self.reserve[index]

@@ -32,8 +32,8 @@ class WeightFetch(wiring.Component):
         At issue time; the core delays it to ``timing.weight_stage``.
     full, loading : Out(1)
         State of the shadow registers.
-    room : Out(16), take_room : In(1), tile_done : In(1)
-        Ring tiles the loader may still start; it started one; it finished one.
+    room : Out(16), has_room : Out(1), take_room : In(1), tile_done : In(1)
+        Ring tiles the loader may still start, and whether there is one; it started one; it finished one.
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:
@@ -47,6 +47,7 @@ class WeightFetch(wiring.Component):
                 "full": Out(1),
                 "loading": Out(1),
                 "room": Out(16, init=config.weight_tiles),
+                "has_room": Out(1, init=1),
                 "take_room": In(1),
                 "tile_done": In(1),
             }
@@ -133,4 +134,5 @@ class WeightFetch(wiring.Component):
         m.d.sync += [
             avail.eq(avail + self.tile_done - release),
             self.room.eq(self.room + freed - self.take_room),
+            self.has_room.eq(Mux(freed == self.take_room, self.room != 0, freed | (self.room != 1))),
         ]

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from hwshift.config import AcceleratorConfig
 from hwshift.program.registers import ErrorCode
 from hwshift.rtl.axi import OKAY, axi_write, burst_layout, drive_address, inside
-from hwshift.rtl.queue import Queue
+from hwshift.rtl.queue import Queue, stepped
 from hwshift.timing import timing
 
 __all__ = ["WriteMaster"]
@@ -53,12 +53,16 @@ class WriteMaster(wiring.Component):
         bus, limit = self.bus, timing(self._config).write_bursts
         outstanding = Signal(range(limit + 1))
         decide, allowed, failed = Signal(), Signal(), Signal()
-        taken, stuck = Signal(), Signal()
+        taken, stuck, may = Signal(), Signal(), Signal(init=1)
         refused = decide & self.burst.valid & ~allowed
-        m.d.sync += [outstanding.eq(outstanding + taken - self.responded), stuck.eq(stuck | refused)]
+        # from registers, since the strobes come late in a cycle
+        room = Mux(taken == self.responded, outstanding != limit, self.responded | (outstanding != limit - 1))
+        m.d.sync += [
+            outstanding.eq(stepped(outstanding, taken, self.responded)), stuck.eq(stuck | refused), may.eq(room),
+        ]  # fmt: skip
         m.d.comb += [
             allowed.eq(inside(self._config, self.burst.payload, self.write_base, self.write_limit)),
-            decide.eq((~bus.awvalid | bus.awready) & ~self.halt & ~stuck & (outstanding != limit)),
+            decide.eq((~bus.awvalid | bus.awready) & ~self.halt & ~stuck & may),
             # also of a burst that is refused, with which the run ends: whether it is comes late in the cycle
             self.burst.ready.eq(decide), taken.eq(decide & self.burst.valid & allowed),
             bus.bready.eq(1), self.responded.eq(bus.bvalid), self.drained.eq(outstanding == 0),

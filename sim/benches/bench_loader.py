@@ -17,8 +17,8 @@ from hwshift.sim.models.transfers import OnChip, TransferMaker, instruction_word
 
 _BASE, _SIZE = 0x12_0000_0000, 0x8000
 _CYCLES = 20000
-_INPUTS = ("i__valid", "i__payload", "burst__ready", "beats__valid", "beats__payload", "available", "at_limit", "room",
-           "port__ready")  # fmt: skip
+_INPUTS = ("i__valid", "i__payload", "burst__ready", "beats__valid", "beats__payload", "available", "at_limit",
+           "has_room", "port__ready")  # fmt: skip
 
 
 class Loads:
@@ -39,7 +39,7 @@ class Loads:
         available, at_limit = (sum(chance(self.stall) << bit for bit in range(5)) for _ in range(2))
         dut.available.value, dut.at_limit.value = available, 31 - at_limit
         room = chance(self.stall)
-        dut.room.value, dut.port__ready.value = room, chance(self.stall)
+        dut.has_room.value, dut.port__ready.value = room, chance(self.stall)
         send = bool(self.beats) and chance(self.stall)
         dut.beats__valid.value = send
         if send:

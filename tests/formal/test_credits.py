@@ -72,6 +72,7 @@ class Ring(wiring.Component):
             Assert(room + writing + avail + sum(released) == tiles),
             Assert(~inner["release"] | (avail != 0)),
             Assert(~begins | (room != 0)),
+            Assert(fetcher.has_room == (room != 0)),
             Assert(inner["head"] < tiles),
             Assert(written < tiles),
             Assert(self._ahead(written, inner["head"]) == Mux(avail == tiles, 0, avail)),
@@ -122,6 +123,7 @@ class Hasty(WeightFetch):
             m.d.sync += head.eq(Mux(head == self._config.weight_tiles - 1, 0, head + 1))
         m.d.sync += [
             avail.eq(avail + self.tile_done - release), self.room.eq(self.room + release - self.take_room),
+            self.has_room.eq(self.room + release != self.take_room),
         ]  # fmt: skip
 
 
@@ -142,7 +144,7 @@ class Loads(wiring.Component):
         self._loader = loader
         super().__init__({
             "i": In(stream.Signature(INSTRUCTION)), "beats": In(beats_strobe(CONFIG)), "ready": In(1),
-            "port_ready": In(1), "room": In(16), "available": In(len(Token)), "at_limit": In(len(Token)),
+            "port_ready": In(1), "has_room": In(1), "available": In(len(Token)), "at_limit": In(len(Token)),
         })  # fmt: skip
 
     def elaborate(self, _platform):
@@ -153,7 +155,7 @@ class Loads(wiring.Component):
         m.d.comb += [
             loader.beats.valid.eq(self.beats.valid), loader.beats.payload.eq(self.beats.payload),
             loader.burst.ready.eq(self.ready), loader.port.ready.eq(self.port_ready),
-            loader.room.eq(self.room), loader.available.eq(self.available), loader.at_limit.eq(self.at_limit),
+            loader.has_room.eq(self.has_room), loader.available.eq(self.available), loader.at_limit.eq(self.at_limit),
             taken.eq(loader.burst.valid & self.ready), Assume(~taken | (asked != 0)),
         ]  # fmt: skip
         promised = counted(m, "promised", depth, Mux(taken, asked, 0), -self.beats.valid)

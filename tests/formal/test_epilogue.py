@@ -8,6 +8,7 @@ formula at a small width.
 
 import re
 
+import numpy as np
 import pytest
 import z3
 from amaranth import Cat, Const, Module, Mux, Signal, signed
@@ -18,8 +19,9 @@ from amaranth.lib.wiring import In
 
 from hwshift.config import AcceleratorConfig
 from hwshift.golden.formats import MANTISSA_BITS, QFormat
+from hwshift.golden.scale import digit_count
 from hwshift.program.isa import Act
-from hwshift.program.params import DIGIT_BITS, NO_DIGIT
+from hwshift.program.params import DIGIT_BITS, DIGITS, NO_DIGIT, _encode_digits
 from hwshift.rtl import epilogue
 from hwshift.rtl.delay import delay
 from hwshift.rtl.epilogue import Epilogue
@@ -72,7 +74,7 @@ class FreeScaled(FreeProduct):
         super().__init__(config)
         self.product = Signal(signed(config.act.bits + 2))
 
-    def _round(self, pipe, product, shift, name):  # noqa: ARG002
+    def _round(self, pipe, product, shift, beyond, name):  # noqa: ARG002
         return pipe.register(2, product, product.shape(), f"scaled_{name}")
 
 
@@ -181,7 +183,7 @@ class Shift(wiring.Component):
 
 
 class Digit(wiring.Component):
-    """The two addends of a digit are acc * +-2^position, or 0, for every position that there is."""
+    """The two addends of a digit are acc * +-2^position, or 0, for every position that it has."""
 
     def __init__(self, config, addends):
         self._config, self._addends = config, addends
@@ -189,12 +191,13 @@ class Digit(wiring.Component):
 
     def elaborate(self, _platform):
         m, shape = Module(), product_shape(self._config)
-        for place in (*range(MANTISSA_BITS), NO_DIGIT):
+        places = [(k, place) for k in range(DIGITS) for place in (*range(MANTISSA_BITS - 2 * k), NO_DIGIT)]
+        for k, place in places:
             share = Const(0, shape) if place == NO_DIGIT else self.acc << place
             code = Cat(Const(place, DIGIT_BITS - 1), self.negative)
-            total = Signal(shape, name=f"total_{place}")
+            total = Signal(shape, name=f"total_{k}_{place}")
             m.d.comb += [
-                total.eq(sum(self._addends(self.acc, code, shape.width))),
+                total.eq(sum(self._addends(self.acc, code, k))),
                 Assert(total == Mux(self.negative, -share, share)),
             ]
         return m
@@ -258,6 +261,17 @@ def test_the_cut_behind_the_shift_changes_nothing(bits):
     assert not holds(clip(clip(value, bits) + bias, bits) == clip(value + bias, bits), *given)
 
 
+def test_no_digit_lies_above_the_positions_it_has():
+    """All mantissas: digit k, highest first, is at 17 - 2k at most, or is not there."""
+    m = np.arange(-(1 << (MANTISSA_BITS - 1)), 1 << (MANTISSA_BITS - 1))
+    count = digit_count(m)
+    few = count <= DIGITS
+    code = _encode_digits(m[few], count[few])
+    for k in range(DIGITS):
+        position = code >> DIGIT_BITS * k & NO_DIGIT
+        assert position[position != NO_DIGIT].max() == MANTISSA_BITS - 1 - 2 * k
+
+
 def test_a_digit_gives_its_share(tmp_path):
     prove(Digit(FULL["digits"], epilogue._digit), tmp_path, cycles=1, options=BITS)
 
@@ -297,16 +311,16 @@ def test_the_whole_block_at_a_small_width(tmp_path):
 class Nearest(FreeProduct):
     """Rounds halves up."""
 
-    def _round(self, pipe, product, shift, name):
-        return super()._round(pipe, product + ((1 << self._config.guard >> 1) << shift), shift, name)
+    def _round(self, pipe, product, shift, beyond, name):
+        return super()._round(pipe, product + ((1 << self._config.guard >> 1) << shift), shift, beyond, name)
 
 
 class Early(FreeScaled):
     """Saturates before the bias is added."""
 
-    def _round(self, pipe, product, shift, name):
+    def _round(self, pipe, product, shift, beyond, name):
         act = self._config.act
-        return super()._round(pipe, clipped(product, act.min, act.max), shift, name)
+        return super()._round(pipe, clipped(product, act.min, act.max), shift, beyond, name)
 
 
 class Unsigned(Lane):

@@ -43,8 +43,8 @@ class MemorySide(wiring.Component):
         Token counters above zero and at their limits; tokens taken, promised and given by loader and storer.
     store_port : Out(stream of store_request), store_data : In(array [R] of activations)
         The storer's port B.
-    port, lane_write, ktile_write, param_write, weight_write, room, take_room, tile_done
-        The loader's; see `hwshift.rtl.load_writer.load_targets`.
+    port, lane_write, ktile_write, param_write, weight_write, has_room, take_room, tile_done
+        The loader's; see `hwshift.rtl.load_writer.load_targets`; ``has_room`` is that of ``room``.
     halt : In(1), drained : Out(1)
         No new AR or AW; no burst is outstanding.
     idle : Out(1)
@@ -65,7 +65,7 @@ class MemorySide(wiring.Component):
             "pop": Out(tokens), "reserve": Out(tokens), "push": Out(tokens),
             "store_port": Out(stream.Signature(store_request(config))),
             "store_data": In(data.ArrayLayout(act_shape(config), config.rows)),
-            **load_targets(config),
+            **load_targets(config), "room": In(16),
             "halt": In(1), "drained": Out(1), "idle": Out(1), "error": Out(1), "error_code": Out(8),
             **dict.fromkeys(_EVENTS, Out(1)),
         })  # fmt: skip
@@ -139,6 +139,6 @@ class MemorySide(wiring.Component):
     def _connect_targets(self, m: Module, loader: Loader) -> None:
         connect(m, loader.port, flipped(self.port))
         connect(m, loader.lane_write, flipped(self.lane_write))
-        m.d.comb += loader.room.eq(self.room)
+        m.d.comb += loader.has_room.eq(self.room != 0)
         for name in ("ktile_write", "param_write", "weight_write", "take_room", "tile_done"):
             m.d.comb += getattr(self, name).eq(getattr(loader, name))

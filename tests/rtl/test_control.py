@@ -128,7 +128,7 @@ async def test_run(ctx, dut, bus):
 
 
 @on_control
-async def test_the_engine_is_reset_but_for_the_cycle_of_start(ctx, dut, bus):
+async def test_the_engine_is_reset_up_to_the_cycle_of_start(ctx, dut, bus):
     seen = []
 
     async def step():
@@ -140,7 +140,7 @@ async def test_the_engine_is_reset_but_for_the_cycle_of_start(ctx, dut, bus):
     ctx.set(dut.done, 1)
     for _ in range(4):
         await step()
-    assert seen == [(0, 1, 0, 0), (0, 0, 1, 0), (1, 0, 0, 0), (1, 0, 0, 0)]
+    assert seen == [(1, 1, 0, 0), (0, 0, 1, 0), (1, 0, 0, 0), (1, 0, 0, 0)]
 
 
 @on_control

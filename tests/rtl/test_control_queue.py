@@ -50,7 +50,7 @@ async def test_runs_that_wait_start_two_cycles_after_the_one_before(ctx, dut, bu
         )
         await ctx.tick()
         last = run == COMMAND_QUEUE
-        assert (ctx.get(dut.reset_engine), ctx.get(dut.start)) == ((1, 0) if last else (0, 1))
+        assert (ctx.get(dut.reset_engine), ctx.get(dut.start)) == (1, int(not last))
         if not last:
             assert settings(ctx, dut.next) == numbers(run + 1)
         await ctx.tick()

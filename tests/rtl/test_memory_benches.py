@@ -68,8 +68,8 @@ class NoPixelAcrossBeats(load_writer.PixelCutter):
 class NoMask(Storer):
     """Stores lanes that hold nothing."""
 
-    def _read(self, m, walk, fifo, reading, lanes, gates):
-        super()._read(m, walk, fifo, reading, Const(-1, len(lanes)), gates)
+    def _read(self, m, walk, fifo, reading, granted, lanes, gates):
+        super()._read(m, walk, fifo, reading, granted, Const(-1, len(lanes)), gates)
 
 
 class IgnoresLimit(Storer):
