@@ -19,6 +19,14 @@ from tests.formal.prover import Opened, Refuted, counted, prove
 CONFIG = AcceleratorConfig(bus_width=32)
 
 
+def flags(m, inner, queue, depth):
+    """A queue's registers say what its level is."""
+    level = inner[f"{queue}.level"]
+    m.d.comb += [
+        Assert(inner[f"{queue}.i__ready"] == (level != depth)), Assert(inner[f"{queue}.o__valid"] == (level != 0)),
+    ]  # fmt: skip
+
+
 class Outstanding(wiring.Component):
     """Bursts of any kind; a slave that answers what it was asked. Every burst decided is in one place."""
 
@@ -42,7 +50,7 @@ class Outstanding(wiring.Component):
         held = self._reads(m, inner) if isinstance(master, ReadMaster) else self._writes(m, inner)
         m.d.comb += [
             Assert(outstanding == held), Assert(outstanding <= self._limit),
-            Assert(master.drained == (held == 0)),
+            Assert(master.drained == (held == 0)), Assert(inner["may"] == (outstanding != self._limit)),
         ]  # fmt: skip
         return m
 
@@ -55,6 +63,7 @@ class Outstanding(wiring.Component):
             Assume(~self.rvalid | (asked != 0)), Assert(inner["owners.level"] == asked + bus.arvalid),
             Assert(~self.rvalid | (inner["owners.level"] != 0)),
         ]  # fmt: skip
+        flags(m, inner, "owners", limit)
         return asked + bus.arvalid
 
     def _writes(self, m, inner):
@@ -69,6 +78,7 @@ class Outstanding(wiring.Component):
             Assert(~(bus.awvalid & self.awready) | (level != limit)),
             Assert(~ends | (level != 0)),
         ]
+        flags(m, inner, "lengths", limit)
         return bus.awvalid + level + sent
 
 
