@@ -1,5 +1,8 @@
 """Concatenations, shuffles and slices as names, and the reasons where they are passes."""
 
+import numpy as np
+import pytest
+
 from hwshift.compiler import compile as compile_network
 from hwshift.compiler.fusion import AS_COMPILED, Preference
 from hwshift.compiler.rename import plan_renaming
@@ -8,6 +11,8 @@ from hwshift.network import ops
 from hwshift.network.bind import bind
 from hwshift.network.quantize import quantize
 from hwshift.network.random import NetworkBuilder
+
+from .networks import check
 
 CONFIG = PRESETS["4x4-mac"]
 
@@ -64,3 +69,34 @@ def test_a_schedule_of_passes():
     build.conv("out", part, 4)
     why = reasons(bound(build.network("net")), preference=Preference(rename=False))
     assert why == {"part": "this schedule was asked for"}
+
+
+MIXED = np.array([0, 4, 1, 5, 2, 6, 3, 7])
+
+
+def shuffled(kind="depthwise"):
+    """A pointwise convolution, a shuffle, a layer that takes each channel from one, and what reads it in groups."""
+    build = NetworkBuilder(3, 3, 6, 6)
+    mixed = build.add("mixed", ops.ChannelShuffle(MIXED), build.conv("stem", "input", 8))
+    if kind == "depthwise":
+        build.conv("each", mixed, 8, (3, 3), stride=2, groups=8)
+    else:
+        build.add("each", ops.MaxPool((3, 3), (2, 2), (1, 1, 0, 0)), mixed)
+    build.conv("out", "each", 8, groups=2)
+    return build
+
+
+@pytest.mark.parametrize("kind", ["depthwise", "pool"])
+def test_a_layer_of_single_channels_lies_as_what_it_reads(kind):
+    network = bound(shuffled(kind).network("net"))
+    renaming = plan_renaming(network, CONFIG)
+    assert renaming.layers == {"mixed"} and renaming.follows == {"each"}
+    program, _ = check(network, CONFIG)
+    (record,) = [record for record in program.tensors if record.layer == "each"]
+    assert (record.placement[:, 1] * 4 + record.placement[:, 2]).tolist() == MIXED.tolist()
+
+
+def test_what_is_added_or_a_gate_does_not_follow():
+    build = shuffled()
+    build.sum("sum", "each", build.conv("again", "out", 8))
+    assert plan_renaming(bound(build.network("net")), CONFIG).follows == frozenset()
