@@ -1,5 +1,7 @@
 """Concatenations, shuffles and slices as names, and the reasons where they are passes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,10 +11,11 @@ from hwshift.compiler.rename import plan_renaming
 from hwshift.config import PRESETS
 from hwshift.network import ops
 from hwshift.network.bind import bind
+from hwshift.network.fixed import Epilogue, Pool, Shuffle
 from hwshift.network.quantize import quantize
 from hwshift.network.random import NetworkBuilder
 
-from .networks import check
+from .networks import Builder, check
 
 CONFIG = PRESETS["4x4-mac"]
 
@@ -100,3 +103,24 @@ def test_what_is_added_or_a_gate_does_not_follow():
     build = shuffled()
     build.sum("sum", "each", build.conv("again", "out", 8))
     assert plan_renaming(bound(build.network("net")), CONFIG).follows == frozenset()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_drawn_layers_behind_shuffles(seed):
+    """Shuffles in front of depthwise layers and pools, one behind the other, before convolutions in groups."""
+    config = (CONFIG, PRESETS["8x8-mac"])[seed % 2].with_(feature_depth=(512, 48)[seed // 2 % 2])
+    build = Builder(seed, config.arithmetic, (3, 9, 20))
+    last = build.conv(build.layers[0], 24, (1, 1), stride=(1, 1), padding=(0, 0, 0, 0))
+    for number in range(3):
+        last = build.add(Shuffle(build.rng.permutation(24)), [last], last.shape, scaled=False)
+        if number != seed % 3:
+            last = build.conv(last, 24, (3, 3), groups=24, stride=(1, 2), padding=(1, 1, 1, 1))
+        if number != seed % 2:
+            size = tuple(side - 1 for side in last.shape[1:])
+            pool = Pool("max", (2, 2), (1, 1), (0, 0, 0, 0), False)
+            last = build.add(pool, [last], (24, *size), scaled=False)
+            build.layers[-1] = last = replace(last, epilogue=Epilogue.identity(24))
+        if build.rng.random() < 0.5:
+            last = build.conv(last, 24, (1, 1), groups=3, stride=(1, 1), padding=(0, 0, 0, 0))
+    check(build.network(), config, seed, keep=("all", "outputs")[seed % 2])
+    assert plan_renaming(build.network(), config).follows
