@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hwshift.compiler.columns import Columns
 from hwshift.compiler.fusion import (
     AS_COMPILED,
     Lives,
@@ -19,6 +18,7 @@ from hwshift.compiler.fusion import (
 )
 from hwshift.compiler.limits import raise_to
 from hwshift.compiler.lowered import Lowered
+from hwshift.compiler.parts import Part
 from hwshift.compiler.placement import Tensor
 from hwshift.compiler.strips import Chain, touched
 from hwshift.config import AcceleratorConfig
@@ -72,10 +72,12 @@ class Group:
         Of every tensor that a layer reads or writes.
     loaded : tuple of str
         Tensors that come from memory here.
-    left : mapping of str to int
-        First column of maps of which only some are read or written.
+    left, slot : mappings of str to int
+        First column and slot of maps of which only some are read or written; 0 where none is given.
+    tile : int
+        The first output tile, where a part of a layer is computed.
     parts : tuple of Group
-        The same layer by columns, instead of this group.
+        The same layer by columns or slots, instead of this group.
     """
 
     chain: Chain
@@ -83,6 +85,8 @@ class Group:
     blocks: Mapping[str, Block]
     loaded: tuple[str, ...]
     left: Mapping[str, int] = field(default_factory=dict)
+    slot: Mapping[str, int] = field(default_factory=dict)
+    tile: int = 0
     parts: tuple["Group", ...] = ()
 
 
@@ -123,7 +127,7 @@ def plan_buffers(
     Raises
     ------
     CompileError
-        When one row at a time of a layer alone does not fit.
+        When the least part of a layer alone does not fit.
     NotInPlace
         When a map that is to be written over in part does not stay on chip.
     """
@@ -149,7 +153,7 @@ def _make_room(
     config: AcceleratorConfig,
 ) -> None:
     """Send a map to memory so that layers fit: the largest, rather one that they do not touch. Where none is left, cut
-    the layer into columns.
+    the layer into parts.
     """
     whole = pieces.whole(error.start, error.end)
     if whole:
@@ -159,24 +163,12 @@ def _make_room(
     elif pieces.cut(error.start):
         pieces.in_memory |= set(touched(lowered[error.start])) - {lowered[error.start].gates}
     else:
-        what, needed = _least(pieces, error.start)
+        what, needed = pieces.least(error.start)
         raise CompileError(
             f"one output {what} needs {needed} words per sub-bank, feature_depth is {config.feature_depth}: "
             + raise_to("feature_depth", needed),
             where=lowered[error.start].layer.name,
         )
-
-
-def _least(pieces: Pieces, index: int) -> tuple[str, int]:
-    """The least that can be computed of a layer at a time, and the words that this needs."""
-    cut = list(pieces.parts(index))
-    chains = [part.chain for part in cut[-1]] if cut else [pieces.chain(index, index)]
-    words = [
-        sum(chain.tensors[name].row_words * int(rows) for name, (rows,) in windows.items())
-        for chain in chains
-        for windows in [pieces.windows(chain, chain.ends(1), [], 0)]
-    ]
-    return "pixel" if cut else "row", max(words)
 
 
 def _overlap(one: tuple[int, int], other: tuple[int, int]) -> bool:
@@ -222,8 +214,8 @@ class _Placer:
                 for name, block in whole.items()
                 if crossing[name][0] <= number <= crossing[name][1]
             }
-            if piece.start in self._pieces.columns:
-                groups.append(self._by_columns(piece.start, alive))
+            if piece.start in self._pieces.in_parts:
+                groups.append(self._in_parts(piece.start, alive))
             else:
                 groups.append(self._group(piece, alive, replaced, seen))
             seen |= set(groups[-1].blocks) & set(whole)
@@ -320,7 +312,7 @@ class _Placer:
                 return Group(chain, ends.rows.tolist(), {name: blocks[name] for name in own}, loaded)
         raise Unplaced(piece.start, piece.end, piece.start < piece.end)
 
-    def _by_columns(self, index: int, alive: Mapping[str, Block]) -> Group:
+    def _in_parts(self, index: int, alive: Mapping[str, Block]) -> Group:
         """A layer in as few parts as fit. Raises Unplaced."""
         for parts in self._pieces.parts(index):
             groups: list[Group] = []
@@ -334,7 +326,7 @@ class _Placer:
                 return Group(chain, first.ends, first.blocks, first.loaded, parts=tuple(groups))
         raise Unplaced(index, index)
 
-    def _part(self, part: Columns, alive: Mapping[str, Block]) -> Group | None:
+    def _part(self, part: Part, alive: Mapping[str, Block]) -> Group | None:
         """The rows of the maps of a part: strips as high as fit."""
         chain = part.chain
         own = touched(chain.layers[0])
@@ -350,7 +342,8 @@ class _Placer:
                 blocks = self._rows(counts, alive, chain.tensors)
                 if blocks is not None:
                     done = ends.only(height).rows.tolist()
-                    return Group(chain, done, {name: blocks[name] for name in own}, loaded, part.left)
+                    placed = {name: blocks[name] for name in own}
+                    return Group(chain, done, placed, loaded, part.left, part.slot, part.tile)
         return None
 
     def _rows(

@@ -57,7 +57,7 @@ def describe(
         "tiles": low.tiles,
         "ktiles": max(pattern.count for pattern in low.patterns),
         "strips": sum(len(part.ends) for part in group.parts or (group,)),
-        "columns": max(1, len(group.parts)),
+        "parts": max(1, len(group.parts)),
         "together": [other.layer.name for other in group.chain.layers],
         "instructions": len(computes),
         "corner": list(low.corner),

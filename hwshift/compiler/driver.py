@@ -5,7 +5,7 @@ from typing import Literal
 
 from hwshift.compiler.buffers import plan_buffers
 from hwshift.compiler.fusion import AS_COMPILED, NotInPlace, Preference
-from hwshift.compiler.in_place import laid_out
+from hwshift.compiler.in_place import laid_out, reordered
 from hwshift.compiler.limits import check_layers
 from hwshift.compiler.lower import lower
 from hwshift.compiler.memory_map import MemoryMap
@@ -120,12 +120,14 @@ def _compile(
 ) -> Program:
     """Compile with some layers only renamed."""
     renamed, why, in_place = renaming.layers, renaming.why, renaming.in_place
-    views = views_of(network, renamed, in_place)
+    views = views_of(network, renamed, in_place, renaming.follows)
     tensors = tensors_of(network, renamed, config, in_place)
     lowered = []
     for layer in network.layers[1:]:
         if layer.name not in renamed:
             layer, reads = laid_out(layer, views.reads[layer.name], in_place)
+            if layer.name in views.orders:
+                layer = reordered(layer, views.orders[layer.name])
             lowered.append(lower(layer, reads, tensors, config))
     output = network.output.name
     plan = plan_buffers(lowered, tensors, config, views.own[output].tensors, keep == "all", preference)

@@ -11,7 +11,7 @@ _COLUMNS = (
     ("tiles", "tiles"),
     ("k-tiles", "ktiles"),
     ("strips", "strips"),
-    ("parts", "columns"),
+    ("parts", "parts"),
     ("instr.", "instructions"),
     ("chunks", "chunks"),
     ("steps", "steps"),
@@ -24,11 +24,11 @@ _COLUMNS = (
 
 
 def explain(program: Program) -> str:
-    """One line per layer: output tiles, most k-tiles of a tile, strips of rows in all, parts by columns, instructions,
-    chunks, steps, the least number of cycles (a pass takes its steps, or as long as a weight tile takes to load), beats
-    on the bus; whether the weights are one constant tile, are loaded once, stay for later strips, or are loaded again
-    for each; where the output goes (``in place``: over channels of an earlier map, whose others stay where they are);
-    and what the layer is up against:
+    """One line per layer: output tiles, most k-tiles of a tile, strips of rows in all, parts by columns or slots,
+    instructions, chunks, steps, the least number of cycles (a pass takes its steps, or as long as a weight tile takes
+    to load), beats on the bus; whether the weights are one constant tile, are loaded once, stay for later strips, or
+    are loaded again for each; where the output goes (``in place``: over channels of an earlier map, whose others stay
+    where they are); and what the layer is up against:
 
     ``load`` the bus takes longer than the array; ``tile load`` passes are shorter than a weight tile takes to load into
     the array; ``diagonal`` each column uses one lane; ``quantisation`` channels do not fill the tiles; ``compute`` none

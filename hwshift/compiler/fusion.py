@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwshift.compiler.columns import Columns, cut_columns
 from hwshift.compiler.lowered import Lowered
+from hwshift.compiler.parts import Part, cut_columns, cut_layer
 from hwshift.compiler.placement import Tensor
 from hwshift.compiler.strips import Chain, Ends, touched
 from hwshift.config import AcceleratorConfig
@@ -128,8 +128,8 @@ class Pieces:
         Tensors that are not on chip as a whole.
     refused : set of (int, int)
         First and last layer of chains that do not fit although their words do.
-    columns : set of int
-        Layers that are cut into columns.
+    in_parts : set of int
+        Layers that are cut into columns or slots.
     """
 
     def __init__(
@@ -148,8 +148,8 @@ class Pieces:
         self._places = {name: name for name in lives.first} | _places(tensors)
         self._pinned = set(_places(tensors))
         self.refused: set[tuple[int, int]] = set()
-        self.columns: set[int] = set()
-        self._parts: dict[tuple[int, int], list[Columns] | None] = {}
+        self.in_parts: set[int] = set()
+        self._parts: dict[tuple[int, int, int], list[Part] | None] = {}
         self._alive: dict[tuple[int, int], list[str]] = {}
         self._known: dict[tuple[int, int, frozenset[str]], int | None] = {}
 
@@ -189,24 +189,51 @@ class Pieces:
         return name in chain.producers and name in self.in_memory and name in chain.complete
 
     def cut(self, index: int) -> bool:
-        """Cut a layer into columns, if that is possible and not done yet."""
-        possible = index not in self.columns and any(True for _ in self.parts(index))
-        self.columns |= {index} if possible else set()
+        """Cut a layer into parts, if that is of use and not done yet."""
+        possible = index not in self.in_parts and self.least(index)[1] <= self._config.feature_depth
+        self.in_parts |= {index} if possible else set()
         return possible
 
-    def parts(self, index: int) -> Iterator[list[Columns]]:
-        """A layer in 2, 3, ... parts by columns."""
+    def parts(self, index: int) -> Iterator[list[Part]]:
+        """A layer in 2, 3, ... parts by columns, then by slots, then by both."""
         low = self._lowered[index]
-        for width in strip_heights(low.layer.shape[2]):
-            if (index, width) not in self._parts:
-                self._parts[index, width] = cut_columns(low, self._tensors, width, self._config)
-            parts = self._parts[index, width]
+        slots, width = self._tensors[low.layer.name].slots, low.layer.shape[2]
+        cuts = [(slots, columns) for columns in strip_heights(width)]
+        cuts += [(own, width) for own in strip_heights(slots)] + [
+            (1, columns) for columns in strip_heights(width)
+        ]
+        for cut in dict.fromkeys(cuts):
+            parts = self._cut(index, *cut)
             if parts is not None and len(parts) > 1:
                 yield parts
 
+    def _cut(self, index: int, slots: int, width: int) -> list[Part] | None:
+        key = index, slots, width
+        if key not in self._parts:
+            self._parts[key] = cut_layer(self._lowered[index], self._tensors, slots, width, self._config)
+        return self._parts[key]
+
+    def least(self, index: int) -> tuple[str, int]:
+        """The least that can be computed of a layer at a time, and the words that this needs."""
+        low = self._lowered[index]
+        whole = Part(self.chain(index, index))
+        parts = max(self._cut(index, 1, low.layer.shape[2]) or [whole], [whole], key=len)
+        largest = max(parts, key=lambda part: self._row_words(part.chain))
+        chain = largest.chain
+        columns = cut_columns(chain.layers[0], chain.tensors, 1, self._config) or [largest]
+        channels, _, width = columns[0].chain.layers[0].layer.shape
+        what = "row" if width == low.layer.shape[2] else "pixel"
+        some = f" of {channels} channels" if channels < low.layer.shape[0] else ""
+        return what + some, max(self._row_words(part.chain) for part in columns)
+
+    def _row_words(self, chain: Chain) -> int:
+        """Words that one row of the last layer needs."""
+        windows = self.windows(chain, chain.ends(1), [], 0)
+        return sum(chain.tensors[name].row_words * int(rows) for name, (rows,) in windows.items())
+
     def fits(self, start: int, end: int, depth: int) -> int | None:
         """The greatest strips, in rows, for which the layers fit on chip; None where none do."""
-        if start == end and start in self.columns:
+        if start == end and start in self.in_parts:
             return 1
         if (start, end) in self.refused:
             return None

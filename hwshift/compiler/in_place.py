@@ -46,14 +46,18 @@ def find_in_place(network: FixedNetwork, refused: Collection[str] = ()) -> InPla
 
 
 def reordered(layer: FixedLayer, order: np.ndarray) -> FixedLayer:
-    """A layer whose channel i is its old channel ``order[i]``: an ungrouped Conv, or a layer without weights."""
+    """A layer whose channel i is its old channel ``order[i]``: an ungrouped Conv, or a layer without weights; with its
+    input in the same order, a depthwise Conv.
+    """
     op, epilogue = layer.op, layer.epilogue
     if isinstance(op, Conv):
         powers = op.weights.powers
         weights = FixedWeights(
             op.weights.fmt, op.weights.values[order], None if powers is None else powers[order]
         )
-        op = replace(op, weights=weights)
+        op = replace(
+            op, weights=weights, shift=op.shift if op.groups == 1 or op.shift is None else op.shift[order]
+        )
     if epilogue is not None:
         epilogue = replace(epilogue, m=epilogue.m[order], s=epilogue.s[order], b=epilogue.b[order])
     return replace(layer, op=op, epilogue=epilogue)

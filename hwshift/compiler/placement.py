@@ -146,10 +146,13 @@ class Views:
         Channels of the tensors of the layers that computed them.
     reads : mapping of layer to mapping of input to View
         The inputs of every layer that is computed, by the names their places have then.
+    orders : mapping of layer to ndarray of int64
+        Which channel lies at each position of layers that follow what they read; ``reads`` are in that order, too.
     """
 
     own: Mapping[str, View]
     reads: Mapping[str, Mapping[str, View]]
+    orders: Mapping[str, np.ndarray]
 
 
 def tensors_of(
@@ -175,15 +178,35 @@ def _tensor_of(layer: FixedLayer, config: AcceleratorConfig) -> Tensor:
     return Tensor(layer.name, layer.shape, slots, pitch, replicas, is_input)
 
 
-def views_of(network: FixedNetwork, renamed: frozenset[str], in_place: InPlace = NOWHERE) -> Views:
-    """What every layer's channels are; ``renamed``: Concat, Shuffle and Slice layers that are not computed."""
+def views_of(
+    network: FixedNetwork,
+    renamed: frozenset[str],
+    in_place: InPlace = NOWHERE,
+    follows: frozenset[str] = frozenset(),
+) -> Views:
+    """What every layer's channels are.
+
+    Parameters
+    ----------
+    network : FixedNetwork
+    renamed : frozenset of str
+        Concat, Shuffle and Slice layers that are not computed.
+    in_place : InPlace
+    follows : frozenset of str
+        Layers of one input whose channels lie in the order of the places that they read.
+    """
     own: dict[str, View] = {}
+    orders: dict[str, np.ndarray] = {}
     reads: dict[str, dict[str, View]] = {}
     holders: dict[str, str] = {}  # a tensor whose place was taken, to the one that holds it now
     for layer in network.layers:
         name, inputs = layer.name, [own[source] for source in layer.inputs]
         if name not in renamed:
-            own[name] = View.whole(name, layer.shape[0], in_place.orders.get(name))
+            order = in_place.orders.get(name)
+            if name in follows:
+                order = orders[name] = np.lexsort((inputs[0].channel, inputs[0].source))
+                inputs = [inputs[0].pick(order)]
+            own[name] = View.whole(name, layer.shape[0], order)
             reads[name] = {
                 source: view.named(holders) for source, view in zip(layer.inputs, inputs, strict=True)
             }
@@ -197,4 +220,4 @@ def views_of(network: FixedNetwork, renamed: frozenset[str], in_place: InPlace =
         if name in in_place.takes:
             old = in_place.takes[name]
             holders |= {other: name for other, holder in holders.items() if holder == old} | {old: name}
-    return Views(own, reads)
+    return Views(own, reads, orders)

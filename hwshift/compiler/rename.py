@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
+from hwshift.compiler.follow import behind, may_follow
 from hwshift.compiler.in_place import find_in_place
 from hwshift.compiler.lower import ktiles_of
 from hwshift.compiler.placement import NOWHERE, InPlace, tensors_of, views_of
@@ -24,11 +25,14 @@ class Renaming:
         For every other concatenation, shuffle and slice, the reason that it is a pass through the array.
     in_place : InPlace
         What is written over a part of an earlier map.
+    follows : frozenset of str
+        Layers whose channels lie in the order of the places that they read.
     """
 
     layers: frozenset[str] = frozenset()
     why: Mapping[str, str] = field(default_factory=dict)
     in_place: InPlace = NOWHERE
+    follows: frozenset[str] = frozenset()
 
 
 def no_renaming(network: FixedNetwork, why: str) -> Renaming:
@@ -70,7 +74,7 @@ def _plan(
 ) -> tuple[Renaming, float]:
     """What is renamed where maps lie like that, and the steps that are left."""
     why = {name: text for name, text in _fixed_layers(network).items() if name not in in_place.names}
-    renaming = Renaming(in_place.names, why, in_place)
+    renaming, free = Renaming(in_place.names, why, in_place), may_follow(network, in_place)
     before = _steps(network, config, renaming, known)
     for layer in network.layers:
         if (
@@ -84,6 +88,11 @@ def _plan(
             why[layer.name] = "nothing else is computed"
             continue
         after = _steps(network, config, trial, known)
+        follows = renaming.follows | behind(network, layer.name, trial.layers, free)
+        if follows != renaming.follows:
+            following = replace(trial, follows=follows)
+            steps = _steps(network, config, following, known)
+            trial, after = (following, steps) if steps < after else (trial, after)
         if after <= before:
             renaming, before = trial, after
         elif after == float("inf"):
@@ -118,15 +127,16 @@ def _steps(
     renaming: Renaming,
     known: dict[tuple[str, bytes], int],
 ) -> float:
-    """Steps of all layers that read something movable, and of the moves; infinite where it cannot be done.
+    """Steps of all layers that read something movable or what may follow it, and of the moves.
 
-    ``known`` holds the k-tiles of layers by what they read.
+    Infinite where it cannot be done. ``known`` holds the k-tiles of layers by what they read.
     """
     renamed, in_place = renaming.layers, renaming.in_place
-    reads = views_of(network, renamed, in_place).reads
+    reads = views_of(network, renamed, in_place, renaming.follows).reads
     tensors = tensors_of(network, renamed, config, in_place)
     total = 0
     movable = {layer.name for layer in network.layers if isinstance(layer.op, Concat | Shuffle | Slice)}
+    movable |= may_follow(network, in_place) if movable else set()
     for layer in network.layers[1:]:
         if layer.name in renamed or not ({layer.name, *layer.inputs} & movable):
             continue

@@ -19,6 +19,7 @@ from hwshift.compiler.passes import Piece, compute_fields, descriptor_fields, pi
 from hwshift.compiler.placement import Tensor
 from hwshift.compiler.resident import Use, plan_residency
 from hwshift.compiler.tables import Run, Section, TableSpace, ktile_words, param_bytes, split_layer
+from hwshift.compiler.transfers import MapMoves, spans
 from hwshift.compiler.weights import pack_tiles
 from hwshift.config import AcceleratorConfig
 from hwshift.network.fixed import Activation
@@ -53,8 +54,6 @@ class Scheduler:
         self.operations: list[Operation] = []
         self.layers: list[dict] = []
         self._blocks: Mapping[str, Block] = {}
-        self._local: Mapping[str, Tensor] = {}
-        self._left: Mapping[str, int] = {}
         self._descriptors: dict[int, dict[str, int]] = {}
         self._bounds: tuple[int, ...] | None = None
         self._parameters: dict[tuple, bytes] = {}
@@ -78,9 +77,10 @@ class Scheduler:
     def _part(
         self, group: Group, weights: Sequence[list[int]], ranges: list[list[tuple[int, int]]]
     ) -> list[int]:
-        """All columns of a group, or some; adds to each layer's ranges of instructions, returns its sections."""
+        """A group, or a part of it; adds to each layer's ranges of instructions, returns its sections."""
         layers = group.chain.layers
-        self._blocks, self._local, self._left = group.blocks, group.chain.tensors, group.left
+        weights = [own[group.tile :] for own in weights]
+        self._blocks, moves = group.blocks, MapMoves(group, self._tensors, self._memory, self._config)
         sections = [split_layer(low, group.blocks, self._config) for low in layers]
         strips = list(pairwise([[0] * len(layers), *group.ends]))
         works = [
@@ -95,21 +95,25 @@ class Scheduler:
         for (before, ends), strip in zip(strips, works, strict=True):
             for name in group.loaded:
                 start = len(self.operations)
-                arrived[name] = self._arrive(group, name, arrived[name], before, ends)
+                wanted = self._wanted(group, name, arrived[name], before, ends)
+                self.operations += moves.loads(name, *wanted)
+                arrived[name] = wanted[1]
                 ranges[group.chain.readers[name][0]].append((start + 1, len(self.operations) + 1))
             for index, low in enumerate(layers):
                 first, start = before[index], len(self.operations)
                 if first < ends[index]:
                     for _, computed in groupby(strip[index], key=lambda work: id(work.section)):
                         self._section(low, list(computed), weights[index])
-                    self._store(low.layer.name, first, ends[index])
+                    self.operations += moves.stores(low.layer.name, first, ends[index])
                 ranges[index].append((start + 1, len(self.operations) + 1))  # the header stands in front
         return [len(parts) for parts in sections]
 
     # -- maps ----------------------------------------------------------------------------------------------
 
-    def _arrive(self, group: Group, name: str, arrived: int, before: list[int], ends: list[int]) -> int:
-        """Load the rows of a tensor that a strip needs and that are not there; returns how many have arrived."""
+    def _wanted(
+        self, group: Group, name: str, arrived: int, before: list[int], ends: list[int]
+    ) -> tuple[int, int]:
+        """The rows (first, end) of a tensor that a strip needs and that are not there; none where both are the same."""
         chain, final = group.chain, group.ends[-1]
         wanted = int(chain.needed(name, np.array([ends]))[0])
         if name in self._plan.whole:
@@ -119,70 +123,7 @@ class Scheduler:
             arrived = max(
                 arrived, min(wanted, int(chain.lowest(name, np.array([before]), np.array(final))[0]))
             )
-        if wanted > arrived:
-            self._load_rows(name, arrived, wanted)
-        return max(arrived, wanted)
-
-    def _transfer(
-        self, name: str, first: int, end: int
-    ) -> tuple[dict[str, int], str, list[Span], list[Span]]:
-        """Fields that LOAD and STORE of rows share; segment; spans on chip and in memory."""
-        block, width = self._blocks[name], self._local[name].shape[2]
-        segment, address = self._memory.tensors[name]
-        pixel_bytes = self._memory.pixel_bytes(self._tensors[name])
-        row_bytes = self._tensors[name].shape[2] * pixel_bytes
-        fields = self._place(name, first) | {
-            "rows": end - first,
-            "row_beats": width * pixel_bytes // self._config.beat_bytes,
-            "row_stride": row_bytes,
-            "address": address + first * row_bytes + self._left.get(name, 0) * pixel_bytes,
-        }
-        outside = [Span(f"map {name}", first, end)]
-        return fields, segment, spans(block, first, end), outside
-
-    def _place(self, name: str, first: int) -> dict[str, int]:
-        """Fields that say where the rows of a tensor from ``first`` on lie on chip."""
-        block = self._blocks[name]
-        return {
-            "base": block.base,
-            "length": block.length,
-            "offset": block.offset(first),
-            "row_step": block.row_words % block.length,
-            "pitch": block.pitch,
-            "slots": block.slots,
-            "width": self._local[name].shape[2],
-        }
-
-    def _load_rows(self, name: str, first: int, end: int) -> None:
-        tensor = self._tensors[name]
-        fields, segment, inside, outside = self._transfer(name, first, end)
-        if tensor.is_input:  # its rows lie one behind the other, and begin anywhere in a beat
-            beat = self._config.beat_bytes
-            beats = -(-(fields["address"] % beat + (end - first) * fields["row_stride"]) // beat)
-            fields |= {"kind": LoadKind.INPUT, "channels": tensor.shape[0], "count": end - first, "rows": 1,
-                       "row_beats": beats, "row_stride": beats * beat}  # fmt: skip
-        else:
-            fields |= {"kind": LoadKind.MAP}
-        self.operations.append(Operation(Instruction(Opcode.LOAD, fields), outside, inside, segment))
-
-    def _store(self, name: str, first: int, end: int) -> None:
-        lanes = self._tensors[name].shape[0] - (self._tensors[name].slots - 1) * self._config.rows
-        if name in self._memory.tensors:
-            fields, segment, inside, outside = self._transfer(name, first, end)
-            fields["last_lanes"] = (1 << lanes) - 1
-            self.operations.append(Operation(Instruction(Opcode.STORE, fields), inside, outside, segment))
-        if name in self._memory.gates:
-            fields, inside, outside = self._gates(name)
-            segment = self._memory.gates[name][0]
-            fields |= self._place(name, 0) | {"last_lanes": (1 << lanes) - 1, "gates": 1}
-            self.operations.append(Operation(Instruction(Opcode.STORE, fields), inside, outside, segment))
-
-    def _gates(self, name: str) -> tuple[dict[str, int], list[Span], list[Span]]:
-        """Fields of the one row of gates in memory; spans on chip and in memory."""
-        beats = self._tensors[name].slots * self._config.gate_beats
-        fields = {"rows": 1, "row_beats": beats, "row_stride": beats * self._config.beat_bytes,
-                  "address": self._memory.gates[name][1]}  # fmt: skip
-        return fields, spans(self._blocks[name], 0, 1), [Span(f"gates {name}", 0, 1)]
+        return arrived, max(arrived, wanted)
 
     def _load_gates(self, name: str, first: int, end: int) -> int:
         """Have the gates of output tiles ``first`` to ``end`` on chip as parameters; returns the first."""
@@ -390,8 +331,3 @@ def _weight_uses(
         for index, low in enumerate(layers)
         for work in strip[index]
     ]
-
-
-def spans(block: Block, start: int, end: int) -> list[Span]:
-    """Words of rows ``start`` to ``end`` of a map."""
-    return [Span("buffer", a, b) for a, b in block.words(start, end)] if start < end else []

@@ -33,7 +33,7 @@ def test_unknown_names(hwshift, command, net, config, code, words):
 
 @pytest.mark.parametrize(("toml", "code", "words"), [
     ('preset = "8x8"\ncolumns = 16\n', 3, ["columns must divide rows: 16 does not divide 8"]),
-    ('preset = "4x4"\nfeature_depth = 16\n', 6, ["global: one output row needs 30 words", "feature_depth is 16: "]),
+    ('preset = "4x4"\nfeature_depth = 16\n', 6, ["strided: one output pixel of 4 channels needs 91 words", "is 16: "]),
     ("rows = \n", 3, ["not readable as TOML"]),
     ("lanes = 3\n", 3, ["unknown field 'lanes'; allowed: "]),
 ])  # fmt: skip

@@ -175,10 +175,14 @@ def refusal(network, config, **options):
 
 def test_refused_map():
     config = AcceleratorConfig(feature_depth=16)
-    network = one_layer(config, (4, 3, 40), pow2_conv(4, 4, (1, 1)), (4, 3, 40))
-    # 20 words hold the row of the input, 1 word a pixel of the output
+    network = one_layer(config, (80, 3, 40), pow2_conv(4, 80, (1, 1)), (4, 3, 40))
+    # 20 words hold a pixel of the input, 1 word one of the output
     assert refusal(network, config) == (
         "out: one output pixel needs 21 words per sub-bank, feature_depth is 16: raise it to 32"
+    )
+    network = one_layer(config, (80, 3, 40), pow2_conv(8, 80, (1, 1)), (8, 3, 40))
+    assert refusal(network, config) == (
+        "out: one output pixel of 4 channels needs 21 words per sub-bank, feature_depth is 16: raise it to 32"
     )
 
 
