@@ -6,58 +6,88 @@ comes. Sums are built in float64 where they are proven to be integers below 2**5
 otherwise; the proof is the largest input found while the input was written, times the weights.
 """
 
-from numba import types
+import numpy as np
 
 from hwshift.golden.by_tiles import convolve_by_tiles, direct_channels, limbs_of, stays_inside
+from hwshift.golden.calls import CALL
 from hwshift.golden.channels import by_rows, copy, leave, move
 from hwshift.golden.compiled import kernel
-from hwshift.golden.llvm import fetch_add, read_shared
+from hwshift.golden.llvm import array_at, fetch_add, read_shared
+from hwshift.golden.posts import await_call, helpers, leave_call, post_call, relax, settle
 from hwshift.golden.steps import CONVOLVE, COPY, DIRECT, LEAVE, SHIFT, STEP, UPSAMPLE
 from hwshift.golden.taps import convolve
 
 __all__ = ["execute"]
 
 _EXACT = float(1 << 52)  # sums of integers are exact in float64 below 2**53
-_SPINS = 2000  # looks at the others before the core is given away
-
-_yield_core = types.ExternalFunction("sched_yield", types.int32())
 
 
 @kernel
-def execute(
-    records, begin, end, tables, x, out, memory, floats, wide, scales, peaks, saturated, shared, thread
-):
-    """Run the steps ``begin..end``.
+def execute(address, posts, number, looks, x, out):
+    """Run a call, with helpers if they come; or be one of them for a while.
 
     Parameters
     ----------
-    records : ndarray of uint8
-        The bytes of an array of STEP, which are quicker to hand over than the array.
-    begin, end : int
-    tables : (ints, reals, weights, terms, tiles)
-        Of the plan and of its recipe: int64, float64, float64, int64, uint8.
-    x : ndarray of int32, (images, channels, pixels) in one row
-        The input.
-    out : ndarray of int32, (images, channels, pixels) in one row
-        The output, if there is a step that writes it.
-    memory : ndarray of int32
-        The arena; its gaps are zero.
-    floats, wide : ndarray of float64, of int64
-        This thread's scratch: sums of a block, then packed panels.
-    scales : ndarray of int64, shape (images, channels, 3)
-        (m, t, b) of the instance normalisation, if there is one among the steps.
-    peaks : ndarray of float64, shape (threads, maps)
-        Largest magnitude each thread has written to each map; starts as zeros.
-    saturated : ndarray of int64, shape (threads, steps)
-        Values that saturation changed; added to.
-    shared : ndarray of int64, shape ((threads + 1) * steps,)
-        Parts of each step that are taken from each thread's share, then those that are done; starts as zeros.
-    thread : int
+    address : int
+        Of a caller's CALL.
+    posts : ndarray of int64
+        Of all helpers (`hwshift.golden.posts`).
+    number : int
+        0: the caller, who returns when nobody works on its call any more. Otherwise the helper of this number, who
+        returns when it has looked at its post ``looks`` times without finding a call.
+    looks : int
+    x, out : ndarray of int32
+        A caller's input and output.
+
+    Returns
+    -------
+    int
+        Helpers that failed.
     """
-    steps = records.view(STEP)
-    ints, reals, weights, terms, tiles = tables
+    if number:
+        address = await_call(posts, number, looks)
+        while address:
+            _run(array_at(address, 1, CALL)[0], number)
+            leave_call(posts, number)
+            address = await_call(posts, number, looks)
+        return 0
+    call = array_at(address, 1, CALL)[0]
+    call.x, call.x_size, call.out, call.out_size = x.ctypes.data, len(x), out.ctypes.data, len(out)
+    array_at(call.shared, call.shared_size, np.int64)[:] = 0
+    if call.begin == 0:
+        array_at(call.peaks, call.peaks_size, np.float64)[:] = 0.0
+    for helper in helpers(posts, call.threads):
+        post_call(posts, helper, address)
+    _run(call, 0)
+    return settle(posts, call.threads, address)
+
+
+@kernel
+def _run(call, thread):
+    """A thread's share of the steps."""
+    steps = array_at(call.steps, call.steps_size, STEP)
+    ints, reals = (
+        array_at(call.ints, call.ints_size, np.int64),
+        array_at(call.reals, call.reals_size, np.float64),
+    )
+    weights, terms = (
+        array_at(call.weights, call.weights_size, np.float64),
+        array_at(call.terms, call.terms_size, np.int64),
+    )
+    tiles, memory = (
+        array_at(call.tiles, call.tiles_size, np.uint8),
+        array_at(call.memory, call.memory_size, np.int32),
+    )
+    scratch = array_at(call.scratch + 32 * thread, 4, np.int64)
+    floats, wide = array_at(scratch[0], scratch[1], np.float64), array_at(scratch[2], scratch[3], np.int64)
+    scales = array_at(call.scales, call.scales_size, np.int64).reshape((call.images, call.channels, 3))
+    peaks = array_at(call.peaks, call.peaks_size, np.float64).reshape(
+        (call.threads, call.peaks_size // call.threads)
+    )
+    saturated = array_at(call.saturated, call.saturated_size, np.int64).reshape((call.threads, len(steps)))
+    shared = array_at(call.shared, call.shared_size, np.int64)
     own = peaks[thread]
-    for i in range(begin, end):
+    for i in range(call.begin, call.end):
         step, done = steps[i], len(peaks) * len(steps) + i
         part = _next_part(shared, i, step.parts, thread, len(peaks))
         if part < 0:
@@ -79,8 +109,10 @@ def execute(
                     step, part, fits, calm, ints, reals, weights, terms, memory, floats, wide, own
                 )
             elif step.kind == COPY:
+                x = array_at(call.x, call.x_size, np.int32)
                 over = copy(step, part, ints, x, memory, own)
             elif step.kind == LEAVE:
+                out = array_at(call.out, call.out_size, np.int32)
                 over = leave(step, part, ints, memory, out)
             elif step.kind == SHIFT or step.kind == UPSAMPLE:
                 over = move(step, part, ints, memory, own)
@@ -115,8 +147,7 @@ def _wait_until(shared, place, least):
     spins = 0
     while read_shared(shared, place) < least:
         spins += 1
-        if spins > _SPINS:
-            _yield_core()
+        relax(spins)
 
 
 @kernel

@@ -1,5 +1,6 @@
 """Pieces of LLVM code that the vector kernels are made of, and the counters that threads share."""
 
+import platform
 from typing import Any
 
 import llvmlite.binding
@@ -7,6 +8,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+from numba.np.arrayobj import populate_array
 
 __all__ = [
     "FLOATS",
@@ -17,10 +19,13 @@ __all__ = [
     "Loop",
     "VECTORS",
     "address",
+    "array_at",
     "call",
+    "exchange",
     "fetch_add",
     "gather",
     "load",
+    "pause",
     "read_shared",
     "spread",
     "store",
@@ -165,3 +170,45 @@ def read_shared(context, counters, index):
         return builder.load_atomic(address(context, builder, signature, args, 0, args[1]), "seq_cst", 8)
 
     return types.int64(counters, types.int64), code
+
+
+@intrinsic
+def exchange(context, counters, index, expected, new):
+    """Write ``new`` to ``counters[index]`` if it is ``expected``, as one step for all; returns whether it was."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        where = address(context, builder, signature, args, 0, args[1])
+        pair = builder.cmpxchg(where, args[2], args[3], "seq_cst", "seq_cst")
+        return builder.extract_value(pair, 1)
+
+    return types.boolean(counters, *[types.int64] * 3), code
+
+
+@intrinsic
+def pause(context):
+    """Tell the core that this thread waits for another one."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        if platform.machine() == "x86_64":
+            kind = ir.FunctionType(ir.VoidType(), [])
+            builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.sse2.pause"), [])
+        return context.get_dummy_value()
+
+    return types.void(), code
+
+
+@intrinsic
+def array_at(context, address, size, dtype):
+    """The array of so many elements at an address."""
+    kind = types.Array(dtype.dtype, 1, "C")
+
+    def code(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        array = context.make_array(kind)(context, builder)
+        item = context.get_abi_sizeof(context.get_data_type(kind.dtype))
+        populate_array(
+            array, data=builder.inttoptr(args[0], array.data.type), shape=[args[1]],
+            strides=[ir.Constant(ir.IntType(64), item)], itemsize=item, meminfo=None,
+        )  # fmt: skip
+        return array._getvalue()
+
+    return kind(address, size, dtype), code

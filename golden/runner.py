@@ -8,131 +8,23 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from functools import cached_property
 
 import numpy as np
 
-from hwshift.errors import QuantizeError
-from hwshift.golden.blocks import COLUMNS
+from hwshift.golden.context import Context
 from hwshift.golden.crew import cores, offer
-from hwshift.golden.engine import execute
-from hwshift.golden.finish import scratch_size
 from hwshift.golden.formats import Arithmetic
-from hwshift.golden.norm import norm_scales
 from hwshift.golden.plan import Plan
 from hwshift.golden.recipe import Recipe
-from hwshift.golden.scale import GATE_SHIFT, MAX_GATE
-from hwshift.golden.steps import CONVOLVE, NORM
-from hwshift.golden.tiles import tile_choice, tile_words
+from hwshift.golden.tiles import tile_choice
 from hwshift.golden.validate import check
-from hwshift.network.fixed import FixedNetwork, InstanceNorm
+from hwshift.network.fixed import FixedNetwork
 
 __all__ = ["Runner", "runner_of"]
 
 _BLOCK_BYTES = 1 << 20  # maps of the images that are computed at once
 _BLOCK_IMAGES = 16
 _WORTH_THREADS = 1 << 21  # multiplications of an image below which one thread is quicker
-_OVER = 1 << 62  # more parts than a step has: what the engine waits for is done
-
-
-class _Context:
-    """The memory of one run of a plan, used again by the next."""
-
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.memory = np.zeros(plan.words, np.int32)
-        size = max(
-            [scratch_size(int(s.taps), int(s.panels), 0) for s in plan.steps if s.kind == CONVOLVE]
-            + [scratch_size(0, 0, int(plan.steps.width.max()))]
-        )
-        self.floats = np.empty((plan.threads, size), np.float64)
-        tiles = [tile_words(int(s.panels) * COLUMNS, int(s.taps)) for s in plan.steps if s.tiles >= 0]
-        self.wide = np.empty((plan.threads, max([size, *tiles])), np.int64)
-        self.saturated = np.zeros((plan.threads, len(plan.steps)), np.int64)
-        norms = [i for i, kind in enumerate(plan.steps.kind) if kind == NORM]
-        self.segments = list(zip([0, *norms], [*norms, len(plan.steps)], strict=True))
-        channels = max([int(plan.steps.channels[i]) for i in norms], default=0)
-        self.scales = np.zeros((plan.images, channels, 3), np.int64)
-
-    def run(self, x: np.ndarray, out: np.ndarray) -> None:
-        """Compute the plan's images: contiguous ``x`` and ``out`` of shape (images, channels, ...).
-
-        A plan that keeps all maps leaves ``out`` alone.
-        """
-        x, out = x.reshape(-1), out.reshape(-1)
-        peaks = np.zeros((self.plan.threads, self.plan.maps + len(self.plan.gates)))
-        for begin, end in self.segments:
-            if begin:
-                self._normalise(self.plan.names[begin])
-            self._together(begin, end, x, out, peaks)
-        if self.plan.gates:
-            self._check_gates(peaks.max(axis=0)[self.plan.maps :])
-
-    def _check_gates(self, peaks: np.ndarray) -> None:
-        """Binding proves that gates fit a mantissa; an unbound network is refused when one does not."""
-        for name, largest in zip(self.plan.gates, peaks.tolist(), strict=True):
-            if largest > MAX_GATE:
-                value = largest / (1 << GATE_SHIFT)
-                raise QuantizeError(
-                    f"gates must be smaller than 2 in magnitude, not {value}; bind the network first",
-                    where=name,
-                )
-
-    def _together(self, begin: int, end: int, x: np.ndarray, out: np.ndarray, peaks: np.ndarray) -> None:
-        shared = np.zeros((self.plan.threads + 1) * len(self.plan.steps), np.int64)
-        arguments = x, out, peaks, shared
-        if self.plan.threads == 1:
-            self._execute(begin, end, *arguments, 0)
-            return
-        failed: list[BaseException] = []
-
-        def work(thread: int) -> None:
-            try:
-                self._execute(begin, end, *arguments, thread)
-            except BaseException as error:
-                failed.append(error)
-                shared[:] = _OVER  # nobody waits for parts that will never be done
-
-        helps = offer(work, self.plan.threads - 1)
-        work(0)
-        for each in helps:
-            each.withdraw()
-        if failed:
-            raise failed[0]
-
-    def _execute(
-        self,
-        begin: int,
-        end: int,
-        x: np.ndarray,
-        out: np.ndarray,
-        peaks: np.ndarray,
-        shared: np.ndarray,
-        thread: int,
-    ) -> None:
-        records, tables = self._fixed
-        execute(
-            records, begin, end, tables, x, out, self.memory, self.floats[thread], self.wide[thread], self.scales,
-            peaks, self.saturated, shared, thread,
-        )  # fmt: skip
-
-    @cached_property
-    def _fixed(self) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
-        """The steps' bytes and the tables, as `execute` takes them."""
-        plan, recipe = self.plan, self.plan.recipe
-        tables = plan.ints, plan.reals, recipe.weights, recipe.terms, recipe.tiles
-        return plan.steps.view(np.ndarray).view(np.uint8), tables
-
-    def _normalise(self, name: str) -> None:
-        """Scales and biases of an instance normalisation, from its input."""
-        recipe = self.plan.recipe
-        layer, formats = recipe.network.layer(name), recipe.formats[name]
-        assert isinstance(layer.op, InstanceNorm)
-        source = np.empty((self.plan.images, *recipe.shapes[layer.inputs[0]]), np.int32)
-        self.plan.views[layer.inputs[0]].read(self.memory, source)
-        guard, digits = recipe.arithmetic.guard, recipe.arithmetic.scale_digits
-        m, s, b = norm_scales(source, layer.op, formats.inputs[0], formats.output, guard, digits)
-        self.scales[:, : m.shape[1]] = np.stack([m, s + guard + formats.excess, b], axis=2)
 
 
 class Runner:
@@ -155,7 +47,7 @@ class Runner:
         check(network, arithmetic)
         self.recipe = Recipe(network, arithmetic)
         self._plans: dict[tuple[int, int, bool], Plan] = {}
-        self._idle: dict[tuple[int, int, bool], list[_Context]] = {}
+        self._idle: dict[tuple[int, int, bool], list[Context]] = {}
         self._cuts: dict[tuple[int, int], tuple[int, int, int]] = {}
         self._lock = threading.Lock()
 
@@ -168,7 +60,7 @@ class Runner:
         layers = [layer.name for layer in self.recipe.network.layers if layer.epilogue is not None]
         saturated = dict.fromkeys(layers, 0)
 
-        def read(context: _Context, first: int, count: int) -> None:
+        def read(context: Context, first: int, count: int) -> None:
             for name, data in maps.items():
                 context.plan.views[name].read(context.memory, data[first : first + count])
             with self._lock:
@@ -187,7 +79,7 @@ class Runner:
         x: np.ndarray,
         out: np.ndarray,
         threads: int | None,
-        read: Callable[[_Context, int, int], None] | None = None,
+        read: Callable[[Context, int, int], None] | None = None,
     ) -> None:
         """Compute the batch block by block; ``read`` is given the memory of each one, with all its maps."""
         threads = cores() if threads is None else threads
@@ -218,7 +110,7 @@ class Runner:
         out: np.ndarray,
         first: int,
         together: int,
-        read: Callable[[_Context, int, int], None] | None,
+        read: Callable[[Context, int, int], None] | None,
     ) -> None:
         """One block, whose first image has this number."""
         key = len(x), together, read is not None
@@ -240,7 +132,7 @@ class Runner:
                 self._cuts[key] = self._block_images(images, threads), 1, threads
         return self._cuts[key]
 
-    def _take(self, key: tuple[int, int, bool]) -> _Context:
+    def _take(self, key: tuple[int, int, bool]) -> Context:
         """Memory for a plan, which is made when it is first asked for."""
         with self._lock:
             idle = self._idle.get(key)
@@ -249,7 +141,7 @@ class Runner:
             if idle is None:
                 self._plans[key] = Plan(self.recipe, *key)
                 self._idle[key] = []
-        return _Context(self._plans[key])
+        return Context(self._plans[key])
 
     def _block_images(self, images: int, threads: int) -> int:
         """How many images are computed at once: small maps together fill vectors and caches better.

@@ -61,7 +61,7 @@ class Guarded:
 def guarded_runs(at_end: bool) -> Iterator[Guarded]:
     """Plans, tables, scratch and arena of all runs inside lie between forbidden pages."""
     guard = Guarded(at_end)
-    plain = runner._Context
+    plain = runner.Context
 
     class Context(plain):  # type: ignore[misc, valid-type]
         """The memory of a run, moved."""
@@ -83,8 +83,8 @@ def guarded_runs(at_end: bool) -> Iterator[Guarded]:
             for name in ("weights", "terms", "tiles"):
                 setattr(plan.recipe, name, guard.copy(name, getattr(plan.recipe, name), fixed=True))
 
-    runner._Context = Context  # type: ignore[misc]
+    runner.Context = Context  # type: ignore[misc]
     try:
         yield guard
     finally:
-        runner._Context = plain  # type: ignore[misc]
+        runner.Context = plain  # type: ignore[misc]

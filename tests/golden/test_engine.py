@@ -8,10 +8,10 @@ from numba import njit
 
 from hwshift.golden import engine, model
 from hwshift.golden.channels import by_rows
+from hwshift.golden.context import Context
 from hwshift.golden.formats import Arithmetic, Pow2Format, QFormat
 from hwshift.golden.plan import Plan
 from hwshift.golden.recipe import Recipe
-from hwshift.golden.runner import _Context
 from hwshift.golden.steps import CONVOLVE, DIRECT, POOL, SCALE, SUM
 from hwshift.golden.taps import convolve, direct
 from hwshift.network.bind import bind
@@ -57,7 +57,7 @@ def one_way(steps, i, fits, tables, memory, floats, wide, scales, peaks):
 def compare_ways(net, a, x):
     """The last layer both ways and by plain integers: kind of step, and whether its terms are exact."""
     plan = Plan(Recipe(net, a), len(x), 1, True)
-    context = _Context(plan)
+    context = Context(plan)
     flat = np.ascontiguousarray(x.reshape(*x.shape[:2], -1), np.int32)
     context.run(flat, flat)
     step = plan.steps[-1]

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 import tracemalloc
 import weakref
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 from hwshift.errors import QuantizeError
-from hwshift.golden import model, runner
+from hwshift.golden import crew, model, posts, runner
 from hwshift.golden.formats import Arithmetic, QFormat
 from hwshift.network.fixed import ChannelScale, Conv, Epilogue, FixedLayer, InstanceNorm, Slice, Sum
 
@@ -233,29 +234,48 @@ def test_plans_are_kept_for_few_sizes_of_blocks():
     assert all(key[1:] == (1, False) for key in one._plans)
 
 
-@pytest.mark.parametrize("failing", [0, 1])
 @pytest.mark.parametrize("images", [1, 3])
-def test_an_error_in_a_thread_is_raised_and_nobody_waits_for_it(images, failing, monkeypatch):
-    """Whether the caller's or the other thread fails, alone on an image and in a batch."""
+def test_an_error_of_the_caller_is_raised_and_nobody_waits_for_it(images, monkeypatch):
+    """Alone on an image and in a batch; a helper that is at work goes on to the end of what it finds."""
     monkeypatch.setattr(runner, "_WORTH_THREADS", 0)
     net = wide()
     x = codes(generator(3), A.act, (images, *net.input.shape))
     right = model.run(net, A, x, threads=1)
-    caller, execute = threading.current_thread(), runner.execute
-    failed = threading.Event()
+    caller, execute = threading.current_thread(), crew.execute
 
     def fails(*arguments):
-        if (threading.current_thread() is caller) == (failing == 0):
-            failed.set()
+        if threading.current_thread() is caller:
             raise RuntimeError("broken")
-        failed.wait(60)
-        execute(*arguments)
+        return execute(*arguments)
 
-    monkeypatch.setattr(runner, "execute", fails)
+    monkeypatch.setattr(crew, "execute", fails)
     with pytest.raises(RuntimeError, match="^broken$"):
         model.run(net, A, x, threads=2)
     monkeypatch.undo()
     np.testing.assert_array_equal(model.run(net, A, x, threads=2), right)
+
+
+def test_an_error_of_a_helper_is_raised_and_nobody_waits_for_it(monkeypatch):
+    """A helper takes the call and fails; the caller is told, and the helper lives on."""
+    monkeypatch.setattr(runner, "_WORTH_THREADS", 0)
+    net = wide()
+    x = codes(generator(3), A.act, (1, *net.input.shape))
+    right = model.run(net, A, x, threads=1)
+    execute = crew.execute
+
+    def fails(address, post, number, *rest):
+        if number and posts.await_call(post, number, 1_000_000):
+            raise RuntimeError("broken")
+        return execute(address, post, number, *rest)
+
+    monkeypatch.setattr(crew, "execute", fails)
+    deadline = time.monotonic() + 60
+    with pytest.raises(RuntimeError, match="^broken$"):
+        while time.monotonic() < deadline:
+            model.run(net, A, x, threads=2)
+    monkeypatch.undo()
+    for _ in range(3):
+        np.testing.assert_array_equal(model.run(net, A, x, threads=2), right)
 
 
 @pytest.mark.usefixtures("busy")
