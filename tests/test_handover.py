@@ -1,34 +1,12 @@
-"""Tests of the files for other tools, and of what linters and compilers say to the generated Verilog."""
+"""Tests of the files for other tools."""
 
 import re
 import subprocess
 
-import pyslang
-import pytest
-
 from hwshift.config import PRESETS
 from hwshift.handover import fusesoc_core, handover_files, lpf, xdc
 from hwshift.program.registers import REGISTERS, render_c_header
-from hwshift.sim.rtl_run import core_file
 from hwshift.tools import VERILATOR_WAIVED, require
-
-
-@pytest.mark.parametrize("preset", ["4x4", "4x4-mac"])
-def test_slang_reports_no_error(preset, rtl_builds):
-    tree = pyslang.syntax.SyntaxTree.fromFile(str(core_file(PRESETS[preset], rtl_builds)))
-    compilation = pyslang.ast.Compilation()
-    compilation.addSyntaxTree(tree)
-    found = compilation.getAllDiagnostics()
-    assert [str(item.code) for item in found if item.isError()] == []
-    assert len(compilation.getRoot().topInstances) == 1
-    assert compilation.getRoot().topInstances[0].name == "hwshift_core"
-
-
-def test_slang_finds_a_planted_error():
-    tree = pyslang.syntax.SyntaxTree.fromText("module top(input a, output b); assign b = c; endmodule")
-    compilation = pyslang.ast.Compilation()
-    compilation.addSyntaxTree(tree)
-    assert any(item.isError() for item in compilation.getAllDiagnostics())
 
 
 def test_the_core_file_names_files_that_are_written():

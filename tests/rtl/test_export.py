@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import pyslang
 import pytest
 from amaranth.back import verilog
 from amaranth.hdl import Module, Signal, unsigned
@@ -11,24 +12,32 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from hwshift.config import PRESETS
+from hwshift.config import PRESETS, AcceleratorConfig
+from hwshift.golden.formats import QFormat
 from hwshift.rtl.export import TOP, compact_memories, convert, core_verilog, fast_memories, without_contents
 from hwshift.sim.rtl_run import core_file
 from hwshift.synthesis.yosys import run_yosys
 from hwshift.tools import VERILATOR_WAIVED, package_dir, require, simulator_env
 
-SIZES = ["4x4", "8x8", "16x16"]
+ODD = AcceleratorConfig(
+    rows=8, columns=4, pixels=4, pe="mac", act=QFormat(5, 6), weights=QFormat(9, 4), guard=3, bus_width=128,
+    address_width=47, acc_width=50, weight_rows=4, feature_depth=48, weight_tiles=5, acc_depth=16, gates=True,
+    sigmoid=True,
+)  # fmt: skip
+"""Formats, depths and widths that are no powers of two, with every option."""
+CONFIGS = {name: PRESETS[name] for name in ("4x4", "8x8", "16x16", "16x16-mac")} | {"odd": ODD}
+LONG = {"odd": pytest.mark.slow, "16x16-mac": pytest.mark.soak}
 
 
-@pytest.fixture(params=SIZES)
-def preset(request):
-    return request.param
+@pytest.fixture(params=[pytest.param(name, marks=LONG.get(name, ())) for name in CONFIGS])
+def config(request):
+    return CONFIGS[request.param]
 
 
 @pytest.fixture
-def core(preset, rtl_builds):
+def core(config, rtl_builds):
     """The accelerator's Verilog, shared with the tests that simulate it."""
-    return core_file(PRESETS[preset], rtl_builds)
+    return core_file(config, rtl_builds)
 
 
 def run(*command, **options):
@@ -37,10 +46,10 @@ def run(*command, **options):
     return done.stdout + done.stderr
 
 
-def test_the_same_bytes_in_another_process(core, preset):
+def test_the_same_bytes_in_another_process(core, config):
     code = (
-        "import sys; from hwshift.config import PRESETS; from hwshift.rtl.export import core_verilog; "
-        f"sys.stdout.write(core_verilog(PRESETS[{preset!r}]))"
+        "import sys; from hwshift.config import AcceleratorConfig; from hwshift.rtl.export import core_verilog; "
+        f"sys.stdout.write(core_verilog(AcceleratorConfig.from_dict({config.to_dict()!r})))"
     )
     env = os.environ | {"PYTHONHASHSEED": "7", "PYTHONWARNINGS": "error"}
     assert run(sys.executable, "-c", code, env=env) == core.read_text()
@@ -58,6 +67,22 @@ def test_icarus_elaboration(core, tmp_path):
     assert (
         run(icarus, "-g2012", "-Wall", "-Wno-timescale", "-s", TOP, "-o", tmp_path / "core.vvp", core) == ""
     )
+
+
+def test_slang_reports_no_error(core):
+    tree = pyslang.syntax.SyntaxTree.fromFile(str(core))
+    compilation = pyslang.ast.Compilation()
+    compilation.addSyntaxTree(tree)
+    found = compilation.getAllDiagnostics()
+    assert [str(item.code) for item in found if item.isError()] == []
+    assert [item.name for item in compilation.getRoot().topInstances] == [TOP]
+
+
+def test_slang_finds_a_planted_error():
+    tree = pyslang.syntax.SyntaxTree.fromText("module top(input a, output b); assign b = c; endmodule")
+    compilation = pyslang.ast.Compilation()
+    compilation.addSyntaxTree(tree)
+    assert any(item.isError() for item in compilation.getAllDiagnostics())
 
 
 def test_yosys_finds_no_latch_and_no_conflict(core, tmp_path):

@@ -5,6 +5,7 @@ What they compute is what the functional simulator says, how long they take what
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -78,19 +79,30 @@ def recipes(config: AcceleratorConfig, item: Instruction, field: str, value: int
 
 def run(program: Program, x: np.ndarray, longest: int) -> Extreme | None:
     """What the models say about a program, if they do, it is short enough, and uses nothing that it has not written."""
-    before, left = program.memory_image(x), []
+    before, left = program.memory_image(x), None
     try:
         simulate_cycles(program, max_cycles=longest)
-        for content in (0, 1):  # of the shift buffer: what a run before has left there
+        for content in _contents(program.config):
             simulator = FunctionalSimulator(program.config, before.copy())
             simulator.buffer[:] = content
             simulator.run(program.program_base)
-            left.append(simulator.memory)
+            if left is not None and not np.array_equal(left, simulator.memory):
+                return None
+            left = simulator.memory
     except SimulationError:
         return None
-    if not np.array_equal(*left):
-        return None
-    return Extreme(program, before, left[0], frozenset(bins_of(program)))
+    return Extreme(program, before, left, frozenset(bins_of(program)))
+
+
+@cache
+def _contents(config: AcceleratorConfig) -> tuple[np.ndarray, ...]:
+    """What a run before may have left in the shift buffer: an end of the format everywhere, and values all over it.
+
+    The ends show in maxima and behind activations, drawn values in sums, where equal ones cancel.
+    """
+    act, shape = config.act, (config.rows, config.sub_banks, config.feature_depth)
+    drawn = generator(config.rows).integers(act.min, act.max + 1, shape)
+    return np.full(shape, act.min), np.full(shape, act.max), drawn
 
 
 def push_out(

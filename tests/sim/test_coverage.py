@@ -4,10 +4,14 @@ Causes of stalls, ends of instruction fields, values of weights, what the epilog
 that cannot be reached are listed with the rule that forbids them, and the verifier is asked.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from hwshift.compiler import compile as compile_network
+from hwshift.network import ops
+from hwshift.network.random import NetworkBuilder
 from hwshift.program.counters import Cause
 from hwshift.program.expected import launch_of
 from hwshift.program.isa import FORMATS, Opcode
@@ -20,7 +24,7 @@ from hwshift.sim.stalls import StallPattern
 from ..seeds import generator, offset, seed_of
 from .cases import SMALL, Case, case_of
 from .ends import FIXED, LONG, all_bins, changed, limits
-from .extremes import extremes, recipes
+from .extremes import extremes, recipes, run
 from .observed import HALO, VALUES, every_power, halo_of, saturating, values_of
 
 TIMES = (
@@ -146,3 +150,17 @@ def test_a_bin_that_is_not_reached_is_noticed() -> None:
     assert halo_of(case.program, case.image) == {
         ("beside or inside", "over or inside", "zeros"), ("buffer does not go round",),
     }  # fmt: skip
+
+
+def test_a_program_that_uses_what_a_run_before_has_left_is_none_of_them() -> None:
+    """Maxima over a row that nothing has written: only large values there change what is stored."""
+    build = NetworkBuilder(1, 4, 4, 4)
+    build.add("pool", ops.MaxPool((2, 2), (2, 2), (0, 0, 0, 0)), "input")
+    program = compile_network(prepare(build.network("pool"), SMALL), SMALL)
+    x = np.full((4, 4, 4), 5 << SMALL.act.n)
+    assert run(program, x, 3000) is not None
+    items = list(program.instructions)
+    source = next(index for index, item in enumerate(items) if item.opcode is Opcode.DESCRIPTOR)
+    row = items[source]["row_step"] // 2
+    items[source] = items[source].with_(base=items[source]["base"] + row)
+    assert run(replace(program, instructions=tuple(items)), x, 3000) is None
