@@ -1,0 +1,260 @@
+"""Vectors of one block, replayed on its Verilog by Icarus: inputs of every cycle, and what has to come out.
+
+The vectors of a block come from a model in plain integers, cycle by cycle; what the model leaves open is not compared.
+"""
+
+import re
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+from amaranth import Shape
+from amaranth.lib import data
+
+from hwshift.rtl.export import TOP
+
+from .netlist import modules
+
+Values = Mapping[str, object]
+"""Port or field to its value: an integer, fields by name, elements in a list. Left out, or None: open."""
+Cycles = Iterator[tuple[Values, Values]]
+"""Inputs and outputs of every cycle."""
+
+_SECONDS = 60
+_PORT = re.compile(r"^  (input|output) (?:\[(\d+):0\] )?(?:\\(\S+) |(\w+));$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A bench of one module.
+
+    Members
+    -------
+    module : str
+        Its path below the core's top; a name that Amaranth numbers is given without the number.
+    shapes : mapping of str to shape
+        Of ports that are not plain numbers.
+    cycles : callable
+        From a generator of random numbers and the number of a part to the part's vectors. Every part begins in a
+        cycle of reset of its own.
+    parts : int
+    names : mapping of str to str
+        Ports that the Verilog calls otherwise, without the numbers that Amaranth gives.
+    deposits : mapping of str to int
+        Registers that vectors may set, with their widths: inputs called ``deposit`` map some of them to values, which they
+        have from the beginning of that cycle on. For counters that no run brings to their upper bits.
+    """
+
+    module: str
+    shapes: Mapping[str, object]
+    cycles: Callable[[Random, int], Cycles]
+    parts: int
+    names: Mapping[str, str] = field(default_factory=dict)
+    deposits: Mapping[str, int] = field(default_factory=dict)
+
+
+def pack(shape: object, value: object) -> tuple[int, int]:
+    """A value in bits, and a mask of those that are given."""
+    if value is None:
+        return 0, 0
+    if isinstance(shape, data.StructLayout | data.ArrayLayout | data.FlexibleLayout):
+        bits = mask = 0
+        items = value.items() if isinstance(value, Mapping) else enumerate(value)  # type: ignore[arg-type]
+        for name, item in items:
+            part = shape[name]
+            low, known = pack(part.shape, item)
+            bits |= low << part.offset
+            mask |= known << part.offset
+        return bits, mask
+    width = shape if isinstance(shape, int) else Shape.cast(shape).width  # type: ignore[arg-type]
+    full = (1 << width) - 1
+    return int(value) & full, full  # type: ignore[call-overload]
+
+
+@dataclass(frozen=True)
+class Port:
+    """A port of a module in Verilog."""
+
+    name: str
+    width: int
+    inward: bool
+
+
+def ports(module: str) -> list[Port]:
+    """Those of a module's text."""
+    found = []
+    for direction, high, escaped, plain in _PORT.findall(module):
+        found.append(Port(escaped or plain, int(high or 0) + 1, direction == "input"))
+    return found
+
+
+class Replay:
+    """A block's vectors and its Verilog, compiled for Icarus.
+
+    Parameters
+    ----------
+    folder : Path
+        Gets what is made.
+    core : Path
+        Verilog of the core, as it was or with all mutants.
+    block : Block
+    rng : Random
+
+    Raises CalledProcessError if Icarus refuses the Verilog, ValueError for ports that are not there.
+    """
+
+    def __init__(self, folder: Path, core: Path, block: Block, rng: Random) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        texts = modules(core.read_text())
+        self.module = find(texts, block.module)
+        found = ports(texts[self.module])
+        self._clocked = any(item.name == "clk" for item in found)
+        self._ports = [item for item in found if item.name != "clk"]
+        self._deposits = deposited(texts[self.module], block.deposits)
+        self._write(block, rng)
+        (folder / "bench.v").write_text(self._bench())
+        command = ["iverilog", "-g2012", "-s", "bench", "-o", "bench.vvp", "bench.v", str(core.resolve())]
+        subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=_SECONDS)
+
+    def different(self, number: int) -> int | None:
+        """The first cycle in which a mutant is different, or -1 if it does not come to an end; None for none."""
+        command = ["vvp", "-n", "bench.vvp", f"+mutant={number}"]
+        try:
+            done = subprocess.run(
+                command, cwd=self._folder, capture_output=True, text=True, timeout=_SECONDS
+            )
+        except subprocess.TimeoutExpired:
+            return -1
+        found = re.search(r"^(different|same) (\d+)", done.stdout, re.MULTILINE)
+        if found is None:
+            return -1
+        return int(found[2]) if found[1] == "different" else None
+
+    def outputs(self, cycle: int) -> str:
+        """Names of the outputs that are not what the vectors say in a cycle, with both values: for whoever debugs."""
+        done = subprocess.run(["vvp", "-n", "bench.vvp", f"+show={cycle}"], cwd=self._folder,
+                              capture_output=True, text=True)  # fmt: skip
+        got, want, mask = (done.stdout.split("show ")[1].split()[index] for index in range(3))
+        lines, low = [], 0
+        for item in self._order(inward=False):
+            part = [value[::-1][low : low + item.width][::-1] for value in (got, want, mask)]
+            if any(m == "1" and g != w for g, w, m in zip(*part, strict=True)):
+                lines.append(f"{item.name}: {part[0]} not {part[1]}, mask {part[2]}")
+            low += item.width
+        return "\n".join(lines)
+
+    # -- vectors -------------------------------------------------------------------------------------------
+
+    def _order(self, *, inward: bool) -> list[Port]:
+        return [item for item in self._ports if item.inward == inward]
+
+    def _write(self, block: Block, rng: Random) -> None:
+        given = {verilog: name for name, verilog in block.names.items()}
+        self._names = {item.name: given.get(plain(item.name), plain(item.name)) for item in self._ports}
+        rows = []
+        for part in range(block.parts):
+            rows.append(self._row(rng, {"rst": 1}, {}, block))
+            for inputs, outputs in block.cycles(rng, part):
+                rows.append(self._row(rng, {"rst": 0, "reset": 0, **inputs}, outputs, block))
+        for index, name in enumerate(("inputs", "expected", "mask")):
+            lines = "\n".join(f"{row[index]:x}" for row in rows)
+            (self._folder / f"{name}.hex").write_text(lines + "\n")
+        self.count = len(rows)
+
+    def _row(self, rng: Random, inputs: Values, outputs: Values, block: Block) -> tuple[int, int, int]:
+        """Inputs that are not given are random; outputs that are not given are open."""
+        known = set(self._names.values()) | {"rst", "reset", "deposit"}
+        if missing := (inputs.keys() | outputs.keys()) - known:
+            raise ValueError(f"{self.module} has no ports {sorted(missing)}, but {sorted(known)}")
+        bits, given = self._joined(inputs, block, inward=True)
+        width = sum(item.width for item in self._ports if item.inward)
+        bits |= rng.getrandbits(width) & ~given
+        for name, size in block.deposits.items():
+            bits |= inputs.get("deposit", {}).get(name, 0) << width
+            width += size
+        bits |= ("deposit" in inputs) << width
+        return (bits, *self._joined(outputs, block, inward=False))
+
+    def _joined(self, values: Values, block: Block, *, inward: bool) -> tuple[int, int]:
+        bits = mask = low = 0
+        for item in self._order(inward=inward):
+            name = self._names[item.name]
+            value, known = pack(block.shapes.get(name, item.width), values.get(name))
+            bits |= value << low
+            mask |= known << low
+            low += item.width
+        return bits, mask
+
+    # -- bench ---------------------------------------------------------------------------------------------
+
+    def _bench(self) -> str:
+        sizes, joined = [], []
+        for inward in (True, False):
+            order = self._order(inward=inward)
+            sizes.append(sum(item.width for item in order))
+            low = 0
+            for item in order:
+                wire = f"ins[{low} +: {item.width}]" if inward else f"outs[{low} +: {item.width}]"
+                joined.append(f".\\{item.name} ({wire})")
+                low += item.width
+        deposits, low = [], sizes[0]
+        for register, size in self._deposits:
+            deposits.append(f"dut.{register} = inputs[i][{low} +: {size}];")
+            low += size
+        sizes[0] = low + 1
+        clock, wires = ".clk(clk), " if self._clocked else "", ", ".join(joined)
+        return f"""\
+module bench;
+  reg clk = 0;
+  reg [{sizes[0] - 1}:0] ins, inputs [0:{self.count - 1}];
+  reg [{sizes[1] - 1}:0] want, mask, expected [0:{self.count - 1}], masks [0:{self.count - 1}];
+  wire [{sizes[1] - 1}:0] outs;
+  integer i, show = -1;
+  \\{self.module} dut ({clock}{wires});
+  initial begin
+    $readmemh("inputs.hex", inputs);
+    $readmemh("expected.hex", expected);
+    $readmemh("mask.hex", masks);
+    if (!$value$plusargs("show=%d", show)) show = -1;
+    for (i = 0; i < {self.count}; i = i + 1) begin
+      ins = inputs[i]; want = expected[i]; mask = masks[i];
+      if (ins[{low}]) begin
+        {" ".join(deposits)}
+      end
+      #1;
+      if (i == show) $display("show %b %b %b", outs, want, mask);
+      if (((outs ^ want) & mask) !== 0) begin
+        $display("different %0d", i);
+        $finish;
+      end
+      clk = 1; #1 clk = 0; #1;
+    end
+    $display("same %0d", i);
+    $finish;
+  end
+endmodule
+"""
+
+
+def find(texts: Mapping[str, str], path: str) -> str:
+    """The module at a path below the top, whatever number its name has."""
+    wanted = f"{TOP}.{path}" if path else TOP
+    (name,) = [item for item in texts if item.partition("$")[0] == wanted]
+    return name
+
+
+def plain(name: str) -> str:
+    """A port's name without the number that Amaranth gives to tell it from others."""
+    return name if name.startswith("port$") else name.partition("$")[0]
+
+
+def deposited(module: str, registers: Mapping[str, int]) -> list[tuple[str, int]]:
+    """What holds these registers in a module's Verilog, with their widths: Yosys splits the wires of some."""
+    out = []
+    for name, width in registers.items():
+        found = re.search(rf"^  assign \{{[^}}]*\\?{name}\[[^}}]*\}} = (_\d+_);$", module, re.MULTILINE)
+        out.append((found[1] if found else name, width))
+    return out
