@@ -1,9 +1,10 @@
 """Proofs that mutants are equivalent to the design as it was.
 
-A module alone is compared with its mutant by Yosys, in any state and with any inputs. Registers, memories and modules
-inside it are cut: both sides see the same outputs of theirs, and what goes into them has to be the same, as has what
-goes out of the module. That is an induction over cycles with one step. Registers that nothing depends on are left out.
-A proof that is not found leaves the mutant a survivor.
+A module is compared with its mutant by Yosys, in any state and with any inputs. Registers and memories are cut: both
+sides see the same outputs of theirs, and what goes into them has to be the same, as has what goes out of the module.
+That is an induction over cycles with one step. Registers that nothing depends on are left out. First the module is
+taken alone, then the module around it, and so on up to a quarter of the core. A proof that is not found leaves the
+mutant a survivor.
 """
 
 import re
@@ -16,23 +17,15 @@ from .netlist import Mutant, yosys
 
 SECONDS = 300
 """For all mutants of a module."""
-PROOF = "by SAT on its module"
 
 _REGISTER = re.compile(r"^  cell (\$\w*(?:ff|mem)\w*) (\$\S+)$", re.MULTILINE)
-_EXTRACT = "read_rtlil design.il\nselect {module}\nwrite_rtlil -selected {file}.il\n"
-_GOLD = """
+_INSIDE = "hierarchy -top {scope}; flatten; rename {scope} {side}; rename -hide w:*; opt_clean"
+_GOLD = f"read_rtlil named.il; {_INSIDE}; design -save gold\n"
+_MUTANT = f"""
 design -reset
-read_rtlil {file}.il
-rename {module} gold
-rename -hide w:*
-design -save gold
-"""
-_MUTANT = """
-design -reset
-read_rtlil {file}.il
-{command}
-rename {module} gate
-rename -hide w:*
+read_rtlil named.il
+{{command}}
+{_INSIDE}
 design -copy-from gold gold
 equiv_make gold gate equiv
 cd equiv
@@ -42,53 +35,53 @@ simplemap
 opt_merge
 opt_clean -purge
 equiv_simple -undef
-tee -q -o proof_{number}.txt equiv_status
+tee -q -o proof_{{number}}.txt equiv_status
 cd ..
 """
 
 
 def equivalent(folder: Path, mutants: Iterable[Mutant]) -> dict[Mutant, str]:
-    """Those that are proven equivalent, and how."""
-    by_module = defaultdict(list)
-    for mutant in mutants:
-        by_module[mutant.module].append(mutant)
-    out = {}
-    for module, mine in by_module.items():
-        _try(folder, module, mine)
-        out |= {item: PROOF for item in mine if _proven(folder / f"proof_{item.number}.txt")}
+    """Those that are proven equivalent, and within which module."""
+    renamed = _name(folder)
+    left, out = {item: item.module for item in mutants}, {}
+    while left:
+        by_scope = defaultdict(list)
+        for mutant, scope in left.items():
+            by_scope[scope].append(mutant)
+        for scope, mine in by_scope.items():
+            _try(folder, scope, mine, renamed)
+            out |= {item: f"by SAT within {scope}" for item in mine if _proven(folder / f"proof_{item.number}.txt")}
+        left = {item: scope.rpartition(".")[0] for item, scope in left.items() if item not in out}
+        left = {item: scope for item, scope in left.items() if scope.count(".") > 1}
     return out
 
 
-def _try(folder: Path, module: str, mutants: list[Mutant]) -> None:
-    """One process for all mutants of a module; those that it does not get to stay undecided."""
-    names = {"module": module, "file": f"proofs_{mutants[0].number}"}
-    path = folder / f"{names['file']}.il"
-    for item in mutants:
-        (folder / f"proof_{item.number}.txt").unlink(missing_ok=True)
-    try:
-        yosys(_EXTRACT.format(**names), folder, timeout=SECONDS)
-        text, renamed = _named(path.read_text())
-        path.write_text(text)
-        script = _GOLD.format(**names)
-        for item in mutants:
-            cell = item.options["cell"]
-            command = item.command.replace(f"-cell {cell} ", f"-cell {renamed.get(cell, cell)} ")
-            script += _MUTANT.format(**names, command=command, number=item.number)
-        path.with_suffix(".ys").write_text(script)
-        yosys(f"script {path.stem}.ys", folder, timeout=SECONDS)
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
-        return
-
-
-def _named(module: str) -> tuple[str, dict[str, str]]:
-    """A module whose registers and memories have public names, by which Yosys finds pairs; and these names."""
-    renamed = {}
+def _name(folder: Path) -> dict[str, str]:
+    """Give registers and memories public names, by which Yosys finds pairs; the new names."""
+    renamed: dict[str, str] = {}
 
     def name(found: re.Match) -> str:
         renamed[found[2]] = f"cut_{len(renamed)}"
         return f"  cell {found[1]} \\{renamed[found[2]]}"
 
-    return _REGISTER.sub(name, module), renamed
+    (folder / "named.il").write_text(_REGISTER.sub(name, (folder / "design.il").read_text()))
+    return renamed
+
+
+def _try(folder: Path, scope: str, mutants: list[Mutant], renamed: dict[str, str]) -> None:
+    """One process for all mutants within a module; those that it does not get to stay undecided."""
+    script = _GOLD.format(scope=scope, side="gold")
+    for item in mutants:
+        (folder / f"proof_{item.number}.txt").unlink(missing_ok=True)
+        cell = item.options["cell"]
+        command = item.command.replace(f"-cell {cell} ", f"-cell {renamed.get(cell, cell)} ")
+        script += _MUTANT.format(scope=scope, side="gate", command=command, number=item.number)
+    path = folder / f"proofs_{mutants[0].number}.ys"
+    path.write_text(script)
+    try:
+        yosys(f"script {path.name}", folder, timeout=SECONDS)
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
+        return
 
 
 def _proven(status: Path) -> bool:

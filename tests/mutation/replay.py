@@ -153,7 +153,7 @@ class Replay:
 
     def _write(self, block: Block, rng: Random) -> None:
         given = {verilog: name for name, verilog in block.names.items()}
-        self._names = {item.name: given.get(plain(item.name), plain(item.name)) for item in self._ports}
+        self._names = {item.name: given.get(plain(item), plain(item)) for item in self._ports}
         rows = []
         for part in range(block.parts):
             rows.append(self._row(rng, {"rst": 1}, {}, block))
@@ -246,9 +246,10 @@ def find(texts: Mapping[str, str], path: str) -> str:
     return name
 
 
-def plain(name: str) -> str:
-    """A port's name without the number that Amaranth gives to tell it from others."""
-    return name if name.startswith("port$") else name.partition("$")[0]
+def plain(port: Port) -> str:
+    """A port's name without the numbers that Amaranth gives; by direction and width if it has no other."""
+    name = port.name.partition("$")[0]
+    return f"{'in' if port.inward else 'out'}_{port.width}" if name == "port" else name
 
 
 def deposited(module: str, registers: Mapping[str, int]) -> list[tuple[str, int]]:

@@ -50,21 +50,21 @@ def places(fields: dict[str, int], beats: int) -> Iterator[dict]:
                     }  # fmt: skip
 
 
-def _counted(rng: Random, bits: int) -> dict[str, int]:
-    """A region of which one count, of so many bits, runs through: it is loaded again."""
-    large = rng.choice(("slots", "width", "rows"))
-    count = rng.getrandbits(bits) | 2
+def _counted(rng: Random, bits: int, part: int) -> dict[str, int]:
+    """A region of which one count, of so many bits, runs through and is loaded again."""
+    large = ("slots", "width", "rows")[part % 3]
+    count = rng.getrandbits(bits) | 2 | (part // 3 % 2) << bits - 1
     flat = {"rows": 2, "slots": 1, "width": 1, "length": (1 << WORD) - 1, "base": 0, "offset": 0, "row_step": 7, "x0": 0}
     return flat | {"pitch": int(large == "slots"), large: count}
 
 
-def _pixel_cycles(rng: Random, given: tuple[str, ...], beats_given: bool, bits: int) -> Cycles:
+def _pixel_cycles(rng: Random, part: int, given: tuple[str, ...], beats_given: bool, bits: int) -> Cycles:
     for _ in range(1 if bits else 3):
-        fields = _counted(rng, bits) if bits else region(rng)
+        fields = _counted(rng, bits, part) if bits else region(rng)
         beats = rng.randint(1, CONFIG.vector_beats) if beats_given and not bits else CONFIG.vector_beats
         beats = 1 if beats_given and bits > 10 else beats
         yield {"start": 1, "region": fields, **({"last_beat": beats - 1} if beats_given else {})}, {}
-        left = 2 * beats * fields["slots"] * fields["width"] + 9 if bits else _LATER
+        left = -1 if bits else _LATER
         eager = 1.0 if bits else rng.choice([1.0, 0.5])
         for place in places(fields, beats):
             shown = {name: place[name] for name in given}
@@ -80,9 +80,9 @@ def _pixels(module: str, given: tuple[str, ...], *, beats_given: bool) -> list[B
     shapes = {"region": region_layout(), "place": store_request(CONFIG)}
 
     def of(bits: int, parts: int) -> Block:
-        return Block(module, shapes, lambda rng, _part: _pixel_cycles(rng, given, beats_given, bits), parts)
+        return Block(module, shapes, lambda rng, part: _pixel_cycles(rng, part, given, beats_given, bits), parts)
 
-    return [of(0, 700), of(9, 60), of(16, 6)]
+    return [of(0, 700), of(9, 30), of(16, 6)]
 
 
 def turns(tiles: int, chunks: int, ktiles: int) -> Iterator[tuple[int, int, int]]:
