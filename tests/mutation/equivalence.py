@@ -34,7 +34,7 @@ opt_merge
 simplemap
 opt_merge
 opt_clean -purge
-equiv_simple -undef
+equiv_simple
 tee -q -o proof_{{number}}.txt equiv_status
 cd ..
 """

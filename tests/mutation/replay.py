@@ -3,7 +3,9 @@
 The vectors of a block come from a model in plain integers, cycle by cycle; what the model leaves open is not compared.
 """
 
+import os
 import re
+import resource
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,14 +17,15 @@ from amaranth.lib import data
 
 from hwshift.rtl.export import TOP
 
-from .netlist import modules
+from .netlist import Mutant, modules
 
 Values = Mapping[str, object]
 """Port or field to its value: an integer, fields by name, elements in a list. Left out, or None: open."""
 Cycles = Iterator[tuple[Values, Values]]
 """Inputs and outputs of every cycle."""
 
-_SECONDS = 60
+_SECONDS, _SLOWER, _CPU_SECONDS = 10, 10, 600
+"""A mutant that takes so many seconds and so many times what the design takes has hung up; seconds of the design."""
 _PORT = re.compile(r"^  (input|output) (?:\[(\d+):0\] )?(?:\\(\S+) |(\w+));$", re.MULTILINE)
 
 
@@ -97,45 +100,54 @@ class Replay:
     ----------
     folder : Path
         Gets what is made.
-    core : Path
-        Verilog of the core, as it was or with all mutants.
     block : Block
     rng : Random
+    original, mutated : Path
+        Verilog of the core as it was, which the vectors have to agree with, and with all mutants.
 
-    Raises CalledProcessError if Icarus refuses the Verilog, ValueError for ports that are not there.
+    Raises
+    ------
+    CalledProcessError
+        Icarus refuses the Verilog.
+    ValueError
+        Vectors of ports that are not there.
+    AssertionError
+        The design as it was is not what the vectors say: names the outputs.
     """
 
-    def __init__(self, folder: Path, core: Path, block: Block, rng: Random) -> None:
+    def __init__(self, folder: Path, block: Block, rng: Random, original: Path, mutated: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
-        texts = modules(core.read_text())
+        texts = modules(original.read_text())
         self.module = find(texts, block.module)
-        found = ports(texts[self.module])
-        self._clocked = any(item.name == "clk" for item in found)
-        self._ports = [item for item in found if item.name != "clk"]
-        self._deposits = deposited(texts[self.module], block.deposits)
+        self._ports = ports(texts[self.module])
         self._write(block, rng)
-        (folder / "bench.v").write_text(self._bench())
-        command = ["iverilog", "-g2012", "-s", "bench", "-o", "bench.vvp", "bench.v", str(core.resolve())]
-        subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=_SECONDS)
+        self._compile("original", original, texts[self.module], block)
+        self._compile("mutated", mutated, modules(mutated.read_text())[self.module], block)
+        self._seconds = _CPU_SECONDS
+        for name in ("original", "mutated"):
+            before = _children()
+            if (cycle := self.different(0, name)) is not None:
+                raise AssertionError(f"{self.module}, {name}, cycle {cycle}: {self._outputs(cycle, name)}")
+        self._seconds = int(_SLOWER * (_children() - before)) + _SECONDS
 
-    def different(self, number: int) -> int | None:
+    def different(self, number: int, name: str = "mutated") -> int | None:
         """The first cycle in which a mutant is different, or -1 if it does not come to an end; None for none."""
-        command = ["vvp", "-n", "bench.vvp", f"+mutant={number}"]
-        try:
-            done = subprocess.run(
-                command, cwd=self._folder, capture_output=True, text=True, timeout=_SECONDS
-            )
-        except subprocess.TimeoutExpired:
-            return -1
+        command = ["vvp", "-n", f"{name}.vvp", f"+mutant={number}"]
+        done = subprocess.run(command, cwd=self._folder, capture_output=True, text=True, preexec_fn=self._limit)
         found = re.search(r"^(different|same) (\d+)", done.stdout, re.MULTILINE)
         if found is None:
             return -1
         return int(found[2]) if found[1] == "different" else None
 
-    def outputs(self, cycle: int) -> str:
-        """Names of the outputs that are not what the vectors say in a cycle, with both values: for whoever debugs."""
-        done = subprocess.run(["vvp", "-n", "bench.vvp", f"+show={cycle}"], cwd=self._folder,
+    def _compile(self, name: str, core: Path, module: str, block: Block) -> None:
+        (self._folder / f"{name}.v").write_text(self._bench(deposited(module, block.deposits)))
+        command = ["iverilog", "-g2012", "-s", "bench", "-o", f"{name}.vvp", f"{name}.v", str(core.resolve())]
+        subprocess.run(command, cwd=self._folder, check=True, capture_output=True)
+
+    def _outputs(self, cycle: int, name: str) -> str:
+        """Names of the outputs that are not what the vectors say in a cycle, with both values."""
+        done = subprocess.run(["vvp", "-n", f"{name}.vvp", f"+show={cycle}"], cwd=self._folder,
                               capture_output=True, text=True)  # fmt: skip
         got, want, mask = (done.stdout.split("show ")[1].split()[index] for index in range(3))
         lines, low = [], 0
@@ -146,10 +158,14 @@ class Replay:
             low += item.width
         return "\n".join(lines)
 
+    def _limit(self) -> None:
+        """Of CPU time, for a simulation that goes round in circles."""
+        resource.setrlimit(resource.RLIMIT_CPU, (self._seconds, self._seconds))
+
     # -- vectors -------------------------------------------------------------------------------------------
 
     def _order(self, *, inward: bool) -> list[Port]:
-        return [item for item in self._ports if item.inward == inward]
+        return [item for item in self._ports if item.inward == inward and item.name != "clk"]
 
     def _write(self, block: Block, rng: Random) -> None:
         given = {verilog: name for name, verilog in block.names.items()}
@@ -190,7 +206,7 @@ class Replay:
 
     # -- bench ---------------------------------------------------------------------------------------------
 
-    def _bench(self) -> str:
+    def _bench(self, registers: list[tuple[str, int]]) -> str:
         sizes, joined = [], []
         for inward in (True, False):
             order = self._order(inward=inward)
@@ -201,11 +217,11 @@ class Replay:
                 joined.append(f".\\{item.name} ({wire})")
                 low += item.width
         deposits, low = [], sizes[0]
-        for register, size in self._deposits:
+        for register, size in registers:
             deposits.append(f"dut.{register} = inputs[i][{low} +: {size}];")
             low += size
         sizes[0] = low + 1
-        clock, wires = ".clk(clk), " if self._clocked else "", ", ".join(joined)
+        clock = ".clk(clk), " if any(item.name == "clk" for item in self._ports) else ""
         return f"""\
 module bench;
   reg clk = 0;
@@ -213,7 +229,7 @@ module bench;
   reg [{sizes[1] - 1}:0] want, mask, expected [0:{self.count - 1}], masks [0:{self.count - 1}];
   wire [{sizes[1] - 1}:0] outs;
   integer i, show = -1;
-  \\{self.module} dut ({clock}{wires});
+  \\{self.module} dut ({clock}{", ".join(joined)});
   initial begin
     $readmemh("inputs.hex", inputs);
     $readmemh("expected.hex", expected);
@@ -259,3 +275,14 @@ def deposited(module: str, registers: Mapping[str, int]) -> list[tuple[str, int]
         found = re.search(rf"^  assign \{{[^}}]*\\?{name}\[[^}}]*\}} = (_\d+_);$", module, re.MULTILINE)
         out.append((found[1] if found else name, width))
     return out
+
+
+def covers(block: Block, mutant: Mutant) -> bool:
+    """Whether a mutant is in a block."""
+    path = mutant.module.partition("$")[0]
+    return path == f"{TOP}.{block.module}" or path.startswith(f"{TOP}.{block.module}.")
+
+
+def _children() -> float:
+    times = os.times()
+    return times.children_user + times.children_system

@@ -5,7 +5,7 @@ from random import Random
 
 from hwshift.program import isa
 from hwshift.program.counters import Cause
-from hwshift.program.isa import Opcode, Token
+from hwshift.program.isa import Opcode
 from hwshift.program.registers import ErrorCode
 from hwshift.rtl.dispatch import weight_record
 from hwshift.rtl.interfaces import step_layout, weight_command
@@ -75,6 +75,9 @@ def _record(rng: Random) -> dict[str, int]:
     counts = [rng.randint(1, _TILES), rng.randint(1, 3), rng.randint(1, 3)]
     if rng.random() < 0.3:
         counts = [near_power(rng, 16, 3) for _ in range(3)]
+    elif rng.random() < 0.3:
+        counts = [1, 1, 1]
+        counts[rng.randrange(3)] = rng.randint(1, 20)
     offset = rng.choice([0, 1, 2, 1 << rng.randrange(16)]) if keep else 0
     return dict(zip(("ktile_count", "tiles", "chunks"), counts, strict=True)) | {
         "weight_offset": offset, "hold_weights": int(rng.random() < 0.2), "keep_weights": keep,
@@ -148,6 +151,7 @@ class _Steps:
     """Cycle and half of the last steps issued."""
 
 
+_SHORT, _MANY = 150, 1500
 _SAME = ("base", "length", "height", "width", "stride_x", "relu_fetch", "pad_min", "maximum", "first", "last",
          "residual_act", "residual", "act", "group", "columns", "param", "lane_row")  # fmt: skip
 _OUTPUT = [name for name in CONSTANTS if name.startswith(("out_", "res_"))]
@@ -199,11 +203,15 @@ def _step(now: _Steps, item: dict, end: bool) -> dict:
     return step | {"half": pixel % CONFIG.sub_banks // CONFIG.pixels, "lane0": pixel % CONFIG.pixels, "pixels": lanes}
 
 
-def _sequencer(rng: Random, _part: int) -> Cycles:
+def _sequencer(rng: Random, part: int) -> Cycles:
+    """Passes as they come; in the last parts such whose rows or steps are many."""
     now, pushes, before = _Steps(), [0] * (_TIMES.retire - 1), None
-    rates = [rng.choice([0.0, 0.0, 0.3]) for _ in range(4)]
-    for cycle in range(100):
+    long = part >= _SHORT
+    rates = [0.0 if long else rng.choice([0.0, 0.0, 0.3]) for _ in range(4)]
+    for cycle in range(_MANY if long else 100):
         coming, offered = _pass(rng, before), rng.random() < 0.9
+        if long:
+            coming |= {"rows": 1, "steps": 1} | {rng.choice(["rows", "steps"]): rng.randint(1, _MANY)}
         halt, empty, limited, loading = (int(rng.random() < rate) for rate in rates)
         at_limit = rng.getrandbits(5) if limited else 0
         front = {name: rng.getrandbits(1) for name in ("tail", "wait_load", "wait_store", "front_empty")}
@@ -280,9 +288,8 @@ def _why(now: _Steps, item: dict, cycle: int, last: bool, at_limit: int, empty: 
     return Cause.BUSY
 
 
-assert len(Token) == 5
 BLOCKS = (
     Block("engine.compute.dispatch", {"weight__payload": weight_record()}, _dispatch, parts=20),
     Block("engine.compute.weights", {"i__payload": weight_record(), "command": weight_command(CONFIG)}, _weights, parts=120),
-    Block("engine.compute.sequencer", {"i__payload": pass_layout(CONFIG), "step": step_layout(CONFIG)}, _sequencer, parts=150),
+    Block("engine.compute.sequencer", {"i__payload": pass_layout(CONFIG), "step": step_layout(CONFIG)}, _sequencer, parts=_SHORT + 6),
 )  # fmt: skip

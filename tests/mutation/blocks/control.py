@@ -114,7 +114,7 @@ def _registers(rng: Random, part: int) -> Cycles:
         strobes, error = _strobes(file, address, write, data & mask, bool(refused))
         pending = file.values["IRQ_STATUS"]
         yield inputs, {
-            "access__read_data": shown[file.at[read].name] if read in file.at else None,
+            "access__read_data": shown[file.at[read].name] if read in file.at else 0,
             "access__read_error": int(read not in file.at), "access__write_error": error if write else None,
             "irq": int(bool(pending & file.values["IRQ_ENABLE"])), "settings": file.settings(),
             "watchdog": file.values["WATCHDOG"], "cycle_limit": file.values["CYCLE_LIMIT"], **strobes,

@@ -76,13 +76,14 @@ def _pixel_cycles(rng: Random, part: int, given: tuple[str, ...], beats_given: b
                 break
 
 
-def _pixels(module: str, given: tuple[str, ...], *, beats_given: bool) -> list[Block]:
+def _pixels(bits: int, parts: int) -> tuple[Block, Block]:
     shapes = {"region": region_layout(), "place": store_request(CONFIG)}
-
-    def of(bits: int, parts: int) -> Block:
-        return Block(module, shapes, lambda rng, part: _pixel_cycles(rng, part, given, beats_given, bits), parts)
-
-    return [of(0, 700), of(9, 30), of(16, 6)]
+    load, store = ("place", "beat", "last"), ("place", "beat", "last", "last_slot")
+    return (
+        Block("engine.loader.writer.walk", shapes,
+              lambda rng, part: _pixel_cycles(rng, part, load, True, bits), parts),
+        Block("engine.storer.walk", shapes, lambda rng, part: _pixel_cycles(rng, part, store, False, bits), parts),
+    )  # fmt: skip
 
 
 def turns(tiles: int, chunks: int, ktiles: int) -> Iterator[tuple[int, int, int]]:
@@ -127,10 +128,5 @@ def _ktiles(bits: int, parts: int) -> Block:
     return Block("engine.compute.passes.walk", {}, lambda rng, _part: _ktile_cycles(rng, bits), parts)
 
 
-BLOCKS: tuple[Block, ...] = (
-    *_pixels("engine.loader.writer.walk", ("place", "beat", "last"), beats_given=True),
-    _ktiles(0, 400),
-    _ktiles(9, 60),
-    _ktiles(16, 6),
-    *_pixels("engine.storer.walk", ("place", "beat", "last", "last_slot"), beats_given=False),
-)
+SHORT = (*_pixels(0, 700), _ktiles(0, 400))
+LONG = (*_pixels(9, 30), _ktiles(9, 60), *_pixels(16, 6), _ktiles(16, 6))
