@@ -169,7 +169,7 @@ class Replay:
 
     def _write(self, block: Block, rng: Random) -> None:
         given = {verilog: name for name, verilog in block.names.items()}
-        self._names = {item.name: given.get(plain(item), plain(item)) for item in self._ports}
+        self._names = {name: given.get(short, short) for name, short in plain(self._ports).items()}
         rows = []
         for part in range(block.parts):
             rows.append(self._row(rng, {"rst": 1}, {}, block))
@@ -262,10 +262,19 @@ def find(texts: Mapping[str, str], path: str) -> str:
     return name
 
 
-def plain(port: Port) -> str:
-    """A port's name without the numbers that Amaranth gives; by direction and width if it has no other."""
-    name = port.name.partition("$")[0]
-    return f"{'in' if port.inward else 'out'}_{port.width}" if name == "port" else name
+def plain(found: list[Port]) -> dict[str, str]:
+    """Names of ports without the numbers that Amaranth gives; by direction and width where nothing is left.
+
+    Ports that would have the same name are told apart by 2, 3 and so on behind it, in the order of their numbers.
+    """
+    out: dict[str, str] = {}
+    names: list[str] = []
+    for item in sorted(found, key=lambda item: [(int(part) if part.isdecimal() else -1) for part in item.name.split("$")]):
+        name = item.name.partition("$")[0]
+        name = f"{'in' if item.inward else 'out'}_{item.width}" if name == "port" else name
+        names.append(name)
+        out[item.name] = name if names.count(name) == 1 else f"{name} {names.count(name)}"
+    return out
 
 
 def deposited(module: str, registers: Mapping[str, int]) -> list[tuple[str, int]]:

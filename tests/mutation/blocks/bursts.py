@@ -12,19 +12,19 @@ from ..replay import Block, Cycles
 _PAGE, _BURST = 4096, 64
 
 
-def cut(transfer: dict[str, int]) -> Iterator[dict[str, int | None]]:
+def cut(fields: dict[str, int]) -> Iterator[dict[str, int | None]]:
     """The bursts of a transfer, by the contract."""
     size = CONFIG.beat_bytes
-    stride = transfer["row_stride"] // size * size
-    for row in range(transfer["rows"]):
-        address, left = transfer["address"] // size * size + row * stride, transfer["row_beats"]
+    stride = fields["row_stride"] // size * size
+    for row in range(fields["rows"]):
+        address, left = fields["address"] // size * size + row * stride, fields["row_beats"]
         while left:
             beats = min(_BURST, left, (_PAGE - address % _PAGE) // size)
             left -= beats
             beyond = address >> CONFIG.address_width != 0
             yield {
                 "address": None if beyond else address, "beats": beats, "beyond": int(beyond),
-                "last": int(left == 0 and row == transfer["rows"] - 1),
+                "last": int(left == 0 and row == fields["rows"] - 1),
             }  # fmt: skip
             address += beats * size
 
@@ -39,7 +39,8 @@ def near_power(rng: Random, bits: int, reach: int) -> int:
     return min((1 << bits) - 1, (1 << rng.randrange(bits)) + rng.randint(0, reach))
 
 
-def _transfer(rng: Random) -> dict[str, int]:
+def transfer(rng: Random) -> dict[str, int]:
+    """Rows of any size, at addresses whose sums carry into every bit."""
     width = CONFIG.address_width
     address = rng.getrandbits(width)
     if rng.random() < 0.4:  # carries into every bit, also into the one beyond the bus
@@ -60,10 +61,10 @@ def _cycles(rng: Random, _part: int) -> Cycles:
     for _ in range(2):
         for _ in range(rng.randrange(3)):
             yield {"start": 0}, {"o__valid": 0}
-        transfer = _transfer(rng)
-        yield {"start": 1, "transfer": transfer}, {"o__valid": 0}
+        fields = transfer(rng)
+        yield {"start": 1, "transfer": fields}, {"o__valid": 0}
         budget = 30
-        for burst in cut(transfer):
+        for burst in cut(fields):
             while rng.random() >= eager:
                 yield {"o__ready": 0}, {"o__valid": 1, "o__payload": burst}
             yield {"o__ready": 1}, {"o__valid": 1, "o__payload": burst}
