@@ -43,8 +43,8 @@ class Campaign:
     -------
     mutants : list of Mutant
     results : dict of str to str
-        A mutant's number to the bench and the run or cycle that killed it, to "equivalent: " and the proof, to "survived",
-        or to "passed " and how many stages it has met so far.
+        A mutant's number to the bench and the run or cycle that killed it, to "equivalent: " and the proof, to
+        "survived", or to "passed " and how many stages it has met so far.
     """
 
     def __init__(self, folder: Path, count: int) -> None:
@@ -59,7 +59,9 @@ class Campaign:
 
     def run(self) -> None:
         """All stages, each for the mutants that are left: blocks, proofs, the whole core, blocks in many cycles."""
-        stages: list[Callable[[list[Mutant]], set[Mutant]]] = [partial(self._replay, block) for block in SHORT]
+        stages: list[Callable[[list[Mutant]], set[Mutant]]] = [
+            partial(self._replay, block) for block in SHORT
+        ]
         stages += [self._prove, *(partial(self._core, make) for make in BENCHES)]
         stages += [partial(self._replay, block) for block in LONG]
         for number, stage in enumerate(stages):

@@ -50,7 +50,11 @@ def equivalent(folder: Path, mutants: Iterable[Mutant]) -> dict[Mutant, str]:
             by_scope[scope].append(mutant)
         for scope, mine in by_scope.items():
             _try(folder, scope, mine, renamed)
-            out |= {item: f"by SAT within {scope}" for item in mine if _proven(folder / f"proof_{item.number}.txt")}
+            out |= {
+                item: f"by SAT within {scope}"
+                for item in mine
+                if _proven(folder / f"proof_{item.number}.txt")
+            }
         left = {item: scope.rpartition(".")[0] for item, scope in left.items() if item not in out}
         left = {item: scope for item, scope in left.items() if scope.count(".") > 1}
     return out

@@ -46,8 +46,8 @@ class Block:
     names : mapping of str to str
         Ports that the Verilog calls otherwise, without the numbers that Amaranth gives.
     deposits : mapping of str to int
-        Registers that vectors may set, with their widths: inputs called ``deposit`` map some of them to values, which they
-        have from the beginning of that cycle on. For counters that no run brings to their upper bits.
+        Registers that vectors may set, with their widths: inputs called ``deposit`` map some of them to values, which
+        they have from the beginning of that cycle on. For counters that no run brings to their upper bits.
     """
 
     module: str
@@ -134,7 +134,9 @@ class Replay:
     def different(self, number: int, name: str = "mutated") -> int | None:
         """The first cycle in which a mutant is different, or -1 if it does not come to an end; None for none."""
         command = ["vvp", "-n", f"{name}.vvp", f"+mutant={number}"]
-        done = subprocess.run(command, cwd=self._folder, capture_output=True, text=True, preexec_fn=self._limit)
+        done = subprocess.run(
+            command, cwd=self._folder, capture_output=True, text=True, preexec_fn=self._limit
+        )
         found = re.search(r"^(different|same) (\d+)", done.stdout, re.MULTILINE)
         if found is None:
             return -1
@@ -269,7 +271,9 @@ def plain(found: list[Port]) -> dict[str, str]:
     """
     out: dict[str, str] = {}
     names: list[str] = []
-    for item in sorted(found, key=lambda item: [(int(part) if part.isdecimal() else -1) for part in item.name.split("$")]):
+    for item in sorted(
+        found, key=lambda item: [(int(part) if part.isdecimal() else -1) for part in item.name.split("$")]
+    ):
         name = item.name.partition("$")[0]
         name = f"{'in' if item.inward else 'out'}_{item.width}" if name == "port" else name
         names.append(name)

@@ -76,7 +76,9 @@ def _cycles(rng: Random, _part: int) -> Cycles:
 
 def block(module: str) -> Block:
     """The bench of one of the two in the core."""
-    return Block(module, {"transfer": transfer_layout(), "o__payload": burst_layout(CONFIG)}, _cycles, parts=400)
+    return Block(
+        module, {"transfer": transfer_layout(), "o__payload": burst_layout(CONFIG)}, _cycles, parts=400
+    )
 
 
 BLOCKS = (block("engine.loader.bursts"), block("engine.storer.bursts"))

@@ -23,7 +23,12 @@ _TILES, _WORDS = CONFIG.weight_tiles, CONFIG.tile_words
 
 def _header(rng: Random) -> dict[str, int]:
     """A header that is right, or wrong in one or two bits of one field."""
-    fields = {"opcode": Opcode.HEADER, "version": isa.ISA_VERSION, "magic": isa.MAGIC, "config_hash": CONFIG.hash}
+    fields = {
+        "opcode": Opcode.HEADER,
+        "version": isa.ISA_VERSION,
+        "magic": isa.MAGIC,
+        "config_hash": CONFIG.hash,
+    }
     if rng.random() < 0.8:
         name = rng.choice(["version", "magic", "config_hash"])
         width = isa.HEADER.by_name[name].width
@@ -40,7 +45,9 @@ def _dispatch(rng: Random, _part: int) -> Cycles:
         payload = word(rng, layout or isa.END, fields)
         load, compute, store, weight = (int(rng.random() < 0.7) for _ in range(4))
         valid = int(rng.random() < 0.9)
-        out = dict.fromkeys(("i__ready", "load__valid", "compute__valid", "store__valid", "weight__valid", "end", "error"), 0)
+        out = dict.fromkeys(
+            ("i__ready", "load__valid", "compute__valid", "store__valid", "weight__valid", "end", "error"), 0
+        )
         if valid:
             out |= _target(code, fields, load, compute, store, weight)
         if out["weight__valid"]:
@@ -58,7 +65,9 @@ def _target(code: int, fields: dict, load: int, compute: int, store: int, weight
         if fields["magic"] != isa.MAGIC or fields["version"] != isa.ISA_VERSION:
             return {"i__ready": 1, "error": 1, "error_code": ErrorCode.BAD_HEADER}
         wrong = fields["config_hash"] != CONFIG.hash
-        return {"i__ready": 1, "error": int(wrong)} | ({"error_code": ErrorCode.CONFIG_MISMATCH} if wrong else {})
+        return {"i__ready": 1, "error": int(wrong)} | (
+            {"error_code": ErrorCode.CONFIG_MISMATCH} if wrong else {}
+        )
     if code == Opcode.LOAD:
         return {"load__valid": 1, "i__ready": load}
     if code in (Opcode.DESCRIPTOR, Opcode.ACTIVATION):
@@ -200,7 +209,11 @@ def _step(now: _Steps, item: dict, end: bool) -> dict:
         step |= {f"{name}_sum": now.rows[name] + item[f"{name}_slot"] + pixel // CONFIG.sub_banks,
                  f"{name}_base": item[f"{name}_base"], f"{name}_length": item[f"{name}_length"]}  # fmt: skip
     lanes = sum(1 << lane for lane in range(CONFIG.pixels) if count > lane)
-    return step | {"half": pixel % CONFIG.sub_banks // CONFIG.pixels, "lane0": pixel % CONFIG.pixels, "pixels": lanes}
+    return step | {
+        "half": pixel % CONFIG.sub_banks // CONFIG.pixels,
+        "lane0": pixel % CONFIG.pixels,
+        "pixels": lanes,
+    }
 
 
 def _sequencer(rng: Random, part: int) -> Cycles:
@@ -257,7 +270,8 @@ def _advance(now: _Steps, item: dict, cycle: int, end: bool) -> None:
         now.wrote.append((cycle, pixel % CONFIG.sub_banks // CONFIG.pixels))
         if end:
             now.rows = {
-                name: (now.rows[name] + item[f"{name}_row_step"]) % item[f"{name}_length"] for name in now.rows
+                name: (now.rows[name] + item[f"{name}_row_step"]) % item[f"{name}_length"]
+                for name in now.rows
             }
     now.row, now.column = (now.row + 1, 0) if end else (now.row, now.column + 1)
 
@@ -290,6 +304,8 @@ def _why(now: _Steps, item: dict, cycle: int, last: bool, at_limit: int, empty: 
 
 BLOCKS = (
     Block("engine.compute.dispatch", {"weight__payload": weight_record()}, _dispatch, parts=20),
-    Block("engine.compute.weights", {"i__payload": weight_record(), "command": weight_command(CONFIG)}, _weights, parts=120),
-    Block("engine.compute.sequencer", {"i__payload": pass_layout(CONFIG), "step": step_layout(CONFIG)}, _sequencer, parts=_SHORT + 6),
+    Block("engine.compute.weights", {"i__payload": weight_record(), "command": weight_command(CONFIG)},
+          _weights, parts=120),
+    Block("engine.compute.sequencer", {"i__payload": pass_layout(CONFIG), "step": step_layout(CONFIG)},
+          _sequencer, parts=_SHORT + 6),
 )  # fmt: skip

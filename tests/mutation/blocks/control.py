@@ -21,7 +21,10 @@ _EVENTS = [item.name for item in COUNTERS if item.cause is None and item.name !=
 
 def _counters(rng: Random, _part: int) -> Cycles:
     """Counters that stand anywhere, cycles of every cause, and copies of them."""
-    values = [rng.getrandbits(COUNTER_BITS) | rng.choice([0, (1 << rng.randrange(COUNTER_BITS)) - 1]) for _ in COUNTERS]
+    values = [
+        rng.getrandbits(COUNTER_BITS) | rng.choice([0, (1 << rng.randrange(COUNTER_BITS)) - 1])
+        for _ in COUNTERS
+    ]
     copy: list[int] | None = None
     counted = happened = cause = 0
     deposit: dict | None = {f"{item.name}_value": value for item, value in zip(COUNTERS, values, strict=True)}
@@ -33,7 +36,10 @@ def _counters(rng: Random, _part: int) -> Cycles:
         if deposit is not None:
             inputs["deposit"] = deposit
             deposit = None
-        yield inputs, {"values": None if copy is None else sum(v << COUNTER_BITS * i for i, v in enumerate(copy))}
+        yield (
+            inputs,
+            {"values": None if copy is None else sum(v << COUNTER_BITS * i for i, v in enumerate(copy))},
+        )
         following = []
         for item, value in zip(COUNTERS, values, strict=True):
             if item.cause is not None:
@@ -78,7 +84,10 @@ class _Registers:
         self.at = {item.offset // 4: item for item in REGISTERS}
 
     def settings(self) -> dict[str, int]:
-        both = {name: self.values[f"{name.upper()}_HI"] << 32 | self.values[f"{name.upper()}_LO"] for name in ADDRESSES}
+        both = {
+            name: self.values[f"{name.upper()}_HI"] << 32 | self.values[f"{name.upper()}_LO"]
+            for name in ADDRESSES
+        }
         return both | {"program_count": self.values["PROGRAM_COUNT"]}
 
     def kept(self, name: str) -> int:
@@ -100,7 +109,11 @@ def _registers(rng: Random, part: int) -> Cycles:
         read = reads[cycle] if part % 2 else rng.choice(known)
         address = writes[cycle] if part % 2 else rng.choice(known)
         write, data, mask = rng.random() < 0.8, rng.getrandbits(32), _mask(rng)
-        status, ended, refused = rng.getrandbits(32), rng.choice([0, 0, rng.getrandbits(3)]), rng.getrandbits(1)
+        status, ended, refused = (
+            rng.getrandbits(32),
+            rng.choice([0, 0, rng.getrandbits(3)]),
+            rng.getrandbits(1),
+        )
         counts = [rng.getrandbits(COUNTER_BITS) for _ in COUNTERS]
         inputs = {
             "access__write": int(write), "access__write_mask": mask, "access__write_address": address,
@@ -130,7 +143,10 @@ def _strobes(file: _Registers, address: int, write: bool, written: int, refused:
         return asked, 1
     if item.name != "CONTROL":
         return asked, 0
-    bits = {name: written >> item.by_name[name].low & int(write) for name in ("start", "soft_reset", "queue", "snapshot")}
+    bits = {
+        name: written >> item.by_name[name].low & int(write)
+        for name in ("start", "soft_reset", "queue", "snapshot")
+    }
     soft = bits["soft_reset"]
     return {
         "soft_reset": soft, "snapshot": bits["snapshot"], "start_request": bits["start"] & ~soft & 1,
@@ -156,7 +172,12 @@ def _run(rng: Random, part: int) -> Cycles:
     limits = {"watchdog": 0, "cycle_limit": 0}
     if long:
         limits[("watchdog", "cycle_limit")[part % 2]] = long
-    state, flags, quiet, age = "idle", dict.fromkeys(("done", "refused", "aborted", "undrained", "error"), 0), 0, 0
+    state, flags, quiet, age = (
+        "idle",
+        dict.fromkeys(("done", "refused", "aborted", "undrained", "error"), 0),
+        0,
+        0,
+    )
     rate = 0.0 if long else rng.choice([0.0, 0.02, 0.1])
     for cycle in range(long + 20 if long else 150):
         if not long and rng.random() < 0.1:
@@ -174,7 +195,11 @@ def _run(rng: Random, part: int) -> Cycles:
             ended = 1
         if halting and (drained or expired or soft):
             ended = (2 if flags["error"] else 0) | (4 if flags["aborted"] else 0)
-        fields = flags | {"busy": int(state != "idle" or queued != 0), "queued": queued, "halting": int(halting)}
+        fields = flags | {
+            "busy": int(state != "idle" or queued != 0),
+            "queued": queued,
+            "halting": int(halting),
+        }
         yield {
             "start": start, "refused": refused, "queued": queued, "soft_reset": soft, **limits, "done": done,
             "drained": drained, "error": error, "error_code": code, "progress": progress,

@@ -7,7 +7,14 @@ from amaranth.lib import data
 from hwshift.program import isa
 from hwshift.rtl.array import map_layout, sum_shape
 from hwshift.rtl.instruction import layout_of
-from hwshift.rtl.interfaces import acc_shape, act_shape, load_request, residual_request, store_request, write_request
+from hwshift.rtl.interfaces import (
+    acc_shape,
+    act_shape,
+    load_request,
+    residual_request,
+    store_request,
+    write_request,
+)
 from hwshift.rtl.lane_address import lane_pixels, lane_region, lane_step
 from hwshift.rtl.weight_buffer import shadow_write
 from hwshift.timing import timing
@@ -81,7 +88,8 @@ def _accumulator(rng: Random, _part: int) -> Cycles:
         maximum = begun[index] if not first else rng.getrandbits(1)
         begun[index] = maximum
         steps.append({"valid": int(rng.random() < 0.9), "acc": index, "first": int(first), "maximum": maximum,
-                      "last": int(rng.random() < 0.2), "sums": [activation(rng, 48) for _ in range(_COLUMNS)]})  # fmt: skip
+                      "last": int(rng.random() < 0.2),
+                      "sums": [activation(rng, 48) for _ in range(_COLUMNS)]})  # fmt: skip
         if first and (steps[-1]["last"] or not steps[-1]["valid"]):  # nothing has been written
             del begun[index]
     table = [[0] * _COLUMNS for _ in range(depth)]
@@ -120,7 +128,9 @@ def _lane(rng: Random, _part: int) -> Cycles:
     for _ in range(300):
         length = rng.randint(1, depth)
         base = rng.randint(0, depth - length)
-        height, width = (rng.choice([rng.randint(1, 9), rng.getrandbits(16), 1 << rng.randrange(16)]) for _ in range(2))
+        height, width = (
+            rng.choice([rng.randint(1, 9), rng.getrandbits(16), 1 << rng.randrange(16)]) for _ in range(2)
+        )
         y, x = (rng.choice([rng.randint(-70, 70), size + rng.randint(-70, 70), rng.randint(-(1 << 17), (1 << 17) - 1)])
                 for size in (height, width))  # fmt: skip
         dy, dx = rng.randint(-64, 63), rng.randint(-64, 63)
@@ -188,7 +198,9 @@ def _port_b(rng: Random, _part: int) -> Cycles:
             out |= {f"banks__{bank}__write": wrote, f"banks__{bank}__read": read}
             out[f"banks__{bank}__data"] = stored
             out[f"banks__{bank}__word"] = word
-        out["residual_data"] = None if residual_at is None else [[q[bank][residual_at] for bank in range(_ROWS)]]
+        out["residual_data"] = (
+            None if residual_at is None else [[q[bank][residual_at] for bank in range(_ROWS)]]
+        )
         out["store_data"] = None if store_at is None else [q[bank][store_at] for bank in range(_ROWS)]
         place = {"half": half, "lane0": 0, "group": 0}
         inputs: dict = {
@@ -210,7 +222,8 @@ _BANK = {f"banks__{bank}__{name}": data.ArrayLayout(shape, 2) for bank in range(
 _PORT_B = _BANK | {
     "write__payload": write_request(CONFIG), "residual__payload": residual_request(CONFIG),
     "load__payload": load_request(CONFIG), "store__payload": store_request(CONFIG),
-    "residual_data": map_layout(act_shape(CONFIG), 1, _COLUMNS), "store_data": data.ArrayLayout(act_shape(CONFIG), _ROWS),
+    "residual_data": map_layout(act_shape(CONFIG), 1, _COLUMNS),
+    "store_data": data.ArrayLayout(act_shape(CONFIG), _ROWS),
 }  # fmt: skip
 _LANE = {"entry": layout_of(isa.LANE_ENTRY), "step": lane_step(CONFIG), "region": lane_region(CONFIG),
          "pixels": lane_pixels(CONFIG)}  # fmt: skip

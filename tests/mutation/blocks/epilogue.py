@@ -36,7 +36,10 @@ def _cycles(rng: Random, _part: int) -> Cycles:
         word = sum(encode_param(CONFIG, *param) << _ENTRY * column for column, param in enumerate(row))
         for beat in range(CONFIG.param_beats):
             data = word >> beat * CONFIG.bus_width & (1 << CONFIG.bus_width) - 1
-            yield quiet | {"param_write": {"en": 1, "address": tile * CONFIG.param_beats + beat, "data": data}}, {}
+            yield (
+                quiet | {"param_write": {"en": 1, "address": tile * CONFIG.param_beats + beat, "data": data}},
+                {},
+            )
     bounds = random_bounds(CONFIG, rng)
     steps: list = [None] * 2
     for _ in range(_STEPS):

@@ -63,7 +63,9 @@ def _region(rng: Random) -> tuple[int, int]:
     base = rng.getrandbits(_WIDTH)
     if rng.random() < 0.5:
         base = min((1 << _WIDTH) - 1, max(0, (1 << rng.randint(3, _WIDTH)) + rng.randint(-600, 600)))
-    limit = rng.choice([base + rng.randint(0, 9000), base + (1 << rng.randint(3, _WIDTH)) - 1, (1 << _WIDTH) - 1])
+    limit = rng.choice(
+        [base + rng.randint(0, 9000), base + (1 << rng.randint(3, _WIDTH)) - 1, (1 << _WIDTH) - 1]
+    )
     return base, min(limit, (1 << _WIDTH) - 1)
 
 
@@ -83,10 +85,22 @@ def _burst(rng: Random, region: tuple[int, int]) -> dict[str, int]:
         address ^= 1 << rng.randrange(3, _WIDTH)
     address = min(max(0, address), (1 << _WIDTH) - _BEAT) // _BEAT * _BEAT
     room = (_PAGE - address % _PAGE) // _BEAT
-    beats = rng.choice([1, min(64, room), rng.randint(1, min(64, room)), max(1, min(64, room, (limit + 1 - address) // _BEAT))])
+    beats = rng.choice(
+        [
+            1,
+            min(64, room),
+            rng.randint(1, min(64, room)),
+            max(1, min(64, room, (limit + 1 - address) // _BEAT)),
+        ]
+    )
     if rng.random() < 0.02:
         beats = 0
-    return {"address": address, "beats": beats, "beyond": int(rng.random() < 0.01), "last": rng.getrandbits(1)}
+    return {
+        "address": address,
+        "beats": beats,
+        "beyond": int(rng.random() < 0.01),
+        "last": rng.getrandbits(1),
+    }
 
 
 def allowed(burst: dict[str, int], region: tuple[int, int]) -> bool:
@@ -195,7 +209,11 @@ def _writes(rng: Random, _part: int) -> Cycles:
         if bus.waiting is not None:
             out |= {"bus__awaddr": bus.waiting["address"], "bus__awlen": bus.waiting["beats"] - 1}
         if valid:
-            out |= {"bus__wlast": int(last), "out_2": 0 if missing else 3, "bus__wdata": 0 if missing else beat}
+            out |= {
+                "bus__wlast": int(last),
+                "out_2": 0 if missing else 3,
+                "bus__wdata": 0 if missing else beat,
+            }
         if failed or refused:
             out["out_4"] = ErrorCode.WRITE_RESPONSE if failed else ErrorCode.WRITE_REGION
         yield {

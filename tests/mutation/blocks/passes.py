@@ -38,7 +38,9 @@ class _State:
 
     rng: Random
     sources: list[dict[str, int] | None] = field(default_factory=lambda: [None] * isa.DESCRIPTORS)
-    bounds: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("lo", "hi", "residual_lo", "residual_hi"), 0))
+    bounds: dict[str, int] = field(
+        default_factory=lambda: dict.fromkeys(("lo", "hi", "residual_lo", "residual_hi"), 0)
+    )
     table: list[int] = field(default_factory=lambda: [0] * _ENTRIES)
 
     def idle(self, **outputs: object) -> dict:

@@ -74,5 +74,10 @@ BLOCKS = (
     _of("storer.pushes", _TIMES.write_bursts, 5),
     _of("read_master.owners", _TIMES.read_bursts, 1),
     _of("write_master.lengths", _TIMES.write_bursts, 7),
-    Block("engine.loader.fifo", {}, lambda rng, _part: _block_queue(rng, _TIMES.load_fifo, CONFIG.bus_width), parts=30),
+    Block(
+        "engine.loader.fifo",
+        {},
+        lambda rng, _part: _block_queue(rng, _TIMES.load_fifo, CONFIG.bus_width),
+        parts=30,
+    ),
 )

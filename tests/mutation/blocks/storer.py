@@ -85,7 +85,16 @@ def _cycles(rng: Random, _part: int) -> Cycles:
             "push": now.pushes[0] if answers else 0, "beats__valid": int(bool(now.fifo)),
             "beats__payload": now.fifo[0] if now.fifo else None,
         }  # fmt: skip
-        _advance(now, item if start else None, bool(reading and port), bool(takes), asked, reserved, answers, values)
+        _advance(
+            now,
+            item if start else None,
+            bool(reading and port),
+            bool(takes),
+            asked,
+            reserved,
+            answers,
+            values,
+        )
         if now.stuck:
             return
 
@@ -125,6 +134,7 @@ BLOCKS = (
         "engine.storer",
         {"port__payload": store_request(CONFIG), "burst__payload": burst_layout(CONFIG),
          "store_data": data.ArrayLayout(act_shape(CONFIG), CONFIG.rows)},
-        _cycles, parts=200, names={"burst__payload": "o__payload", "beats_taken": "o__ready", "responded": "o__ready 2"},
+        _cycles, parts=200,
+        names={"burst__payload": "o__payload", "beats_taken": "o__ready", "responded": "o__ready 2"},
     ),
 )  # fmt: skip

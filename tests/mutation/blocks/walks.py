@@ -54,7 +54,16 @@ def _counted(rng: Random, bits: int, part: int) -> dict[str, int]:
     """A region of which one count, of so many bits, runs through and is loaded again."""
     large = ("slots", "width", "rows")[part % 3]
     count = rng.getrandbits(bits) | 2 | (part // 3 % 2) << bits - 1
-    flat = {"rows": 2, "slots": 1, "width": 1, "length": (1 << WORD) - 1, "base": 0, "offset": 0, "row_step": 7, "x0": 0}
+    flat = {
+        "rows": 2,
+        "slots": 1,
+        "width": 1,
+        "length": (1 << WORD) - 1,
+        "base": 0,
+        "offset": 0,
+        "row_step": 7,
+        "x0": 0,
+    }
     return flat | {"pitch": int(large == "slots"), large: count}
 
 
@@ -102,7 +111,13 @@ def _ktile_cycles(rng: Random, bits: int) -> Cycles:
         counts[rng.randrange(3)] = rng.getrandbits(bits) | 2
     tiles, chunks, ktiles = counts
     base, moves = rng.getrandbits(16), rng.getrandbits(1)
-    fields = {"ktile_base": base, "ktile_count": ktiles, "ktile_advance": moves, "chunks": chunks, "tiles": tiles}
+    fields = {
+        "ktile_base": base,
+        "ktile_count": ktiles,
+        "ktile_advance": moves,
+        "chunks": chunks,
+        "tiles": tiles,
+    }
     yield {"start": 1, "advance": 1, **fields}, {"address": base}
     eager = rng.choice([1.0, 0.6])
     ahead, shown = turns(*counts), None

@@ -1,4 +1,4 @@
-"""Vectors of `hwshift.rtl.load_writer.LoadWriter`: loads of every kind, against a model of the contract by the cycle."""
+"""Vectors of `hwshift.rtl.load_writer.LoadWriter`: loads of every kind, against a model by the cycle."""
 
 from dataclasses import dataclass, field
 from random import Random
@@ -151,7 +151,10 @@ class _Weights:
         out: dict = {"weight_write": {"en": int(emit)}, "take_room": int(emit and first),
                      "tile_done": int(emit and tile_last)}  # fmt: skip
         if emit:
-            out["weight_write"] |= {"address": self.ring[0] * _TILE + self._row, "data": [self._data(self._bits)]}
+            out["weight_write"] |= {
+                "address": self.ring[0] * _TILE + self._row,
+                "data": [self._data(self._bits)],
+            }
             self._bits, self._used, self._row = self._bits >> _WORD, self._used - _WORD, self._row + 1
         if emit and tile_last:
             self._bits = self._used = self._row = 0
@@ -242,7 +245,7 @@ class _Writer:
         room = 0 if rng.random() < hold else 1 << rng.randrange(16)
         beats, ready, offered = (rng.random() >= hold for _ in range(3))
         beat, job = rng.getrandbits(_BUS), _draw(rng)
-        while (waiting := _work(job, self.ring)).stuck:
+        while _work(job, self.ring).stuck:
             job = _draw(rng)
         out: dict = {**_QUIET, "beats__ready": 0, "busy": int(self.work is not None)}
         taking = self.work is None
@@ -259,7 +262,6 @@ class _Writer:
         }  # fmt: skip
         if taking:
             self.work = _work(job, self.ring) if offered else None
-        del waiting
         return inputs, out
 
 
