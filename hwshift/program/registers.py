@@ -202,7 +202,7 @@ REGISTERS: tuple[Register, ...] = (
     *_wide("WRITE_LIMIT", 0x58, "address of the last byte that stores may write"),
     *_counters(),
 )
-"""Every register in the order of offsets. An access elsewhere is answered with SLVERR."""
+"""Every register in the order of offsets. An access elsewhere is answered with SLVERR, and reads 0."""
 
 REGISTER: dict[str, Register] = {item.name: item for item in REGISTERS}
 """Register name to register."""

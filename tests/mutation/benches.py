@@ -13,6 +13,7 @@ from itertools import product
 import numpy as np
 
 from hwshift.program.expected import launch_of
+from hwshift.program.isa import FORMATS, INSTRUCTION_BYTES
 from hwshift.program.registers import REGISTER, REGISTERS, Access, ErrorCode
 from hwshift.sim.cycle.model import MemoryTiming, simulate_cycles
 from hwshift.sim.rtl_run import RtlResult, RtlRun
@@ -221,6 +222,22 @@ def _edges() -> Bench:
     return Bench("edges of regions", tuple(runs), check)
 
 
+def _unused() -> Bench:
+    """Programs whose instructions have anything in the bits that no field has: nothing changes."""
+    rng, cases = np.random.default_rng(11), []
+    for case in _cases(8, 1, 500):
+        image, base = case.image.copy(), case.program.program_base
+        for index, item in enumerate(case.program.instructions):
+            layout = FORMATS[item.opcode]
+            used = sum((1 << field.width) - 1 << layout.offsets[field.name] for field in layout.fields)
+            noise = int.from_bytes(rng.bytes(INSTRUCTION_BYTES), "little") & ~used
+            place = slice(base + index * INSTRUCTION_BYTES, base + (index + 1) * INSTRUCTION_BYTES)
+            word = int.from_bytes(image[place].tobytes(), "little") | noise
+            image[place] = np.frombuffer(word.to_bytes(INSTRUCTION_BYTES, "little"), np.uint8)
+        cases.append(replace(case, image=image))
+    return _programs("unused bits", cases, [MemoryTiming()] * len(cases))
+
+
 def _fields() -> Bench:
     """Programs whose fields are drawn one after the other, as far as the verifier and the models agree."""
     rng, chosen = np.random.default_rng(7), []
@@ -252,6 +269,6 @@ def _ends() -> Bench:
 
 
 BENCHES: tuple[Callable[[], Bench], ...] = (
-    _first, _stalled, _registers, _queue, _more, _far, _faults, _fields, _edges, _ends,
+    _first, _stalled, _unused, _registers, _queue, _more, _far, _faults, _fields, _edges, _ends,
 )  # fmt: skip
 """In the order in which mutants meet them."""

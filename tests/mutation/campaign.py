@@ -1,4 +1,6 @@
-"""The mutation campaign: every mutant meets the benches until one kills it; what is left is tried for equivalence.
+"""The mutation campaign: every mutant meets benches of its block, then those of the core, until one kills it.
+
+Between the two, what is left is tried for equivalence.
 
 ``python -m tests.mutation.campaign FOLDER [COUNT]`` goes on where it was ended: results stand in ``results.json``
 of the folder, one entry per mutant.
@@ -7,27 +9,29 @@ of the folder, one entry per mutant.
 import json
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from hwshift.sim.rtl_run import RtlResult
 from hwshift.sim.runner import Build
 
+from ..seeds import python_random
 from ..sim.cases import SMALL as CONFIG
 from .benches import BENCHES, Bench
+from .blocks import LONG, SHORT
 from .equivalence import equivalent
 from .icarus import build, killed, reference
 from .netlist import Mutant, draw, netlist
+from .replay import Block, Replay, covers
 from .screen import Screen
 
 COUNT = 320
 SURVIVED = "survived"
 EQUIVALENT = "equivalent"
-UNDECIDED = "survived, undecided"
 PASSED = "passed "
-"""With the number of benches that have not killed it yet."""
+"""With the number of stages that have not decided about it."""
 FLOOR = 0.98
 """Share of the mutants that are not proven equivalent which the benches have to kill."""
 
@@ -39,8 +43,8 @@ class Campaign:
     -------
     mutants : list of Mutant
     results : dict of str to str
-        A mutant's number to the bench and the run that killed it, to "equivalent: " and the proof, to "survived"
-        (", undecided" once a proof has been tried), or to "passed " and how many benches it has met so far.
+        A mutant's number to the bench and the run or cycle that killed it, to "equivalent: " and the proof, to
+        "survived", or to "passed " and how many stages it has met so far.
     """
 
     def __init__(self, folder: Path, count: int) -> None:
@@ -54,27 +58,54 @@ class Campaign:
         )
 
     def run(self) -> None:
-        """Meet the benches: all mutants the first, those that are left the next, and so on.
-
-        Verilator tells which run of a bench is different; it kills if it is so on Icarus, by itself or behind the
-        runs before it.
-        """
-        screen = Screen(self.folder, self._mutated)
-        for number, make in enumerate(BENCHES):
+        """All stages, each for the mutants that are left: blocks, proofs, the whole core, blocks in many cycles."""
+        stages: list[Callable[[list[Mutant]], set[Mutant]]] = [
+            partial(self._replay, block) for block in SHORT
+        ]
+        stages += [self._prove, *(partial(self._core, make) for make in BENCHES)]
+        stages += [partial(self._replay, block) for block in LONG]
+        for number, stage in enumerate(stages):
             left = [item for item in self.mutants if self._waits(item, number)]
-            if not left:
-                continue
-            bench = make()
-            expected = screen.reference(bench)
-            seen = {item: screen.seen(expected, item.number) for item in left}
-            first = {item: [run] for item, run in seen.items() if run is not None}
-            again = {item: list(range(runs[0] + 1)) for item, runs in first.items() if runs[0]}
-            found = self._meet(bench, first, expected.results)
-            found |= self._meet(bench, {item: runs for item, runs in again.items() if item not in found},
-                                expected.results)  # fmt: skip
+            decided = stage(left) if left else set()
             for item in left:
-                if item not in found:
-                    self._store(item, SURVIVED if number == len(BENCHES) - 1 else f"{PASSED}{number + 1}")
+                if item not in decided:
+                    self._store(item, SURVIVED if number == len(stages) - 1 else f"{PASSED}{number + 1}")
+
+    def _replay(self, block: Block, left: list[Mutant]) -> set[Mutant]:
+        """A block's vectors, on Icarus."""
+        inside = [item for item in left if covers(block, item)]
+        if not inside:
+            return set()
+        rng = python_random(1)
+        folder = self.folder / "blocks" / block.module
+        replay = Replay(folder, block, rng, self.folder / "core.v", self._mutated)
+        found = {item: replay.different(item.number) for item in inside}
+        for item, cycle in found.items():
+            if cycle is not None:
+                self._store(item, f"block {block.module}: cycle {cycle}")
+        return {item for item, cycle in found.items() if cycle is not None}
+
+    def _prove(self, left: list[Mutant]) -> set[Mutant]:
+        """Try to prove mutants equivalent."""
+        proven = equivalent(self.folder, left)
+        for item, proof in proven.items():
+            self._store(item, f"{EQUIVALENT}: {proof}")
+        return set(proven)
+
+    def _core(self, make: Callable[[], Bench], left: list[Mutant]) -> set[Mutant]:
+        """A bench of the whole core.
+
+        Verilator tells which run of it is different; it kills if it is so on Icarus, by itself or behind the runs
+        before it.
+        """
+        bench = make()
+        expected = self._screen.reference(bench)
+        seen = {item: self._screen.seen(expected, item.number) for item in left}
+        first = {item: [run] for item, run in seen.items() if run is not None}
+        again = {item: list(range(runs[0] + 1)) for item, runs in first.items() if runs[0]}
+        found = self._meet(bench, first, expected.results)
+        rest = {item: runs for item, runs in again.items() if item not in found}
+        return found | self._meet(bench, rest, expected.results)
 
     def sample(self, chosen: list[Mutant], bench: Bench) -> None:
         """Some mutants meet all runs of a bench on Icarus."""
@@ -84,16 +115,9 @@ class Campaign:
             if item not in found:
                 self._store(item, f"{PASSED}1")
 
-    def prove(self) -> None:
-        """Try to prove the survivors equivalent."""
-        for mutant in self.mutants:
-            if self.results.get(str(mutant.number)) == SURVIVED:
-                proof = equivalent(self.folder, mutant)
-                self._store(mutant, f"{EQUIVALENT}: {proof}" if proof else UNDECIDED)
-
     def survivors(self) -> list[Mutant]:
         """Those that no bench killed and no proof excused."""
-        return [item for item in self.mutants if self.results.get(str(item.number)) in (SURVIVED, UNDECIDED)]
+        return [item for item in self.mutants if self.results.get(str(item.number)) == SURVIVED]
 
     def killed(self) -> int:
         """How many of them a bench killed."""
@@ -106,11 +130,15 @@ class Campaign:
 
     def report(self) -> str:
         """Counts, and the survivors one by one."""
-        by = Counter(value.partition(":")[0] for value in self.results.values())
+        by = Counter(value.partition(":")[0].partition(" engine")[0] for value in self.results.values())
         lines = [f"{len(self.results)} of {len(self.mutants)} mutants"]
         lines += [f"  {number:4d} {name}" for name, number in by.most_common()]
         lines += [f"killed {self.killed()}, {self.share:.2%} of those not proven equivalent; survivors:"]
         return "\n".join([*lines, *(f"  {item}" for item in self.survivors())])
+
+    @cached_property
+    def _screen(self) -> Screen:
+        return Screen(self.folder, self._mutated)
 
     @cached_property
     def _plain(self) -> Build:
@@ -163,7 +191,6 @@ def main(folder: str, count: str = str(COUNT)) -> int:
     """Run all; 0 if enough were killed."""
     campaign = Campaign(Path(folder).resolve(), int(count))
     campaign.run()
-    campaign.prove()
     print(campaign.report())
     return int(campaign.share < FLOOR)
 

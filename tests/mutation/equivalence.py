@@ -1,51 +1,92 @@
-"""Proofs that a mutant is equivalent to the design as it was.
+"""Proofs that mutants are equivalent to the design as it was.
 
-A module alone, with any inputs in any cycle, is compared with its mutant by Yosys: ``equiv_make`` pairs the outputs
-and the registers of equal name, and each pair is proven by SAT, by induction over a few cycles where it has to be.
-A pair that cannot be decided leaves the mutant a survivor.
+A module is compared with its mutant by Yosys, in any state and with any inputs. Registers and memories are cut: both
+sides see the same outputs of theirs, and what goes into them has to be the same, as has what goes out of the module.
+That is an induction over cycles with one step. Registers that nothing depends on are left out. First the module is
+taken alone, then the module around it, and so on up to a quarter of the core. A proof that is not found leaves the
+mutant a survivor.
 """
 
+import re
 import subprocess
+from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
 from .netlist import Mutant, yosys
 
 SECONDS = 300
+"""For all mutants of a module."""
 
-_MODULE_SCRIPT = """
-read_rtlil design.il
-select {module}
-write_rtlil -selected {number}.il
+_REGISTER = re.compile(r"^  cell (\$\w*(?:ff|mem)\w*) (\$\S+)$", re.MULTILINE)
+_INSIDE = "hierarchy -top {scope}; flatten; rename {scope} {side}; rename -hide w:*; opt_clean"
+_GOLD = f"read_rtlil named.il; {_INSIDE}; design -save gold\n"
+_MUTANT = f"""
 design -reset
-read_rtlil {number}.il
-rename {module} gold
-expose -evert t:hwshift_core.*
-async2sync; memory_map; opt -full; clean
-design -save gold
-design -reset
-read_rtlil {number}.il
-{command}
-rename {module} gate
-expose -evert t:hwshift_core.*
-async2sync; memory_map; opt -full; clean
+read_rtlil named.il
+{{command}}
+{_INSIDE}
 design -copy-from gold gold
 equiv_make gold gate equiv
 cd equiv
-equiv_struct
-equiv_simple -undef
-equiv_induct -undef -seq 4
-equiv_status -assert
+opt_expr
+opt_merge
+simplemap
+opt_merge
+opt_clean -purge
+equiv_simple
+tee -q -o proof_{{number}}.txt equiv_status
+cd ..
 """
-"""Modules inside the module become ports: what goes into them has to be the same, what comes out may be anything."""
 
 
-def equivalent(folder: Path, mutant: Mutant) -> str | None:
-    """How the mutant was proven equivalent, or None."""
-    script = _MODULE_SCRIPT.format(module=mutant.module, command=mutant.command, number=mutant.number)
-    path = folder / f"equivalence_{mutant.number}.ys"
+def equivalent(folder: Path, mutants: Iterable[Mutant]) -> dict[Mutant, str]:
+    """Those that are proven equivalent, and within which module."""
+    renamed = _name(folder)
+    left, out = {item: item.module for item in mutants}, {}
+    while left:
+        by_scope = defaultdict(list)
+        for mutant, scope in left.items():
+            by_scope[scope].append(mutant)
+        for scope, mine in by_scope.items():
+            _try(folder, scope, mine, renamed)
+            out |= {
+                item: f"by SAT within {scope}"
+                for item in mine
+                if _proven(folder / f"proof_{item.number}.txt")
+            }
+        left = {item: scope.rpartition(".")[0] for item, scope in left.items() if item not in out}
+        left = {item: scope for item, scope in left.items() if scope.count(".") > 1}
+    return out
+
+
+def _name(folder: Path) -> dict[str, str]:
+    """Give registers and memories public names, by which Yosys finds pairs; the new names."""
+    renamed: dict[str, str] = {}
+
+    def name(found: re.Match) -> str:
+        renamed[found[2]] = f"cut_{len(renamed)}"
+        return f"  cell {found[1]} \\{renamed[found[2]]}"
+
+    (folder / "named.il").write_text(_REGISTER.sub(name, (folder / "design.il").read_text()))
+    return renamed
+
+
+def _try(folder: Path, scope: str, mutants: list[Mutant], renamed: dict[str, str]) -> None:
+    """One process for all mutants within a module; those that it does not get to stay undecided."""
+    script = _GOLD.format(scope=scope, side="gold")
+    for item in mutants:
+        (folder / f"proof_{item.number}.txt").unlink(missing_ok=True)
+        cell = item.options["cell"]
+        command = item.command.replace(f"-cell {cell} ", f"-cell {renamed.get(cell, cell)} ")
+        script += _MUTANT.format(scope=scope, side="gate", command=command, number=item.number)
+    path = folder / f"proofs_{mutants[0].number}.ys"
     path.write_text(script)
     try:
         yosys(f"script {path.name}", folder, timeout=SECONDS)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
-        return None
-    return "by SAT and induction on its module"
+        return
+
+
+def _proven(status: Path) -> bool:
+    return status.is_file() and bool(re.search(r"Equivalence successfully proven", status.read_text()))

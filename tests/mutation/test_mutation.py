@@ -28,7 +28,6 @@ def folder(tmp_path_factory) -> Path:
 def test_campaign(folder) -> None:
     campaign = Campaign(folder, COUNT)
     campaign.run()
-    campaign.prove()
     print(campaign.report())
     assert len(campaign.results) == COUNT
     assert campaign.share >= FLOOR
@@ -59,8 +58,7 @@ def test_what_is_equivalent_is_proven_and_what_is_not_is_not(folder) -> None:
     (folder / "proofs" / "design.il").write_text(_DESIGN)
     same = Mutant(1, "top", "mutate -mode const0 -module top -cell masked -port A -portbit 0")
     other = Mutant(2, "top", "mutate -mode inv -module top -cell masked -port A -portbit 1")
-    assert equivalent(folder / "proofs", same) is not None
-    assert equivalent(folder / "proofs", other) is None
+    assert set(equivalent(folder / "proofs", [same, other])) == {same}
 
 
 _DESIGN = """

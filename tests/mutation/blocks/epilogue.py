@@ -1,0 +1,80 @@
+"""Vectors of the epilogue: its formula in plain integers, around every limit."""
+
+from random import Random
+
+from hwshift.program.params import encode_param
+from hwshift.rtl.array import map_layout
+from hwshift.rtl.epilogue import Epilogue, param_write
+from hwshift.rtl.interfaces import acc_shape, act_shape, epilogue_control
+from hwshift.timing import timing
+
+from ...rtl.test_epilogue import clip, epilogue, random_acc, random_bounds, random_control, random_param
+from ...sim.cases import SMALL as CONFIG
+from ..replay import Block, Cycles
+
+_COLUMNS, _LATENCY = CONFIG.columns, Epilogue.latency
+_RESIDUAL = timing(CONFIG).residual_stage + 1 - timing(CONFIG).epilogue_stage
+_ENTRY = 64
+_STEPS = 400
+
+
+def _near(rng: Random, param: tuple[int, int, int], bounds: dict[str, int], residual: int) -> int:
+    """An accumulator whose result lies next to one of the bounds, if there is one."""
+    m, s, b = param
+    low, high = -(1 << CONFIG.acc_width - 1), (1 << CONFIG.acc_width - 1) - 1
+    target = bounds[rng.choice(list(bounds))] - rng.choice([0, residual]) + rng.randint(-300, 300)
+    if m == 0:
+        return rng.randint(low, high)
+    return clip(((target - b) << CONFIG.guard + s) // m + rng.randint(-9, 9), low, high)
+
+
+def _cycles(rng: Random, _part: int) -> Cycles:
+    """A table, and steps with pauses under the same bounds."""
+    table = [[random_param(CONFIG, rng) for _ in range(_COLUMNS)] for _ in range(CONFIG.param_tiles)]
+    quiet: dict = {"valid": 0, "param_write": {"en": 0}}
+    for tile, row in enumerate(table):
+        word = sum(encode_param(CONFIG, *param) << _ENTRY * column for column, param in enumerate(row))
+        for beat in range(CONFIG.param_beats):
+            data = word >> beat * CONFIG.bus_width & (1 << CONFIG.bus_width) - 1
+            yield (
+                quiet | {"param_write": {"en": 1, "address": tile * CONFIG.param_beats + beat, "data": data}},
+                {},
+            )
+    bounds = random_bounds(CONFIG, rng)
+    steps: list = [None] * 2
+    for _ in range(_STEPS):
+        if rng.random() < 0.1:
+            steps.append(None)
+            continue
+        tile = rng.randrange(CONFIG.param_tiles)
+        residual = [rng.choice([0, rng.randint(-99, 99), rng.randint(CONFIG.act.min, CONFIG.act.max)])
+                    for _ in range(_COLUMNS)]  # fmt: skip
+        acc = [_near(rng, param, bounds, add) if rng.random() < 0.5 else random_acc(CONFIG, param, rng)
+               for param, add in zip(table[tile], residual, strict=True)]  # fmt: skip
+        control = random_control(CONFIG, rng, bounds)
+        y = [epilogue(CONFIG, a, p, control, r) for a, p, r in zip(acc, table[tile], residual, strict=True)]
+        steps.append((tile, control, acc, residual, y))
+    steps += [None] * (_LATENCY + 2)
+    for at in range(len(steps) - 2):
+        now, addressed = steps[at], steps[at + 2]
+        adding = steps[at - _RESIDUAL] if at >= _RESIDUAL else None
+        done = steps[at - _LATENCY] if at >= _LATENCY else None
+        inputs = quiet | {"valid": int(now is not None), "control": bounds}
+        if now:
+            inputs |= {"acc": [now[2]], "control": now[1]}
+        if addressed:
+            inputs["read__addr"] = addressed[0]
+        if adding:
+            inputs["residual_data"] = [adding[3]]
+        yield inputs, {"y": [done[4]] if done else None}
+
+
+BLOCKS = (
+    Block(
+        "engine.datapath.epilogue",
+        {"param_write": param_write(CONFIG), "control": epilogue_control(CONFIG),
+         "acc": map_layout(acc_shape(CONFIG), 1, _COLUMNS), "residual_data": map_layout(act_shape(CONFIG), 1, _COLUMNS),
+         "y": map_layout(act_shape(CONFIG), 1, _COLUMNS)},
+        _cycles, parts=20,
+    ),
+)  # fmt: skip
