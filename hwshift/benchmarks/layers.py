@@ -117,6 +117,7 @@ def study_results(progress: Progress, studies: Iterable[Study] = STUDIES) -> Ite
 
 def _measured(study: Study, case: Case, before: Mapping[str, LayerTimes]) -> LayerTimes:
     config = fixed_setting(case.setting)
+    config = config if case.acc_width is None else config.with_(acc_width=case.acc_width)
     row = LayerTimes(study.title, case.label, case.network, case.setting, case.shift, paper=case.paper)
     try:
         network = with_shifts(prepare(load_network(case.network), config), case.shift)

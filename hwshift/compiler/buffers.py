@@ -289,7 +289,7 @@ class _Placer:
     ) -> Group:
         """The rows of one piece's other tensors: strips as high as fit."""
         chain = self._pieces.chain(piece.start, piece.end)
-        own = dict.fromkeys(name for low in chain.layers for name in touched(low))
+        own = chain.touched
         loaded = tuple(
             name for name in own if name not in chain.producers and name not in (seen & set(alive))
         )

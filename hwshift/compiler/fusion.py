@@ -177,10 +177,9 @@ class Pieces:
 
     def windows(self, chain: Chain, ends: Ends, whole: list[str], ahead: int) -> dict[str, np.ndarray]:
         """Rows on chip of every other tensor of the chain, for each height of strips."""
-        names = dict.fromkeys(name for low in chain.layers for name in touched(low))
         return {
             name: chain.window(name, ends, self.is_stored(name, chain), ahead)
-            for name in names
+            for name in chain.touched
             if name not in whole
         }
 
@@ -316,7 +315,7 @@ class Pieces:
             _, height, width = low.layer.shape
             steps = -(-height // strips) * -(-width // config.pixels)
             beats += self._preference.short * strips * tiles * max(0, config.tile_words - steps)
-        for name in dict.fromkeys(name for low in chain.layers for name in touched(low)):
+        for name in chain.touched:
             if name in self.in_memory and self._lives.crosses(name, start, end):
                 beats += self._tensors[name].shape[1] * self._row_beats(name)
         return beats

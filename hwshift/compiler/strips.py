@@ -107,6 +107,11 @@ class Chain:
                 out.setdefault(name, []).append(index)
         return out
 
+    @cached_property
+    def touched(self) -> tuple[str, ...]:
+        """Tensors that the layers read or write, each once, in order."""
+        return tuple(dict.fromkeys(name for low in self.layers for name in touched(low)))
+
     @property
     def height(self) -> int:
         """Rows of the last layer."""

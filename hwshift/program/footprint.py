@@ -10,7 +10,7 @@ from hwshift.program.image import Region
 from hwshift.program.instruction import Instruction
 from hwshift.program.isa import DESCRIPTORS, LoadKind, Opcode
 from hwshift.program.ports import lanes_of
-from hwshift.program.tables import TableState
+from hwshift.program.tables import TableState, follow_descriptor
 
 __all__ = ["Footprint", "Footprints", "SPACES"]
 
@@ -50,10 +50,8 @@ class Footprints:
 
     def of(self, item: Instruction) -> Footprint:
         """The next instruction's footprint."""
-        if item.opcode == Opcode.DESCRIPTOR:
-            names = ("base", "length", "offset", "row_step", "chunk_step")
-            self.sources[item["id"]] = [item[name] for name in names]
-        elif item.opcode == Opcode.LOAD:
+        follow_descriptor(self.sources, item)
+        if item.opcode == Opcode.LOAD:
             self.tables.load(item, self._memory)
             return self._load(item)
         elif item.opcode == Opcode.STORE:

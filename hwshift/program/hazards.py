@@ -14,7 +14,7 @@ from hwshift.program.image import Program
 from hwshift.program.instruction import Instruction
 from hwshift.program.isa import DESCRIPTORS, Opcode
 from hwshift.program.ports import lanes_of
-from hwshift.program.tables import TableState
+from hwshift.program.tables import TableState, follow_descriptor
 from hwshift.timing import timing
 
 __all__ = ["StepWalker", "Steps", "hazards", "located", "total_steps"]
@@ -67,9 +67,7 @@ class StepWalker:
     def follow(self, item: Instruction, memory: np.ndarray) -> None:
         """Take note of table loads and descriptors."""
         self.tables.load(item, memory)
-        if item.opcode == Opcode.DESCRIPTOR:
-            names = ("base", "length", "offset", "row_step", "chunk_step")
-            self.sources[item["id"]] = [item[name] for name in names]
+        follow_descriptor(self.sources, item)
 
     def reads(self, item: Instruction, steps: Steps) -> tuple[np.ndarray, np.ndarray]:
         """What the array reads in steps: words, and which of the steps reads each."""

@@ -6,7 +6,9 @@ from hwshift.config import AcceleratorConfig
 from hwshift.program.instruction import Instruction
 from hwshift.program.isa import KTILE_ENTRY, LANE_ENTRY, Layout, LoadKind, Opcode
 
-__all__ = ["TableState", "unpack_entries"]
+__all__ = ["TableState", "follow_descriptor", "unpack_entries"]
+
+_SOURCE = ("base", "length", "offset", "row_step", "chunk_step")
 
 
 def unpack_entries(layout: Layout, words: np.ndarray) -> np.ndarray:
@@ -23,6 +25,19 @@ def unpack_entries(layout: Layout, words: np.ndarray) -> np.ndarray:
             item.signed & (value >> (item.width - 1)), value - (1 << item.width), value
         )
     return out
+
+
+def follow_descriptor(sources: np.ndarray, item: Instruction) -> None:
+    """Follow one instruction; anything but a DESCRIPTOR is ignored.
+
+    Parameters
+    ----------
+    sources : ndarray of int64, shape (8, 5)
+        base, length, offset, row_step, chunk_step of each.
+    item : Instruction
+    """
+    if item.opcode == Opcode.DESCRIPTOR:
+        sources[item["id"]] = [item[name] for name in _SOURCE]
 
 
 class TableState:
