@@ -184,7 +184,8 @@ class Campaign:
         partial = self._path.with_suffix(".partial")
         partial.write_text(json.dumps(self.results, indent=1))
         partial.rename(self._path)
-        print(f"{mutant}: {result}", flush=True)
+        if not result.startswith(PASSED):
+            print(f"{mutant}: {result}", flush=True)
 
 
 def main(folder: str, count: str = str(COUNT)) -> int:
