@@ -157,6 +157,8 @@ def _watch(posts: np.ndarray, number: int) -> None:
         execute(0, posts, number, _LOOKS, _no_map, _no_map)
     except BaseException as error:
         address = abandoned(posts, number)
+        if not address:
+            raise
         _failures[address] = error
         give_up_call(address)
         give_up(posts, number)

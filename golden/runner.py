@@ -37,6 +37,13 @@ class Runner:
     network : FixedNetwork
     arithmetic : Arithmetic
 
+    Members
+    -------
+    shape : (channels, height, width)
+        Of the input.
+    any_code : bool
+        Whether every int32 is a code of the input.
+
     Raises
     ------
     NetworkError, QuantizeError
@@ -46,6 +53,8 @@ class Runner:
     def __init__(self, network: FixedNetwork, arithmetic: Arithmetic) -> None:
         check(network, arithmetic)
         self.recipe = Recipe(network, arithmetic)
+        self.shape = tuple(network.input.shape)
+        self.any_code = self.recipe.formats[network.input.name].output.bits == 32
         self._plans: dict[tuple[int, int, bool], Plan] = {}
         self._idle: dict[tuple[int, int, bool], list[Context]] = {}
         self._cuts: dict[tuple[int, int], tuple[int, int, int]] = {}

@@ -75,7 +75,8 @@ class RunControl(wiring.Component):
 
     def elaborate(self, _platform: object) -> Module:
         m = Module()
-        self._state, self._following = Signal(_State), Signal(_State)
+        self._state = Signal(_State)
+        self._following = Signal(_State)
         resetting, running, halting = (
             Signal(init=1),
             Signal(),

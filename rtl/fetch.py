@@ -51,7 +51,7 @@ class Fetch(wiring.Component):
         asked = Signal(range(times.fetch_burst + 1), reset_less=True)  # of those remaining, by the next burst
         m.d.sync += [remaining.eq(left), asked.eq(Mux(left < times.fetch_burst, left, times.fetch_burst))]
         m.d.comb += [
-            self.burst.valid.eq((asked != 0) & (owed + asked <= times.instruction_queue)),
+            self.burst.valid.eq(~self.start & (asked != 0) & (owed + asked <= times.instruction_queue)),
             self.exhausted.eq((asked == 0) & (owed == 0)),
         ]
         taken, popped = self.burst.valid & self.burst.ready, self.o.valid & self.o.ready

@@ -1,6 +1,6 @@
 """``hwshift bench``: how fast the models are on this machine."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,12 +11,16 @@ from hwshift.cli._layers import show_layers
 if TYPE_CHECKING:
     from hwshift.benchmarks import Row
     from hwshift.benchmarks.cycle import CycleRow
+    from hwshift.progress import Progress
 
 __all__ = ["command"]
 
 _RATES = ("models", "products", "networks", "growth")
 _TOPICS = (*_RATES, "bars", "layers", "cycle")
 _CYCLE_NETWORKS = ("ShiftResNet20-1", "ShiftNet-A")
+_CYCLE_TITLES = (
+    "network", "cycles", "compile s", "cycle model s", "Mcycles/s", "µs per pass", "Verilator s", "ratio"
+)  # fmt: skip
 
 
 @click.command("bench", short_help="Measure how fast the models run on this machine.")
@@ -50,76 +54,87 @@ def command(
 
     Without a topic: models and products.
     """
-    from hwshift.benchmarks.bars import bar_results, buffer_curve
-    from hwshift.benchmarks.cycle import run_cycle_benchmarks
-    from hwshift.benchmarks.growth import growth_rows, memory_of_batches, spread, start_seconds
-    from hwshift.benchmarks.layers import study_results
-    from hwshift.benchmarks.models import model_rows
-    from hwshift.benchmarks.networks import network_rows
-    from hwshift.benchmarks.picture import draw_curve
-    from hwshift.benchmarks.products import peak_share, product_rows
     from hwshift.golden.crew import cores
 
     threads = threads or cores()
-    makers = dict(zip(_RATES, (model_rows, product_rows, network_rows, growth_rows), strict=True))
-    chosen = [topic for topic in _RATES if topic in (topics or ("models", "products"))]
-    figures: dict[str, object] = {"threads": threads}
     with common.progress(quiet) as say:
-        rows = {topic: list(makers[topic](repeats, threads, say)) for topic in chosen}
-        if "products" in chosen:
-            figures["share of the multiplier's peak, 512 x 512 x 512"] = round(
-                peak_share(rows["products"], threads), 3
-            )
-        if "growth" in chosen:
-            for group, ratio in spread(rows["growth"]).items():
-                figures[f"{group}: longest time per MAC over the shortest"] = round(ratio, 2)
-            say("start of a process")
-            figures["seconds to the first result of a new process"] = round(start_seconds(), 2)
-            say("memory of batches")
-            for images, mebibytes in memory_of_batches().items():
-                figures[f"peak MiB after a batch of {images}"] = round(mebibytes)
-        bars = list(bar_results(say, everything)) if "bars" in topics else []
-        curve = list(buffer_curve(say)) if "bars" in topics else []
-        if picture and curve:
-            draw_curve(curve, picture)
-        layers = list(study_results(say)) if "layers" in topics else []
-        native = _CYCLE_NETWORKS[-1] if verilator else None
-        cycle = (
-            run_cycle_benchmarks(_CYCLE_NETWORKS, native=native, repeats=repeats, progress=say)
-            if "cycle" in topics
-            else []
-        )
-    found = [row for topic in chosen for row in rows[topic]]
+        rows, figures = _rates(topics or ("models", "products"), repeats, threads, say)
+        more = _compiled(topics, repeats, everything, verilator, say)
+    if picture and "curve" in more:
+        from hwshift.benchmarks.picture import draw_curve
+
+        draw_curve(more["curve"], picture)
     if as_json:
-        more: dict[str, object] = (
-            {"bars": [result.as_dict() for result in bars], "curve": curve} if bars else {}
-        )
-        more |= {"layers": [row.as_dict() for row in layers]} if layers else {}
-        more |= {"cycle": [row.as_dict() for row in cycle]} if cycle else {}
-        common.print_json({"rows": [row.as_dict() for row in found], "figures": figures} | more)
+        found = {name: [_plain(row) for row in part] for name, part in more.items()}
+        common.print_json({"rows": [row.as_dict() for row in rows], "figures": figures} | found)
     elif not quiet:
-        if found:
-            titles = ("", "what", "median rate", "least ms", "most ms", "ratio of rates")
-            common.print_table([_cells(row) for row in found], titles)
-        common.print_table(list(figures.items()))
-        if bars:
-            click.echo()
-            show_bars(bars, curve)
-        if layers:
-            click.echo()
-            show_layers(layers)
-        if cycle:
-            columns = (
-                "network",
-                "cycles",
-                "compile s",
-                "cycle model s",
-                "Mcycles/s",
-                "µs per pass",
-                "Verilator s",
-                "ratio",
-            )
-            common.print_table([_cycle_cells(row) for row in cycle], columns)
+        _show(rows, figures, more)
+
+
+def _rates(
+    topics: tuple[str, ...], repeats: int, threads: int, say: "Progress"
+) -> tuple[list["Row"], dict[str, object]]:
+    """Rows of the topics that measure rates, and single figures."""
+    from hwshift.benchmarks.growth import growth_rows, memory_of_batches, spread, start_seconds
+    from hwshift.benchmarks.models import model_rows
+    from hwshift.benchmarks.networks import network_rows
+    from hwshift.benchmarks.products import peak_share, product_rows
+
+    makers = dict(zip(_RATES, (model_rows, product_rows, network_rows, growth_rows), strict=True))
+    rows = {topic: list(makers[topic](repeats, threads, say)) for topic in _RATES if topic in topics}
+    figures: dict[str, object] = {"threads": threads}
+    if "products" in rows:
+        share = peak_share(rows["products"], threads)
+        figures["share of the multiplier's peak, 512 x 512 x 512"] = round(share, 3)
+    if "growth" in rows:
+        for group, ratio in spread(rows["growth"]).items():
+            figures[f"{group}: longest time per MAC over the shortest"] = round(ratio, 2)
+        say("start of a process")
+        figures["seconds to the first result of a new process"] = round(start_seconds(), 2)
+        say("memory of batches")
+        for images, mebibytes in memory_of_batches().items():
+            figures[f"peak MiB after a batch of {images}"] = round(mebibytes)
+    return [row for part in rows.values() for row in part], figures
+
+
+def _compiled(
+    topics: tuple[str, ...], repeats: int, everything: bool, verilator: bool, say: "Progress"
+) -> dict[str, list]:
+    """What there is of compiled networks, under the names it has in JSON."""
+    from hwshift.benchmarks.bars import bar_results, buffer_curve
+    from hwshift.benchmarks.cycle import run_cycle_benchmarks
+    from hwshift.benchmarks.layers import study_results
+
+    found: dict[str, list] = {}
+    if "bars" in topics:
+        found |= {"bars": list(bar_results(say, everything)), "curve": list(buffer_curve(say))}
+    if "layers" in topics:
+        found["layers"] = list(study_results(say))
+    if "cycle" in topics:
+        native = _CYCLE_NETWORKS[-1] if verilator else None
+        found["cycle"] = run_cycle_benchmarks(_CYCLE_NETWORKS, native=native, repeats=repeats, progress=say)
+    return found
+
+
+def _plain(row: Any) -> Any:
+    """For JSON."""
+    return row.as_dict() if hasattr(row, "as_dict") else row
+
+
+def _show(rows: list["Row"], figures: dict[str, object], more: dict[str, list]) -> None:
+    """All of it as tables."""
+    if rows:
+        titles = ("", "what", "median rate", "least ms", "most ms", "ratio of rates")
+        common.print_table([_cells(row) for row in rows], titles)
+    common.print_table(list(figures.items()))
+    if more.get("bars"):
+        click.echo()
+        show_bars(more["bars"], more["curve"])
+    if more.get("layers"):
+        click.echo()
+        show_layers(more["layers"])
+    if more.get("cycle"):
+        common.print_table([_cycle_cells(row) for row in more["cycle"]], _CYCLE_TITLES)
 
 
 def _cycle_cells(row: "CycleRow") -> tuple[object, ...]:

@@ -75,6 +75,11 @@ class Calibration:
     origin: str
     layers: tuple[LayerRange, ...]
 
+    @property
+    def formats(self) -> dict[str, QFormat]:
+        """For each layer the one that suits it best."""
+        return {layer.name: QFormat.parse(layer.format) for layer in self.layers}
+
     def as_dict(self) -> dict[str, object]:
         """All members, for JSON."""
         return asdict(replace(self, layers=())) | {

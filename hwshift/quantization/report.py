@@ -206,6 +206,10 @@ def quantize_network(
     own: Mapping[str, str] = {}
     if isinstance(weight_format, int):
         weight_format, own = chosen_format(chains, weights, weight_format)
+    if per_layer and not isinstance(act, int):
+        raise QuantizeError(
+            f"formats per layer are chosen for a number of bits, not {act}", where=network.name
+        )
     calibration, formats = None, None
     if isinstance(act, int):
         if data is None:
@@ -216,29 +220,18 @@ def quantize_network(
             network, data, bits=act, weights=weights, percentile=percentile, margin=margin, advance=advance
         )
         act = calibration.act
-        formats = (
-            {layer.name: QFormat.parse(layer.format) for layer in calibration.layers} if per_layer else None
-        )
-    elif per_layer:
-        raise QuantizeError(
-            f"formats per layer are chosen for a number of bits, not {act}", where=network.name
-        )
+        formats = calibration.formats if per_layer else None
     rounded = quantize(network, act=act, weights=weights, weight_format=weight_format, formats=formats)
     moved: Mapping[str, int] = {}
     if free_zero_code:
         floats = {chain.name: values for chain in chains if (values := weights_of(chain)) is not None}
         rounded, moved = zero_code_freed(rounded, floats)
     fmt = weight_format or (Pow2Format() if weights == "pow2" else QFormat())
-    result = Rounding(
-        network.name,
-        str(act),
-        str(fmt),
-        tuple(
-            replace(item, moved=moved.get(item.name, 0), weight_format=own.get(item.name))
-            for item in _weight_roundings(rounded, chains)
-        ),
-        calibration=calibration,
+    layers = tuple(
+        replace(item, moved=moved.get(item.name, 0), weight_format=own.get(item.name))
+        for item in _weight_roundings(rounded, chains)
     )
+    result = Rounding(network.name, str(act), str(fmt), layers, calibration=calibration)
     return rounded, result if data is None else _on_images(result, source, rounded, data, advance)
 
 

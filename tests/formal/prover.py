@@ -117,6 +117,7 @@ def in_order(m, inner, depth, queue=""):
     m.d.comb += [
         Assert(write < depth), Assert(read < depth), Assert(level <= depth),
         Assert(distance == Mux(level == depth, 0, level)),
+        Assert(inner[f"{queue}i__ready"] == (level != depth)), Assert(inner[f"{queue}o__valid"] == (level != 0)),
     ]  # fmt: skip
 
 

@@ -233,8 +233,8 @@ class Stores(wiring.Component):
 class Blind(Storer):
     """Reads on without a place for what it reads."""
 
-    def _read(self, m, walk, fifo, reading, lanes, gates):
-        super()._read(m, walk, fifo, reading, lanes, gates)
+    def _read(self, m, walk, fifo, reading, granted, lanes, gates):
+        super()._read(m, walk, fifo, reading, granted, lanes, gates)
         m.d.comb += self.port.valid.eq(reading)
 
 
@@ -270,7 +270,7 @@ class Fetches(wiring.Component):
             fetch.burst.ready.eq(self.ready), fetch.o.ready.eq(self.pop),
             fetch.beats.valid.eq(self.beats.valid), fetch.beats.payload.eq(self.beats.payload),
             taken.eq(fetch.burst.valid & self.ready), ends.eq(self.beats.valid & inner["last"]),
-            Assume(~begun | ~self.start),
+            Assume(begun == ~self.start),  # reset or not, what comes first is a start
         ]  # fmt: skip
         asked = inner["asked"]
         promised = counted(
@@ -279,10 +279,14 @@ class Fetches(wiring.Component):
         m.d.comb += [
             Assume(~self.beats.valid | (promised != 0)),
             Assert(inner["owed"] * per == promised + inner["beat"] + inner["queue.level"] * per),
-            Assert(begun | (inner["remaining"] == 0)),
             Assert(
-                asked == Mux(inner["remaining"] < times.fetch_burst, inner["remaining"], times.fetch_burst)
+                ~begun
+                | (
+                    asked
+                    == Mux(inner["remaining"] < times.fetch_burst, inner["remaining"], times.fetch_burst)
+                )
             ),
+            Assert(begun | (promised == 0)),
             Assert(inner["owed"] <= times.instruction_queue),
             Assert(inner["queue.level"] <= times.instruction_queue),
             Assert(~ends | (inner["queue.level"] != times.instruction_queue)),

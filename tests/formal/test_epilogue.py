@@ -276,6 +276,7 @@ def test_a_digit_gives_its_share(tmp_path):
     prove(Digit(FULL["digits"], epilogue._digit), tmp_path, cycles=1, options=BITS)
 
 
+@pytest.mark.slow
 def test_the_product_is_the_sum_of_the_digits(tmp_path):
     prove(Digits(FULL["digits"]), tmp_path, cycles=3, options=PLAIN)
 

@@ -76,8 +76,8 @@ class Uncut(Bursts):
 class Pageless(Bursts):
     """Bursts as long as their row has beats, up to 64."""
 
-    def _cut(self, m, near, rest, left):  # noqa: ARG002
-        super()._cut(m, Const(0), rest, left)
+    def _offer(self, m, near, rest, left):  # noqa: ARG002
+        super()._offer(m, Const(0), rest, left)
 
 
 @pytest.mark.parametrize("width", WIDTHS)

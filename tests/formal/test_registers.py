@@ -145,12 +145,13 @@ class Host(wiring.Component):
         return m
 
     def _interrupt(self, m, inner, written, bits):
-        file, pending, runs = self._file, Signal(3), Signal(32)
+        file, pending, runs, ran = self._file, Signal(3), Signal(32), Signal()
         m.d.sync += [
-            pending.eq(pending & ~Mux(written["IRQ_STATUS"], bits, 0) | self.ended), runs.eq(runs + self.ended[0]),
+            pending.eq(pending & ~Mux(written["IRQ_STATUS"], bits, 0) | self.ended),
+            ran.eq(self.ended[0]), runs.eq(runs + ran),
         ]  # fmt: skip
         m.d.comb += [
-            Assert(inner["IRQ_STATUS"] == pending), Assert(inner["RUNS"] == runs),
+            Assert(inner["IRQ_STATUS"] == pending), Assert(inner["RUNS"] == runs), Assert(inner["counted"] == ran),
             Assert(file.irq == (pending & inner["IRQ_ENABLE"]).any()),
         ]  # fmt: skip
 
@@ -254,7 +255,9 @@ class Run(wiring.Component):
             Assume(self.error_code != 0),
             Assert(open_ == (run.running | run.halt)),
             Assert(~(run.running & run.halt)),
-            Assert(run.reset_engine == ~(run.running | run.halt | run.start)),
+            Assert(run.running == (inner["_state"] == 1)),
+            Assert(run.halt == (inner["_state"] == 2)),
+            Assert(run.reset_engine == ~(run.running | run.halt)),
             Assert(~ends | open_),
             Assert((run.ended == 0) | (run.ended == 1) | (run.ended == 2) | (run.ended == 4)),
             Assert(status["busy"] | ~(run.running | run.halt)),

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwshift.errors import NetworkError, QuantizeError
-from hwshift.golden import crew, model, runner
+from hwshift.golden import context, model, runner
 from hwshift.golden.formats import Arithmetic, Pow2Format
 from hwshift.network.fixed import Concat, Conv, Epilogue, FixedLayer, Pool, Shift, Shuffle, Sum
 
@@ -237,7 +237,7 @@ def test_only_contiguous_arrays(monkeypatch):
     x.flags.writeable = False
     check_against_oracle(net, a, x)
     check_against_oracle(net, a, x.astype(">i8"))
-    monkeypatch.setattr(crew, "execute", lambda *_: pytest.fail("a kernel ran"))
+    monkeypatch.setattr(context, "call_engine", lambda *_: pytest.fail("a kernel ran"))
     layouts = [
         np.repeat(x, 2, axis=3)[..., ::2],
         np.repeat(x, 2, axis=0)[::2],
@@ -342,7 +342,7 @@ def test_run_keeps_what_is_read_later():
 def test_refused_inputs(x, error, message, monkeypatch):
     """Before anything is computed."""
     net = dense(generator(6), ARITHMETICS[0])
-    monkeypatch.setattr(crew, "execute", lambda *_: pytest.fail("a kernel ran"))
+    monkeypatch.setattr(context, "call_engine", lambda *_: pytest.fail("a kernel ran"))
     for function in (model.run, model.trace):
         with pytest.raises(error) as caught:
             function(net, ARITHMETICS[0], x)

@@ -59,11 +59,9 @@ class Campaign:
 
     def run(self) -> None:
         """All stages, each for the mutants that are left: blocks, proofs, the whole core, blocks in many cycles."""
-        stages: list[Callable[[list[Mutant]], set[Mutant]]] = [
-            partial(self._replay, block) for block in SHORT
-        ]
+        stages: list[Callable[[list[Mutant]], set[Mutant]]] = [partial(self.replay, block) for block in SHORT]
         stages += [self._prove, *(partial(self._core, make) for make in BENCHES)]
-        stages += [partial(self._replay, block) for block in LONG]
+        stages += [partial(self.replay, block) for block in LONG]
         for number, stage in enumerate(stages):
             left = [item for item in self.mutants if self._waits(item, number)]
             decided = stage(left) if left else set()
@@ -71,8 +69,8 @@ class Campaign:
                 if item not in decided:
                     self._store(item, SURVIVED if number == len(stages) - 1 else f"{PASSED}{number + 1}")
 
-    def _replay(self, block: Block, left: list[Mutant]) -> set[Mutant]:
-        """A block's vectors, on Icarus."""
+    def replay(self, block: Block, left: list[Mutant]) -> set[Mutant]:
+        """Those of some mutants that a block's vectors kill, on Icarus."""
         inside = [item for item in left if covers(block, item)]
         if not inside:
             return set()
@@ -184,7 +182,8 @@ class Campaign:
         partial = self._path.with_suffix(".partial")
         partial.write_text(json.dumps(self.results, indent=1))
         partial.rename(self._path)
-        print(f"{mutant}: {result}", flush=True)
+        if not result.startswith(PASSED):
+            print(f"{mutant}: {result}", flush=True)
 
 
 def main(folder: str, count: str = str(COUNT)) -> int:

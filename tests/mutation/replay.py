@@ -188,7 +188,7 @@ class Replay:
         if missing := (inputs.keys() | outputs.keys()) - known:
             raise ValueError(f"{self.module} has no ports {sorted(missing)}, but {sorted(known)}")
         bits, given = self._joined(inputs, block, inward=True)
-        width = sum(item.width for item in self._ports if item.inward)
+        width = sum(item.width for item in self._order(inward=True))
         bits |= rng.getrandbits(width) & ~given
         for name, size in block.deposits.items():
             bits |= inputs.get("deposit", {}).get(name, 0) << width

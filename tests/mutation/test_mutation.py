@@ -9,9 +9,11 @@ from hwshift.sim.runner import available_simulators
 
 from ..seeds import seed_of
 from .benches import BENCHES
+from .blocks import SHORT
 from .campaign import COUNT, FLOOR, Campaign
 from .equivalence import equivalent
 from .netlist import Mutant, shares
+from .replay import covers
 
 SAMPLE = 12
 """Mutants of the sample, drawn from those of the campaign; some of them may be equivalent."""
@@ -43,6 +45,16 @@ def test_a_sample_is_killed(folder) -> None:
     campaign.sample(chosen, BENCHES[0]())
     print(campaign.report())
     assert campaign.killed() >= SAMPLE // 2
+
+
+@pytest.mark.slow
+def test_blocks_kill(folder) -> None:
+    """The vectors of two blocks: the design passes, nearly all mutants in them do not."""
+    campaign = Campaign(folder, COUNT)
+    for block in (item for item in SHORT if item.module in ("engine.compute.tokens", "engine.write_master")):
+        inside = [item for item in campaign.mutants if covers(block, item)]
+        killed = campaign.replay(block, inside)
+        assert len(killed) >= len(inside) - 1 > 0, block.module
 
 
 def test_shares() -> None:

@@ -72,8 +72,8 @@ class SaturatesLow(Epilogue):
 class RoundsDigits(Epilogue):
     """Loses the lowest bit of the product."""
 
-    def _round(self, pipe, product, shift, name):
-        return super()._round(pipe, product & ~(1 << self._config.guard), shift, name)
+    def _round(self, pipe, product, shift, beyond, name):
+        return super()._round(pipe, product & ~(1 << self._config.guard), shift, beyond, name)
 
 
 @pytest.fixture

@@ -170,8 +170,26 @@ def directed(config: AcceleratorConfig) -> Iterator[Program]:
         yield from _with_one_more_token(strips, goal)
 
 
-def roomy(program: Program) -> Program:
+def long_stores(config: AcceleratorConfig) -> Iterator[Program]:
+    """STOREs of as many rows and of as many vectors per pixel as their fields hold: more than 100 000 beats."""
+    beats, most = config.vector_beats, 0xFFFF
+    program = roomy(_narrow(config), most * beats * config.beat_bytes)
+    store = next(index for index, item in enumerate(program.instructions) if item.opcode is Opcode.STORE)
+    row = {
+        "rows": most,
+        "slots": 1,
+        "row_step": 0,
+        "row_beats": beats,
+        "row_stride": beats * config.beat_bytes,
+    }
+    for fields in (row, {"rows": 1, "slots": most, "pitch": 0, "row_beats": most * beats}):
+        found = changed(program, store, {"width": 1} | fields)
+        assert found is not None
+        yield found
+
+
+def roomy(program: Program, room: int = _ROOM) -> Program:
     """With more room for stores than the maps need."""
     write = program.regions["write"]
-    return replace(program, size=program.size + _ROOM,
-                   regions=dict(program.regions) | {"write": Region(write.base, write.limit + _ROOM)})  # fmt: skip
+    return replace(program, size=program.size + room,
+                   regions=dict(program.regions) | {"write": Region(write.base, write.limit + room)})  # fmt: skip

@@ -21,11 +21,6 @@ FIXED: dict[tuple[str, str], str] = {
        for name in ("LOAD", "STORE")},
 }  # fmt: skip
 """Fields without ends of their own, and why."""
-LONG = {
-    ("STORE", "slots", "high"): "65535 vectors per pixel",
-    ("STORE", "rows", "high"): "65535 rows of at least a vector, in memory",
-}
-"""Ends that only runs of more than 100 000 beats have."""
 
 
 def limits(config: AcceleratorConfig) -> dict[tuple[str, str], tuple[int, int, str]]:
@@ -95,7 +90,7 @@ def all_bins(config: AcceleratorConfig) -> set[Bin]:
             out.add((opcode.name, item.name, "low"))
             if high > low:
                 out.add((opcode.name, item.name, "high"))
-    return out - set(LONG)
+    return out
 
 
 def bins_of(program: Program) -> set[Bin]:

@@ -18,12 +18,12 @@ from hwshift.sim.cycle.model import MemoryTiming, simulate_cycles
 from hwshift.sim.functional import FunctionalSimulator
 
 from ..seeds import generator
-from .directed import directed, roomy
+from .directed import directed, long_stores, roomy
 from .drawn import draw_for, first_good
 from .ends import Bin, all_bins, bins_of, changed, ends
 
-_LONG_RUN = 400_000
-"""Cycles within which 65535 rows are moved."""
+_LONG_RUN = 600_000
+"""Cycles within which 65535 rows are moved, or computed over two k-tiles."""
 
 
 @dataclass(frozen=True)
@@ -132,21 +132,26 @@ def _towards(best: Extreme, x: np.ndarray, goal: Bin, value: int, places: list[i
 
 
 def extremes(config: AcceleratorConfig, count: int, seed: int, longest: int = 3000) -> Iterator[Extreme]:
-    """Programs that cover bins which those before did not: directed, then drawn and changed."""
-    rng = generator(seed)
+    """Programs that cover bins which those before did not: directed, then up to ``count`` drawn and changed."""
+    rng, inputs = generator(seed), generator(seed, 1)
     left = all_bins(config)
 
-    for program in directed(config):
-        found = run(program, any_input(program, rng), _LONG_RUN)
-        assert found is not None
+    def use(found: Extreme) -> Extreme:
         left.difference_update(found.bins)
-        yield found
+        return found
+
+    for programs, source in ((directed(config), rng), (long_stores(config), inputs)):
+        for program in programs:
+            found = run(program, any_input(program, source), _LONG_RUN)
+            assert found is not None
+            yield use(found)
     for number in range(count):
+        if not left:
+            return
         program = _drawn(config, rng)
         found = push_out(program, any_input(program, rng), left, rng, longest, tries=4 + number)
         if found and found.bins & left:
-            left.difference_update(found.bins)
-            yield found
+            yield use(found)
 
 
 def _drawn(config: AcceleratorConfig, rng: np.random.Generator) -> Program:

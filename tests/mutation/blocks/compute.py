@@ -160,7 +160,7 @@ class _Steps:
     """Cycle and half of the last steps issued."""
 
 
-_SHORT, _MANY = 150, 1500
+_SHORT, _MANY = 150, 500
 _SAME = ("base", "length", "height", "width", "stride_x", "relu_fetch", "pad_min", "maximum", "first", "last",
          "residual_act", "residual", "act", "group", "columns", "param", "lane_row")  # fmt: skip
 _OUTPUT = [name for name in CONSTANTS if name.startswith(("out_", "res_"))]

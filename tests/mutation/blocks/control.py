@@ -167,8 +167,8 @@ _STATUS = REGISTER["STATUS"]
 
 
 def _run(rng: Random, part: int) -> Cycles:
-    """Runs that end in every way; ``part`` 0 to 3 with limits of many cycles."""
-    long = 1 << (10, 14, 17, 18)[part] if part < 4 else 0
+    """Runs that end in every way; in the first parts with a limit of one bit, counted towards from just below."""
+    long = 1 << part // 2 if part < 64 else 0
     limits = {"watchdog": 0, "cycle_limit": 0}
     if long:
         limits[("watchdog", "cycle_limit")[part % 2]] = long
@@ -179,7 +179,7 @@ def _run(rng: Random, part: int) -> Cycles:
         0,
     )
     rate = 0.0 if long else rng.choice([0.0, 0.02, 0.1])
-    for cycle in range(long + 20 if long else 150):
+    for cycle in range(20 if long else 150):
         if not long and rng.random() < 0.1:
             limits = {name: rng.choice([0, rng.randint(1, 9), near_power(rng, 32, 4)]) for name in limits}
         soft, error, done, drained = (int(rng.random() < rate) for _ in range(4))
@@ -200,7 +200,13 @@ def _run(rng: Random, part: int) -> Cycles:
             "queued": queued,
             "halting": int(halting),
         }
-        yield {
+        deposit = {}
+        if long and cycle == 2:
+            quiet = age = max(2, long - 9)
+            deposit = {"deposit": {"quiet": quiet, "age": age}}
+            expired = limits["watchdog"] != 0 and quiet >= limits["watchdog"]
+            late = limits["cycle_limit"] != 0 and age == limits["cycle_limit"]
+        yield deposit | {
             "start": start, "refused": refused, "queued": queued, "soft_reset": soft, **limits, "done": done,
             "drained": drained, "error": error, "error_code": code, "progress": progress,
         }, {
@@ -237,7 +243,7 @@ def _run(rng: Random, part: int) -> Cycles:
 BLOCKS = (
     Block("control.counters", {}, _counters, parts=100,
           deposits={f"{item.name}_value": COUNTER_BITS for item in COUNTERS}),
-    Block("control.run", {}, _run, parts=150),
+    Block("control.run", {}, _run, parts=150, deposits={"quiet": 32, "age": 32}),
     Block("control.registers", {"settings": settings_layout(CONFIG)}, _registers, parts=6),
     Block("engine.compute.tokens", {}, _tokens, parts=40),
 )  # fmt: skip
