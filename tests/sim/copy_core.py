@@ -32,8 +32,8 @@ class CopyEngine(wiring.Component):
 
     def elaborate(self, _platform):
         m = Module()
-        bus, beat, left = self.bus, Signal(range(BURST)), Signal(32)
-        source, target = Signal.like(bus.araddr), Signal.like(bus.awaddr)
+        bus, beat, left = self.bus, Signal(range(BURST)), Signal(32, reset_less=True)
+        source, target = Signal.like(bus.araddr, reset_less=True), Signal.like(bus.awaddr, reset_less=True)
         words = [Signal(self._config.bus_width, name=f"word_{index}") for index in range(BURST)]
         size, step = (self._config.beat_bytes - 1).bit_length(), BURST * self._config.beat_bytes
         for prefix, address in (("ar", source), ("aw", target)):
@@ -49,14 +49,9 @@ class CopyEngine(wiring.Component):
         with m.If(bus.rvalid | (bus.wvalid & bus.wready)):
             m.d.sync += beat.eq(beat + 1)
         with m.FSM() as fsm:
-            with m.State("IDLE"):
-                m.d.sync += [source.eq(self.settings.read_base), target.eq(self.settings.write_base)]
-                m.d.sync += left.eq(self.settings.program_count)
-                with m.If(self.start):
-                    m.next = "AR"
             with m.State("AR"):
-                m.d.comb += bus.arvalid.eq(1)
-                with m.If(bus.arready):
+                m.d.comb += bus.arvalid.eq(~self.start)
+                with m.If(bus.arvalid & bus.arready):
                     m.next = "R"
             with m.State("R"):
                 with m.If(bus.rvalid & bus.rlast):
@@ -77,6 +72,9 @@ class CopyEngine(wiring.Component):
                         m.next = "DONE"
             with m.State("DONE"):
                 m.d.comb += self.done.eq(1)
+        with m.If(self.start):
+            m.d.sync += [source.eq(self.settings.read_base), target.eq(self.settings.write_base)]
+            m.d.sync += left.eq(self.settings.program_count)
         self._report(m, fsm)
         return m
 
@@ -117,9 +115,9 @@ class CopyCore(wiring.Component):
         m.submodules.engine = ResetInserter(control.reset_engine)(engine)
         wiring.connect(m, wiring.flipped(self.s_axi), control.s_axi)
         wiring.connect(m, engine.bus, wiring.flipped(self.m_axi))
-        m.d.comb += engine.settings.eq(control.next)
-        for name in ("start", "halt"):
-            m.d.comb += getattr(engine, name).eq(getattr(control, name))
+        m.d.comb += [
+            engine.settings.eq(control.next), engine.start.eq(control.reset_engine), engine.halt.eq(control.halt),
+        ]  # fmt: skip
         for name in ("done", "drained", "error", "error_code", "progress", "cause", "events"):
             m.d.comb += getattr(control, name).eq(getattr(engine, name))
         m.d.comb += self.irq.eq(control.irq)

@@ -77,6 +77,8 @@ class _Registers:
     """What every register holds."""
 
     values: dict[str, int] = field(default_factory=dict)
+    ran: int = 0
+    """Whether a run came to its end in the cycle before: RUNS counts it now."""
 
     def __post_init__(self) -> None:
         fixed = {"ISA_VERSION": ISA_VERSION, "CONFIG_HASH": CONFIG.hash}
@@ -160,7 +162,8 @@ def _write(file: _Registers, address: int, write: bool, data: int, mask: int, en
         values[item.name] = (values[item.name] & ~mask | data & mask) & file.kept(item.name)
     clear = data & mask if write and item is not None and item.name == "IRQ_STATUS" else 0
     values["IRQ_STATUS"] = values["IRQ_STATUS"] & ~clear & 7 | ended
-    values["RUNS"] = (values["RUNS"] + (ended & 1)) % (1 << 32)
+    values["RUNS"] = (values["RUNS"] + file.ran) % (1 << 32)
+    file.ran = ended & 1
 
 
 _STATUS = REGISTER["STATUS"]
@@ -211,7 +214,7 @@ def _run(rng: Random, part: int) -> Cycles:
             "drained": drained, "error": error, "error_code": code, "progress": progress,
         }, {
             "ready": int(state == "idle" and not soft), "running": int(running), "halting": int(halting),
-            "reset_engine": int(not (running or halting or start)), "ended": ended,
+            "reset_engine": int(not (running or halting)), "ended": ended,
             "status": sum(fields[item.name] << item.low for item in _STATUS.fields),
         }  # fmt: skip
         active = running or halting
