@@ -84,7 +84,8 @@ class LoadWriter(wiring.Component):
         ]  # fmt: skip
         # busy with a job of a kind, one register each: nothing has to be decoded on the way to a job's end
         self._does = {kind: Signal(name=f"does_{kind.name.lower()}") for kind in LoadKind}
-        walks, writes_table = Signal(), Signal()
+        walks = Signal()
+        writes_table = Signal()
         with m.If(self.i.ready):
             coming = self.i.payload.kind
             m.d.sync += [self.busy.eq(self.i.valid), job.eq(self.i.payload)]

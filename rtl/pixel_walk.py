@@ -46,7 +46,8 @@ class PixelWalk(wiring.Component):
     def elaborate(self, _platform: object) -> Module:
         m = Module()
         self._region = Signal(region_layout())
-        self._end_beat, self._last_beat, next_beat = Signal.like(self.last_beat), Signal(), Signal()
+        self._end_beat, self._last_beat = Signal.like(self.last_beat), Signal(name="at_last_beat")
+        next_beat = Signal()
         self._slots, self._columns, self._rows = (Loop(m, name) for name in ("slot", "column", "row"))
         # offsets in words: of the row, of the slot in it; pixel; row_step and base, less the length
         self._row, self._offset, self._x = Signal(WORD), Signal(WORD), Signal(WORD)

@@ -109,7 +109,9 @@ class BlockQueue(_Fifo):
         m.submodules.entries = entries = Memory(shape=self._shape, depth=self._depth, init=[])
         write, read = entries.write_port(), entries.read_port(transparent_for=())
         stored = Signal(range(self._depth + 1))
-        push, fetch, room, some = Signal(), Signal(), Signal(init=1), Signal()
+        room = Signal(init=1)
+        some = Signal()
+        push, fetch = Signal(), Signal()
         head, tail = Signal(range(self._depth)), Signal(range(self._depth))
         late, around = (
             Signal(self._shape, reset_less=True),

@@ -110,15 +110,24 @@ def counted(m, name, limit, *changes):
     return value
 
 
+def flags(m, inner, depth, queue=""):
+    """Assert that the registers of a `Queue`, inside another component by its name, say what its level is."""
+    level = inner[f"{queue}level"]
+    m.d.comb += [
+        Assert(level <= depth),
+        Assert(inner[f"{queue}i__ready"] == (level != depth)), Assert(inner[f"{queue}o__valid"] == (level != 0)),
+    ]  # fmt: skip
+
+
 def in_order(m, inner, depth, queue=""):
     """Assert that the ends of a `Queue`, inside another component by its name, are as far apart as its level says."""
     write, read, level = (inner[f"{queue}{name}"] for name in ("write__addr", "read__addr", "level"))
     distance = Mux(write >= read, write - read, depth + write - read)
     m.d.comb += [
-        Assert(write < depth), Assert(read < depth), Assert(level <= depth),
+        Assert(write < depth), Assert(read < depth),
         Assert(distance == Mux(level == depth, 0, level)),
-        Assert(inner[f"{queue}i__ready"] == (level != depth)), Assert(inner[f"{queue}o__valid"] == (level != 0)),
     ]  # fmt: skip
+    flags(m, inner, depth, queue)
 
 
 def falls(m, at_limit, own):

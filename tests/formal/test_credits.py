@@ -7,13 +7,13 @@ so for ever, so that no counter goes below 0 or wraps, and no queue is offered w
 from dataclasses import replace
 
 import pytest
-from amaranth import Module, Mux, Signal
+from amaranth import Cat, Module, Mux, Signal
 from amaranth.hdl import Assert, Assume
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In
 
 from hwshift.config import AcceleratorConfig
-from hwshift.program.isa import INSTRUCTION_BYTES, Token
+from hwshift.program.isa import INSTRUCTION_BYTES, LoadKind, Token
 from hwshift.rtl import storer as rtl_storer
 from hwshift.rtl.axi import beats_strobe
 from hwshift.rtl.dispatch import weight_record
@@ -23,7 +23,7 @@ from hwshift.rtl.loader import Loader
 from hwshift.rtl.storer import Storer
 from hwshift.rtl.weight_fetch import WeightFetch
 from hwshift.timing import timing
-from tests.formal.prover import Opened, Refuted, counted, falls, in_order, prove, stays
+from tests.formal.prover import Opened, Refuted, counted, falls, flags, in_order, prove, stays
 
 CONFIG = AcceleratorConfig(bus_width=32)
 RINGS = {
@@ -165,10 +165,28 @@ class Loads(wiring.Component):
             Assert(inner["credit"] <= depth),
             Assert(~taken | (asked <= inner["credit"])),
             Assert(~self.beats.valid | (inner["fifo.stored"] != depth)),
+            Assert(inner["fifo.room"] == (inner["fifo.stored"] != depth)),
+            Assert(inner["fifo.some"] == (inner["fifo.stored"] != 0)),
         ]
+        flags(m, inner, timing(CONFIG).job_queue, "jobs.")
+        self._agree(m, inner)
         falls(m, self.at_limit, loader.push)
         kept(m, loader, "burst", "port")
         return m
+
+    def _agree(self, m, inner):
+        """Registers of the writer that say the same."""
+        does = {kind: inner[f"writer.does_{kind.name.lower()}"] for kind in LoadKind}
+        tables = does[LoadKind.LANES] | does[LoadKind.PARAMS] | does[LoadKind.KTILES]
+        ends = Cat(
+            inner[f"writer.walk.{name}"] for name in ("at_last_beat", "last_slot", "last_column", "last_row")
+        )
+        m.d.comb += [
+            Assert(sum(does.values()) <= inner["writer.busy"]),
+            Assert(inner["writer.walks"] == (does[LoadKind.MAP] | does[LoadKind.INPUT])),
+            Assert(inner["writer.writes_table"] == tables),
+            Assert(inner["writer.walk.last"] == ends.all()),
+        ]
 
 
 class Generous(Loader):
@@ -226,6 +244,7 @@ class Stores(wiring.Component):
         ]
         falls(m, self.at_limit, storer.reserve)
         in_order(m, inner, times.store_fifo, "fifo.")
+        flags(m, inner, times.write_bursts, "pushes.")
         kept(m, storer, "burst", "port", "beats")
         return m
 

@@ -14,17 +14,9 @@ from hwshift.rtl.commands import Commands
 from hwshift.rtl.read_master import ReadMaster
 from hwshift.rtl.write_master import WriteMaster
 from hwshift.timing import COMMAND_QUEUE, timing
-from tests.formal.prover import Opened, Refuted, counted, prove
+from tests.formal.prover import Opened, Refuted, counted, flags, prove
 
 CONFIG = AcceleratorConfig(bus_width=32)
-
-
-def flags(m, inner, queue, depth):
-    """A queue's registers say what its level is."""
-    level = inner[f"{queue}.level"]
-    m.d.comb += [
-        Assert(inner[f"{queue}.i__ready"] == (level != depth)), Assert(inner[f"{queue}.o__valid"] == (level != 0)),
-    ]  # fmt: skip
 
 
 class Outstanding(wiring.Component):
@@ -63,7 +55,7 @@ class Outstanding(wiring.Component):
             Assume(~self.rvalid | (asked != 0)), Assert(inner["owners.level"] == asked + bus.arvalid),
             Assert(~self.rvalid | (inner["owners.level"] != 0)),
         ]  # fmt: skip
-        flags(m, inner, "owners", limit)
+        flags(m, inner, limit, "owners.")
         return asked + bus.arvalid
 
     def _writes(self, m, inner):
@@ -78,7 +70,7 @@ class Outstanding(wiring.Component):
             Assert(~(bus.awvalid & self.awready) | (level != limit)),
             Assert(~ends | (level != 0)),
         ]
-        flags(m, inner, "lengths", limit)
+        flags(m, inner, limit, "lengths.")
         return bus.awvalid + level + sent
 
 
