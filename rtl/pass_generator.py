@@ -144,7 +144,9 @@ class PassGenerator(wiring.Component):
         entry = self._table(m, walk.address, advance)
         m.d.comb += walk.advance.eq(advance)
         # one register for each state: idle, the table's entry is under way, or passes go out
-        idle, prepares, self._runs = self._is_idle, Signal(), Signal()
+        idle = self._is_idle
+        prepares = Signal()
+        self._runs = Signal(name="runs")
         m.d.comb += [
             self.idle.eq(idle), walk.start.eq(idle), self.o.valid.eq(self._runs),
             advance.eq(~self._runs | self.o.ready),
@@ -159,7 +161,7 @@ class PassGenerator(wiring.Component):
         return m
 
     def _registers(self) -> None:
-        self._is_idle = Signal(init=1)
+        self._is_idle = Signal(init=1, name="is_idle")
         self._tile = Signal(16)
         self._rows_left = Signal(16)
         self._y = Signal(COORDINATE)

@@ -2,7 +2,7 @@
 
 import pytest
 from amaranth import Module, Signal
-from amaranth.hdl import Assume, Fragment
+from amaranth.hdl import Assert, Assume, Fragment
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -72,9 +72,10 @@ def gearbox_rules(m, proof, inner):
     m.d.comb += [Assume(~proof.start | (inner["used"] == 0)), Assume(~proof.start | (proof.tiles != 0))]
 
 
-def pass_rules(m, proof, _inner):
-    """The table is not written while a pass that waits reads it: tokens order loads and passes."""
-    m.d.comb += Assume(~proof.ktile_write.en)
+def pass_rules(m, proof, inner):
+    """The table is not written while a pass that waits reads it: tokens order loads and passes. One state at a time."""
+    states = inner["is_idle"] + inner["prepares"] + inner["runs"]
+    m.d.comb += [Assume(~proof.ktile_write.en), Assert(states == 1)]
 
 
 PROOFS = {
