@@ -1,6 +1,7 @@
 """Vectors of `hwshift.rtl.load_writer.LoadWriter`: loads of every kind, against a model by the cycle."""
 
 from dataclasses import dataclass, field
+from math import gcd
 from random import Random
 
 from hwshift.program.isa import INPUT_CHANNELS, LoadKind, Token
@@ -170,11 +171,7 @@ class _Weights:
         return out
 
 
-def _gcd(a: int, b: int) -> int:
-    return a if b == 0 else _gcd(b, a % b)
-
-
-_CAPACITY = _WORD + _BUS - _gcd(_WORD, _BUS)
+_CAPACITY = _WORD + _BUS - gcd(_WORD, _BUS)
 
 
 @dataclass
