@@ -1,11 +1,11 @@
 """Maps the modules of a design apart, each kept by its own text: what designs have in common is mapped once."""
 
-import hashlib
 import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from hwshift.cache import key_of
 from hwshift.synthesis.run import cells_of, mapping
 from hwshift.synthesis.targets import Target
 from hwshift.synthesis.verilog import module_texts, ports_of
@@ -46,8 +46,8 @@ def map_each(text: str, top: str, target: Target, folder: Path) -> dict[str, dic
     kept = {}
     for name, body in apart.items():
         parts = [body, *(boxes[child] for child in inner[name]), *_used(body, shared)]
-        digest = _digest(target.name, target.script, *target.defines, *map(_canonical, parts))
-        kept[name] = folder / f"{digest}.json"
+        key = key_of(yosys_version(), target.name, target.script, *target.defines, *map(_canonical, parts))
+        kept[name] = folder / f"{key}.json"
     folder.mkdir(parents=True, exist_ok=True)
     for new in _batches({name: apart[name] for name, path in kept.items() if not path.is_file()}):
         around = {child for name in new for child in inner[name]} - set(new)
@@ -104,10 +104,6 @@ def _box(text: str, name: str) -> str:
         f"  {'input' if port.is_input else 'output'} [{port.width - 1}:0] {port.name} ;\n" for port in ports
     )
     return f"(* blackbox *)\nmodule {name} ({names});\n{lines}endmodule\n"
-
-
-def _digest(*parts: str) -> str:
-    return hashlib.sha256("\0".join([yosys_version(), *parts]).encode()).hexdigest()[:24]
 
 
 def _map(bodies: list[str], new: list[str], top: str, target: Target) -> dict[str, dict[str, int]]:

@@ -1,6 +1,5 @@
 """Place and route on an ECP5 with nextpnr, for the clock."""
 
-import hashlib
 import json
 import re
 import subprocess
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hwshift.cache import cache_dir
+from hwshift.cache import cache_dir, key_of
 from hwshift.config import AcceleratorConfig
 from hwshift.errors import ToolError
 from hwshift.progress import Progress, silent
@@ -93,7 +92,7 @@ def place(
     design, commands = text + chained_top(text, module, clock), _mapping()
     kept = (build_dir or cache_dir()) / "synthesis" / "placed"
     results = {
-        seed: kept / f"{_digest(design, commands, tools, *DEVICE, f'{target_mhz}, {seed}')}.json"
+        seed: kept / f"{key_of(design, commands, tools, *DEVICE, f'{target_mhz}, {seed}')}.json"
         for seed in seeds
     }
     missing = [seed for seed, path in results.items() if not path.is_file()]
@@ -125,10 +124,6 @@ def place_core(
     """Place and route a whole accelerator; see `place`. Verilog is kept in ``build_dir``."""
     text = plain_names(without_contents(core_file(config, build_dir or cache_dir()).read_text()))
     return place(text, TOP, "aclk", seeds=seeds, build_dir=build_dir, progress=progress)
-
-
-def _digest(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
 
 
 def _mapping() -> str:

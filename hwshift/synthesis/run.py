@@ -1,13 +1,12 @@
 """Synthesis of a whole accelerator, counted block by block."""
 
-import hashlib
 import json
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from hwshift.cache import cache_dir
+from hwshift.cache import cache_dir, key_of
 from hwshift.config import AcceleratorConfig
 from hwshift.progress import Progress, silent
 from hwshift.rtl.export import TOP, without_contents
@@ -129,8 +128,7 @@ def map_modules(
 ) -> dict[str, dict[str, int]]:
     """How many cells of each type every module has after mapping; results are kept in ``build_dir``."""
     commands = mapping(target, top, top, dsp=dsp)
-    digest = hashlib.sha256("\0".join([text, commands, yosys_version()]).encode()).hexdigest()[:24]
-    kept = (build_dir or cache_dir()) / "synthesis" / f"{digest}.json"
+    kept = (build_dir or cache_dir()) / "synthesis" / f"{key_of(text, commands, yosys_version())}.json"
     if kept.is_file():
         return json.loads(kept.read_text())
     modules = cells_of(text, commands)
