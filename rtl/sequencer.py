@@ -1,12 +1,13 @@
 """Sequencer: passes to steps, at most one per cycle, and the cause of every cycle without one."""
 
-from amaranth import Cat, Module, Mux, Signal, Value, signed
+from amaranth import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hwshift.config import AcceleratorConfig
 from hwshift.program.counters import Cause
 from hwshift.program.isa import Token
+from hwshift.program.row_taps import ROW_TAPS
 from hwshift.rtl.delay import delay
 from hwshift.rtl.interfaces import COORDINATE, WORD, step_layout
 from hwshift.rtl.pass_generator import pass_layout
@@ -182,8 +183,10 @@ class Sequencer(wiring.Component):
         current, coming, step, pixel = self._current, self.i.payload, self.step, self._pixel
         words = self._config.sub_banks.bit_length() - 1
         m.d.comb += [step.half.eq(self._half), step.lane0.eq(pixel & (self._config.pixels - 1))]
+        leads = self._leads(m)
         with m.If(self.issue):
-            m.d.sync += pixel.eq(Mux(self._last_column, current.out_x0, pixel + current.out_step))
+            next_pixel = pixel + Mux(leads, 0, current.out_step)
+            m.d.sync += pixel.eq(Mux(self._last_column, current.out_x0, next_pixel))
         with m.If(self._take):
             m.d.sync += pixel.eq(coming.out_x0)
         for name in ("out", "res"):
@@ -198,6 +201,23 @@ class Sequencer(wiring.Component):
                 m.d.sync += row.eq(next_row)
             with m.If(self._take & coming.chunk_start):
                 m.d.sync += row.eq(getattr(coming, f"{name}_offset"))
+
+    def _leads(self, m: Module) -> Value:
+        """Whether the step is one of the first of a row that give no pixels; and the mask of those that it gives."""
+        current, coming, step = self._current, self.i.payload, self.step
+        count = Mux(self._last_column, current.last_pixels, current.out_step)
+        pixels = Cat(count > lane for lane in range(self._config.pixels))
+        if not self._config.row_taps:
+            m.d.comb += step.pixels.eq(pixels)
+            return Const(0)
+        left = Signal(ROW_TAPS - 1, name="lead_steps_left")  # a one for each
+        with m.If(self.issue):
+            whole = current.row_taps.replicate(len(left))
+            m.d.sync += left.eq(Mux(self._last_column, whole, left >> 1))
+        with m.If(self._take):
+            m.d.sync += left.eq(coming.row_taps.replicate(len(left)))
+        m.d.comb += [step.row_taps.eq(current.row_taps), step.pixels.eq(Mux(left[0], 0, pixels))]
+        return left[0]
 
     def _describe(self, m: Module) -> None:
         current, step = self._current, self.step
@@ -221,11 +241,7 @@ class Sequencer(wiring.Component):
             "columns",
         )
         m.d.comb += [getattr(step, name).eq(getattr(current, name)) for name in same]
-        count = Mux(self._last_column, current.last_pixels, current.out_step)
-        m.d.comb += [
-            step.swap.eq(current.swap & self._first_step),
-            step.pixels.eq(Cat(count > lane for lane in range(self._config.pixels))),
-        ]
+        m.d.comb += step.swap.eq(current.swap & self._first_step)
 
     def _retire(self, m: Module) -> None:
         t = self._timing

@@ -18,6 +18,7 @@ from hwshift.network.quantize import quantize
 from hwshift.network.random import NetworkBuilder
 from hwshift.network.shifts import modulo_shifts
 from hwshift.program.image import Program
+from hwshift.program.isa import Opcode
 
 REFUSALS = (ConfigError, QuantizeError, CompileError)
 """What `draw` raises when what was drawn does not go together."""
@@ -45,6 +46,17 @@ def draw_gated(rng: np.random.Generator, scale: int = 1) -> tuple[Program, Fixed
     config = config.with_(sigmoid=True, gates=digits is None, scale_digits=digits)
     layers = (*_GATED, *_GATED[:-1]) if config.gates else _GATED[1:]
     return draw_for(config, rng, scale, (*layers, _pointwise, _residual, _shifted, _joined))
+
+
+def draw_row_taps(rng: np.random.Generator, scale: int = 1) -> tuple[Program, FixedNetwork]:
+    """As `draw`, with windows of a row that are summed in one step: depthwise layers and average pools."""
+    drawn = _config(rng)
+    config = drawn.with_(weights=drawn.weights, guard=drawn.guard, pixels=1, row_taps=True)
+    layers = (_windows, _windows, _averages, _pointwise, _residual)
+    program, network = draw_for(config, rng, scale, layers, int(rng.integers(5, 20)))
+    if not any(item.opcode == Opcode.COMPUTE and item["row_taps"] for item in program.instructions):
+        raise CompileError("no layer has windows of a row")
+    return program, network
 
 
 def draw_for(
@@ -136,6 +148,20 @@ def _pointwise(build: NetworkBuilder, name: str, source: str, rng: np.random.Gen
 def _depthwise(build: NetworkBuilder, name: str, source: str, rng: np.random.Generator) -> str:
     channels = build.shapes[source][0]
     return build.conv(name, source, channels, (3, 1), groups=channels, stride=int(rng.integers(1, 3)))
+
+
+def _windows(build: NetworkBuilder, name: str, source: str, rng: np.random.Generator) -> str:
+    channels, *size = build.shapes[source]
+    kernel = [int(rng.integers(1, min(high, side + 1) + 1)) for high, side in zip((3, 7), size, strict=True)]
+    options = {"stride": int(rng.integers(1, 4)), "dilation": (1, int(rng.integers(1, 3)))}
+    return build.conv(name, source, channels, tuple(kernel), groups=channels, bias=True, **options)
+
+
+def _averages(build: NetworkBuilder, name: str, source: str, rng: np.random.Generator) -> str:
+    kernel = [int(rng.integers(2, min(4, side + 1) + 1)) for side in build.shapes[source][1:]]
+    stride = (int(rng.integers(1, 4)), int(rng.integers(1, 4)))
+    pool = ops.AveragePool(tuple(kernel), stride, (1, 1, 1, 1), include_border=bool(rng.integers(2)))
+    return build.add(name, pool, source)
 
 
 def _shifted(build: NetworkBuilder, name: str, source: str, rng: np.random.Generator) -> str:
