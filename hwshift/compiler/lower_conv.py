@@ -18,7 +18,8 @@ __all__ = ["conv_taps", "lower_conv"]
 def conv_taps(layer: FixedLayer, view: View, tensors: list[Tensor], config: AcceleratorConfig) -> list[Taps]:
     """Per output tile, the channels its outputs read at every kernel position; equal ones are one object.
 
-    Of three taps of a row that are summed in one step it is the last that is read. An output tile whose outputs belong to several groups reads the channels of all of them.
+    Of three taps of a row that are summed in one step it is the last that is read. An output tile whose outputs belong
+    to several groups reads the channels of all of them.
     """
     op = layer.op
     assert isinstance(op, Conv)

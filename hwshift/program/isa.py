@@ -283,7 +283,11 @@ COMPUTE = _instruction(
     Field("ktile_count", 16, "k-tiles per output tile, at least 1"),
     Field("tiles", 16, "output tiles, at least 1"),
     Field("rows", 16, "output rows, at least 1"),
-    Field("steps", 16, "steps per row, at least 1; chunk_rows * steps <= T; row_taps: the first two give no pixels"),
+    Field(
+        "steps",
+        16,
+        "steps per row, at least 1; chunk_rows * steps <= T; row_taps: the first two give no pixels",
+    ),
     Field("chunk_rows", 16, "rows per chunk, at least 1"),
     Field("chunks", 16, "chunks: ceil(rows / chunk_rows)"),
     Field("chunk_y", 16, "source rows from one chunk to the next: chunk_rows * stride"),

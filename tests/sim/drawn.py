@@ -54,9 +54,14 @@ def draw_row_taps(rng: np.random.Generator, scale: int = 1) -> tuple[Program, Fi
     config = drawn.with_(weights=drawn.weights, guard=drawn.guard, pixels=1, row_taps=True)
     layers = (_windows, _windows, _averages, _pointwise, _residual)
     program, network = draw_for(config, rng, scale, layers, int(rng.integers(5, 20)))
-    if not any(item.opcode == Opcode.COMPUTE and item["row_taps"] for item in program.instructions):
+    if not has_row_taps(program):
         raise CompileError("no layer has windows of a row")
     return program, network
+
+
+def has_row_taps(program: Program) -> bool:
+    """Whether an instruction of a program sums taps of a row in a step."""
+    return any(item.opcode == Opcode.COMPUTE and item["row_taps"] for item in program.instructions)
 
 
 def draw_for(
@@ -67,7 +72,9 @@ def draw_for(
     channels: int | None = None,
 ) -> tuple[Program, FixedNetwork]:
     """As `draw`, for a configuration, layers of some kinds, and an input of so many channels (None: 1 to 5)."""
-    network = _network(rng, scale, _LAYERS if layers is None else layers, channels)
+    if layers is None:
+        layers = (*_LAYERS, *WINDOWED * 3) if config.row_taps else _LAYERS
+    network = _network(rng, scale, layers, channels)
     kind = "fixed" if config.pe == "mac" else "pow2"
     fixed = quantize(network, act=config.act, weights=kind, weight_format=config.weights)
     fixed = with_shifts(fixed, [None, "fused", "moved"][rng.integers(3)])
@@ -226,4 +233,6 @@ def _squashed(build: NetworkBuilder, name: str, source: str, rng: np.random.Gene
 
 
 _GATED = (_excited, _upsampled, _squashed)
+WINDOWED = (_windows, _averages)
+"""Layers whose taps of a row can be summed in a step."""
 _LAYERS = (_conv, _conv, _pointwise, _depthwise, _shifted, _residual, _residual, _pool, _joined, _linear)
