@@ -130,7 +130,11 @@ def main() -> None:
             )
         )
     array = config.columns * (column + lane)
-    for name, found in (("array and accumulators", array), ("unit", config.columns * channel), ("row taps", taps)):
+    for name, found in (
+        ("array and accumulators", array),
+        ("unit", config.columns * channel),
+        ("row taps", taps),
+    ):
         print(f"{name}: {found.to_dict()}")
         print(f"LUTs over the array's: {found.lut / array.lut:.1%}")
 
