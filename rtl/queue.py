@@ -68,7 +68,10 @@ class Queue(_Fifo):
         write = entries.write_port()
         read = entries.read_port(domain="comb")
         level = Signal(range(self._depth + 1))
-        push, pop, room, some = Signal(), Signal(), Signal(init=1), Signal()
+        push = Signal()
+        pop = Signal()
+        room = Signal(init=1)
+        some = Signal()
         m.d.comb += [
             self.i.ready.eq(room), push.eq(self.i.valid & room), self.o.valid.eq(some), pop.eq(some & self.o.ready),
             write.en.eq(push), write.data.eq(self.i.payload), self.o.payload.eq(read.data),
@@ -111,12 +114,12 @@ class BlockQueue(_Fifo):
         stored = Signal(range(self._depth + 1))
         room = Signal(init=1)
         some = Signal()
-        push, fetch = Signal(), Signal()
-        head, tail = Signal(range(self._depth)), Signal(range(self._depth))
-        late, around = (
-            Signal(self._shape, reset_less=True),
-            Signal(),
-        )  # what was pushed, and it is the next one
+        push = Signal()
+        fetch = Signal()
+        head = Signal(range(self._depth))
+        tail = Signal(range(self._depth))
+        late = Signal(self._shape, reset_less=True)  # what was pushed ...
+        around = Signal()  # ... and it is the next one
         output = Signal(self._shape, reset_less=True)
         m.d.comb += [
             self.i.ready.eq(room), push.eq(self.i.valid & room), fetch.eq(some & (~self.o.valid | self.o.ready)),

@@ -27,7 +27,7 @@ class Cycle:
     -------
     requests : dict of str to dict or None
         By port (``cmd``, ``lane_write``, ``write``, ``residual``, ``load``, ``store``): the payload's fields;
-        a port left out is idle.
+        a port left out is idle. ``write_data``: the data of the write in the cycle before.
     ready : dict of str to bool
         What load and store must see in this cycle.
     outputs : dict of str to (ndarray, ndarray of bool)
@@ -326,7 +326,11 @@ def contention_trace(config: AcceleratorConfig, rng: np.random.Generator, cycles
     ]
     for request in drain:
         trace.append(_answered(model, {"store": request}))
-    return _later(_later(trace, "residual_data", 1), "store_data", 1)
+    for before, item in zip(trace, trace[1:], strict=False):
+        if "write" in before.requests:
+            write = before.requests["write"] = dict(before.requests["write"])
+            item.requests["write_data"] = write.pop("data")
+    return _later(_later(trace, "residual_data", 2), "store_data", 2)
 
 
 def _answered(model: PortBModel, requests: dict[str, Request]) -> Cycle:

@@ -41,6 +41,7 @@ class _State:
     item: dict = field(default_factory=dict)
     fifo: list[int] = field(default_factory=list)
     granted: dict | None = None
+    fetched: dict | None = None  # granted a cycle before that: its data comes
     credit: int = _TIMES.store_fifo
     pushes: list[int] = field(default_factory=list)
     stuck: bool = False
@@ -107,8 +108,8 @@ def _advance(
     popped = bool(now.fifo) and takes
     if popped:
         now.fifo.pop(0)
-    if now.granted is not None:
-        now.fifo.append(_beat(now.granted, now.granted["lanes"], values))
+    if now.fetched is not None:
+        now.fifo.append(_beat(now.fetched, now.fetched["lanes"], values))
     now.credit += popped - grant
     if answers:
         now.pushes.pop(0)
@@ -116,7 +117,7 @@ def _advance(
         now.pushes.append(reserved)
         assert now.bursts is not None
         now.burst = next(now.bursts, None)
-    now.granted = None
+    now.fetched, now.granted = now.granted, None
     if grant:
         assert now.place is not None and now.reads is not None
         now.granted = now.place | {"lanes": now.item["last_lanes"]}
