@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from hwshift.config import AcceleratorConfig
 from hwshift.program.isa import INSTRUCTION_BYTES
 from hwshift.rtl.axi import beats_strobe, burst_layout
-from hwshift.rtl.instruction import INSTRUCTION
+from hwshift.rtl.instruction import EARLY, INSTRUCTION
 from hwshift.rtl.queue import Queue
 from hwshift.timing import timing
 
@@ -44,7 +44,7 @@ class Fetch(wiring.Component):
     def elaborate(self, _platform: object) -> Module:
         m = Module()
         times = timing(self._config)
-        m.submodules.queue = queue = Queue(INSTRUCTION, times.instruction_queue)
+        m.submodules.queue = queue = Queue(INSTRUCTION, times.instruction_queue, EARLY)
         wiring.connect(m, queue.o, wiring.flipped(self.o))
         # instructions of the next burst, of the one after it, and behind both
         asked, after = (

@@ -80,7 +80,7 @@ def _cycles(rng: Random, _part: int) -> Cycles:
             "at_limit": at_limit, "port__ready": port, "burst__ready": asks, "beats_taken": takes,
             "responded": answers, "store_data": values,
         }, {
-            "start": int(start), "pop": item["pop"] if start else 0, "idle": int(idle),
+            "i__ready": int(start), "pop": item["pop"] if start else 0, "idle": int(idle),
             "port__valid": int(reading), "port__payload": now.place["place"] if reading and now.place else None,
             "burst__valid": int(may), "burst__payload": now.burst if may else None, "reserve": reserved,
             "push": now.pushes[0] if answers else 0, "beats__valid": int(bool(now.fifo)),
