@@ -1,6 +1,6 @@
 """The rigid pipeline: shift buffer, array, accumulators and epilogue, tied together stage by stage."""
 
-from amaranth import Cat, Module, Signal
+from amaranth import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -122,30 +122,21 @@ class Datapath(wiring.Component):
         m.d.comb += epilogue.param_write.eq(self.param_write)
 
     def _write(self, m: Module, stages: list, t: object) -> None:
-        _, step = stages[t.write_request]
+        valid, step = stages[t.write_request]
         write = self._buffer.write
         m.d.comb += [
-            write.valid.eq(self._will(m, stages, t.write_request, "writes")), write.payload.word.eq(step.out_sum),
+            write.valid.eq(valid & step.last), write.payload.word.eq(step.out_sum),
             self._buffer.write_data.eq(self._epilogue.y),
         ]  # fmt: skip
         m.d.comb += [getattr(write.payload, name).eq(getattr(step, name))
                      for name in ("half", "lane0", "group", "pixels", "columns")]  # fmt: skip
         if self._config.residual:
-            self._read_residual(m, stages, t)
+            self._read_residual(m, *stages[t.residual_request])
 
-    def _will(self, m: Module, stages: list, stage: int, name: str, *conditions: str) -> Signal:
-        """Whether a last step that also meets the conditions is in a stage: a register."""
-        valid, step = stages[stage - 1]
-        there = Signal(name=name)
-        m.d.sync += there.eq(valid & Cat(getattr(step, each) for each in ("last", *conditions)).all())
-        return there
-
-    def _read_residual(self, m: Module, stages: list, t: object) -> None:
-        _, step = stages[t.residual_request]
+    def _read_residual(self, m: Module, valid: Signal, step: Signal) -> None:
         residual = self._buffer.residual
         m.d.comb += [
-            residual.valid.eq(self._will(m, stages, t.residual_request, "reads_residual", "residual")),
-            residual.payload.word.eq(step.res_sum),
+            residual.valid.eq(valid & step.last & step.residual), residual.payload.word.eq(step.res_sum),
             self._epilogue.residual_data.eq(self._buffer.residual_data),
         ]  # fmt: skip
         m.d.comb += [

@@ -56,7 +56,7 @@ class Fetch(wiring.Component):
         with m.If(self.start):
             m.d.sync += [
                 asked.eq(_first(self.count, times.fetch_burst)),
-                after.eq(_first(_rest(self.count, times.fetch_burst), times.fetch_burst)),
+                after.eq(_second(self.count, times.fetch_burst)),
                 beyond.eq(_rest(self.count, 2 * times.fetch_burst)),
             ]  # fmt: skip
         with m.Elif(taken):
@@ -124,11 +124,23 @@ class Fetch(wiring.Component):
         m.d.comb += [queue.i.valid.eq(self.beats.valid & last), queue.i.payload.eq(word)]
 
 
+def _more(count: Value, most: int) -> Value:
+    """``count > most``, a power of two, without a carry chain."""
+    place = most.bit_length() - 1
+    return count[place + 1 :].any() | (count[place] & count[:place].any())
+
+
 def _first(count: Value, most: int) -> Value:
     """At most so many of them."""
-    return Mux(count > most, most, count)
+    return Mux(_more(count, most), most, count)
 
 
 def _rest(count: Value, most: int) -> Value:
     """Those behind the first so many."""
-    return Mux(count > most, count - most, 0)
+    return Mux(_more(count, most), count - most, 0)
+
+
+def _second(count: Value, most: int) -> Value:
+    """At most so many of those behind the first so many."""
+    some = Mux(_more(count, most), (count - most)[: most.bit_length()], 0)
+    return Mux(_more(count, 2 * most), most, some)

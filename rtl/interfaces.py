@@ -123,7 +123,7 @@ def epilogue_control(config: AcceleratorConfig) -> data.StructLayout:
 def write_request(config: AcceleratorConfig) -> data.StructLayout:
     """Epilogue write on port B: pixel p goes to sub-bank half * P + lane0 + p, column c to bank group * C + c.
 
-    Its data, `write_data`, comes one cycle later.
+    Its data, `write_data`, comes two cycles later.
     """
     return data.StructLayout(
         {**_place(config), "word": WORD, "pixels": config.pixels, "columns": config.columns}
@@ -136,7 +136,7 @@ def write_data(config: AcceleratorConfig) -> data.ArrayLayout:
 
 
 def residual_request(config: AcceleratorConfig) -> data.StructLayout:
-    """Residual read on port B, addressed like a write; data follows two cycles later."""
+    """Residual read on port B, addressed like a write; data follows three cycles later."""
     return data.StructLayout({**_place(config), "word": WORD})
 
 

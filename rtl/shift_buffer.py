@@ -169,8 +169,9 @@ class Bank(wiring.Component):
 class PortB(wiring.Component):
     """Shares port B of all banks; see `ShiftBuffer` for the members.
 
-    A request is in registers in front of the banks in the cycle after it was made; data of a read is there one
-    cycle later. What a write brings comes in that cycle, and goes to the banks through one multiplexer.
+    Write and residual are asked for a cycle before load and store, so that which halves are free is in registers.
+    What is granted is in registers in front of the banks in the next cycle; data of a read is there one cycle later.
+    What a write brings comes in that cycle, and goes to the banks through one multiplexer.
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:
@@ -179,19 +180,21 @@ class PortB(wiring.Component):
 
     def elaborate(self, _platform: object) -> Module:
         m = Module()
-        write, residual, load, store = (
-            self.write.payload, self.residual.payload, self.load.payload, self.store.payload
-        )  # fmt: skip
-        writing, reading, loading = Signal(2), Signal(2), Signal(2)
+        load, store = self.load.payload, self.store.payload
+        self._write = write = delay(m, self.write.payload, 1, "write", reset_less=True)
+        residual = delay(m, self.residual.payload, 1, "residual", reset_less=True)
+        writing = Signal(2)
+        reading = Signal(2)
+        taken = Signal(2)
+        loading = Signal(2)
         for half in range(2):
-            m.d.comb += [
-                writing[half].eq(self.write.valid & (write.half == half)),
-                reading[half].eq(self.residual.valid & (residual.half == half)),
-                loading[half].eq(self.load.valid & (load.sub[-1] == half)),
-            ]
+            writes = self.write.valid & (self.write.payload.half == half)
+            reads = self.residual.valid & (self.residual.payload.half == half)
+            m.d.sync += [writing[half].eq(writes), reading[half].eq(reads), taken[half].eq(writes | reads)]
+            m.d.comb += loading[half].eq(self.load.valid & (load.sub[-1] == half))
         m.d.comb += [
-            self.load.ready.eq(~(writing | reading).bit_select(load.sub[-1], 1)),
-            self.store.ready.eq(~(writing | reading | loading).bit_select(store.sub[-1], 1)),
+            self.load.ready.eq(~taken.bit_select(load.sub[-1], 1)),
+            self.store.ready.eq(~(taken | loading).bit_select(store.sub[-1], 1)),
         ]
         for half in range(2):
             word = Signal.like(self.banks[0].word[half], name=f"word_{half}", reset_less=True)
@@ -216,7 +219,7 @@ class PortB(wiring.Component):
         return [place - lane0 for lane0 in range(self._config.pixels)]
 
     def _enable_writes(self, m: Module, sub: int, writing: Value) -> None:
-        write, load = self.write.payload, self.load.payload
+        write, load = self._write, self.load.payload
         enable, loaded = Signal(name=f"enable_{sub}"), Signal(name=f"loaded_{sub}")
         enables = [write.pixels[p] if p >= 0 else 0 for p in self._pixels_of(sub)]
         m.d.comb += [
@@ -247,7 +250,7 @@ class PortB(wiring.Component):
     def _residual_data(self, m: Module) -> None:
         lanes, columns = self._config.pixels, self._config.columns
         half, lane0, group = (
-            delay(m, getattr(self.residual.payload, name), 2, name, reset_less=True)
+            delay(m, getattr(self.residual.payload, name), 3, f"residual_{name}", reset_less=True)
             for name in ("half", "lane0", "group")
         )
         for column in range(columns):
@@ -270,11 +273,11 @@ class ShiftBuffer(wiring.Component):
     lanes that touch one sub-bank in the same step, only the lowest reads right: see
     `hwshift.program.ports.lanes_per_step`.
 
-    Port B takes, per half and cycle, one request: the first of write, residual, load, store. The first two
-    are never refused, so a residual may not meet a write on its half; a load or store request is granted
-    (``ready``) in the cycle it is made unless one before it touches its half. A request of cycle t addresses the
-    banks in t + 1. A word that it writes is read by requests of t + 1 or later, and by steps that address it in
-    t + 2 or later; port A may not address it in t + 1.
+    Port B takes, per half and cycle, one request: the first of write, residual, load, store. The first two, which
+    are made a cycle ahead, are never refused, so a residual may not meet a write on its half; a load or store
+    request is granted (``ready``) in the cycle it is made unless one before it touches its half. A load or store of
+    cycle t, or a write or residual of t - 1, addresses the banks in t + 1. A word that it writes is read by what
+    addresses it in t + 2 or later; port A may not address it in t + 1.
 
     Memories start as zeros and survive reset.
 
@@ -289,10 +292,10 @@ class ShiftBuffer(wiring.Component):
     lane_write : In
         ``en``, ``address`` (row * lane_beats + beat) and ``data``: one bus beat into the lane table.
     write : In(strobe of `write_request`), write_data : In(array [P][C] of activations)
-        The data one cycle after the request.
+        The data two cycles after the request.
     residual : In(strobe of `residual_request`)
     residual_data : Out(array [P][C] of activations)
-        Two cycles after the request; pixels that lie beyond the half are arbitrary.
+        Three cycles after the request; pixels that lie beyond the half are arbitrary.
     load : stream of `load_request`
     store : stream of `store_request`
     store_data : Out(array [R] of activations)

@@ -250,7 +250,7 @@ def memory_cycle(
     room : int
         Ring tiles the loader may start.
     blocked : int
-        Mask of the halves of port B that the epilogue asks for.
+        Mask of the halves of port B that are left to the epilogue.
     """
     s.load_tokens, s.load_pushes, s.store_tokens, s.store_reserves, s.store_pushes = 0, 0, 0, 0, 0
     s.take_room, s.tile_done, s.load_half, s.store_half = 0, 0, 0, 0

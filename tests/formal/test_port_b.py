@@ -1,9 +1,11 @@
 """Port B of the shift buffer: who goes first, and that nothing is lost or written twice."""
 
+from typing import NamedTuple
+
 import pytest
 from amaranth import Module, Mux, Signal, Value
 from amaranth.hdl import Assert, Assume
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In
 
 from hwshift.config import AcceleratorConfig
@@ -13,6 +15,13 @@ from hwshift.rtl.shift_buffer import PortB, strobe
 from tests.formal.prover import Refuted, prove
 
 CONFIG = AcceleratorConfig(act=QFormat(4, 4), bus_width=32, pixels=2, feature_depth=64)
+
+
+class Request(NamedTuple):
+    """A request of port B."""
+
+    valid: Signal
+    payload: data.View
 
 
 class Shared(wiring.Component):
@@ -35,6 +44,12 @@ class Shared(wiring.Component):
         # the sequencer never issues a residual that meets a write on its half
         clash = write.valid & residual.valid & (write.payload.half == residual.payload.half)
         m.d.comb += [Assume(~clash), port.write_data.eq(self.write_data)]
+        write, residual = (  # they are made a cycle ahead
+            Request(
+                before(m, user.valid), data.View(user.payload.shape(), before(m, user.payload.as_value()))
+            )
+            for user in (write, residual)
+        )
         for half in range(2):
             writes = write.valid & (write.payload.half == half)
             reads = residual.valid & (residual.payload.half == half)
@@ -89,7 +104,7 @@ class StoreFirst(PortB):
 
 
 def test_priority(tmp_path):
-    prove(Shared(PortB(CONFIG)), tmp_path, cycles=3)
+    prove(Shared(PortB(CONFIG)), tmp_path, cycles=5)
 
 
 def test_another_order_is_refuted(tmp_path):

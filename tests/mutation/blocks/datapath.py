@@ -164,6 +164,7 @@ def _port_b(rng: Random, _part: int) -> Cycles:
     residual_at, store_at = [None, None], [None, None]  # of the cycle before, and of the one before that
     late: dict = {}  # what the banks see of the cycle before
     written: list = [[0] * _COLUMNS]
+    before: tuple[dict, dict] = {"load__valid": 0, "store__valid": 0}, {}
     halves, subs = 2, CONFIG.sub_banks
     for _ in range(200):
         write, residual, load, store = (rng.random() < 0.5 for _ in range(4))
@@ -219,7 +220,12 @@ def _port_b(rng: Random, _part: int) -> Cycles:
             "store__payload": {"sub": store_sub, "word": words[3]},
         }  # fmt: skip
         inputs |= {f"banks__{bank}__q": q[bank] for bank in range(_ROWS)}
-        yield inputs, out
+        # write and residual are asked for a cycle ahead
+        ahead = {
+            name: inputs.pop(name) for name in list(inputs) if name.startswith(("write__", "residual__"))
+        }
+        yield before[0] | ahead, before[1]
+        before = inputs, out
         written = [values]
         residual_at = [other if residual else None, residual_at[0]]
         store_at = [store_sub if store and store_ready else None, store_at[0]]
