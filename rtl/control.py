@@ -170,16 +170,10 @@ class CounterBank(wiring.Component):
     """
 
     def __init__(self) -> None:
-        super().__init__(
-            {
-                "capture": In(1),
-                "clear": In(1),
-                "enable": In(1),
-                "cause": In(4),
-                "events": In(event_layout()),
-                "values": Out(data.ArrayLayout(COUNTER_BITS, len(COUNTERS))),
-            }
-        )
+        super().__init__({
+            "capture": In(1), "clear": In(1), "enable": In(1), "cause": In(4), "events": In(event_layout()),
+            "values": Out(data.ArrayLayout(COUNTER_BITS, len(COUNTERS))),
+        })  # fmt: skip
 
     def elaborate(self, _platform: object) -> Module:
         m = Module()

@@ -47,12 +47,15 @@ class PixelWalk(wiring.Component):
     def elaborate(self, _platform: object) -> Module:
         m = Module()
         self._region = Signal(region_layout())
-        self._end_beat, self._last_beat = Signal.like(self.last_beat), Signal(name="at_last_beat")
+        self._end_beat = Signal.like(self.last_beat)
+        self._last_beat = Signal(name="at_last_beat")
         next_beat = Signal()
         self._slots, self._columns, self._rows = (Loop(m, name) for name in ("slot", "column", "row"))
         # offsets in words, of the row and of the slot in it; pixel; row_step less the length
         offsets = _offsets_layout()
-        self._row, self._offset, self._x = Signal(offsets), Signal(offsets), Signal(WORD)
+        self._row = Signal(offsets)
+        self._offset = Signal(offsets)
+        self._x = Signal(WORD)
         self._step_down = Signal(signed(WORD + 1))
         self._describe_place(m)
         loops = (self._slots, self._columns, self._rows)
@@ -79,7 +82,8 @@ class PixelWalk(wiring.Component):
         ]  # fmt: skip
 
     def _begin(self, m: Module) -> None:
-        region, first = self.region, Signal(_offsets_layout())
+        region = self.region
+        first = Signal(_offsets_layout())
         m.d.comb += [
             first.word.eq(region.base + region.offset), first.wrapped.eq(first.word - region.length),
             first.beyond.eq(region.offset - region.length),

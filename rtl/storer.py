@@ -64,7 +64,9 @@ class Storer(wiring.Component):
         m.submodules.fifo = fifo = Queue(self._config.bus_width, timing(self._config).store_fifo)
         m.submodules.pushes = pushes = Queue(len(Token), timing(self._config).write_bursts)
         connect(m, fifo.o, flipped(self.beats))
-        reading, start, granted = Signal(), Signal(), Signal()
+        reading = Signal()
+        start = Signal()
+        granted = Signal()
         store = data.View(layout_of(isa.STORE), self.i.payload)
         m.d.comb += [
             start.eq(self.i.valid & ~reading & ~bursts.active & ((store.pop & ~self.available) == 0)),
@@ -77,7 +79,8 @@ class Storer(wiring.Component):
             m.d.comb += getattr(bursts.transfer, name).eq(getattr(store, name))
         for name in region_layout().members:
             m.d.comb += getattr(walk.region, name).eq(getattr(store, name))
-        lanes, push = Signal.like(store.last_lanes), Signal.like(store.push)
+        lanes = Signal.like(store.last_lanes)
+        push = Signal.like(store.push)
         gates: Value = Const(0)
         with m.If(start):
             m.d.sync += [reading.eq(1), lanes.eq(store.last_lanes), push.eq(store.push)]
@@ -105,17 +108,16 @@ class Storer(wiring.Component):
         gates: Value,
     ) -> None:
         """One beat per grant; the data comes two cycles later; one later ``lanes``, ``gates`` are still its own."""
-        config, credit = self._config, Signal(range(fifo.depth + 1), init=fifo.depth)
+        config = self._config
+        credit = Signal(range(fifo.depth + 1), init=fifo.depth)
         m.d.comb += [
             self.port.valid.eq(reading & (credit != 0)), self.port.payload.eq(walk.place),
             granted.eq(self.port.valid & self.port.ready), fifo.i.valid.eq(delay(m, granted, 2, "granted")),
         ]  # fmt: skip
         m.d.sync += credit.eq(credit - granted + (fifo.o.valid & fifo.o.ready))
         beat = delay(m, walk.beat, 2, "beat", reset_less=True)
-        masked, there = (
-            delay(m, walk.last_slot, 1, "last_slot", reset_less=True),
-            Signal(config.rows, reset_less=True),
-        )
+        masked = delay(m, walk.last_slot, 1, "last_slot", reset_less=True)
+        there = Signal(config.rows, reset_less=True)
         m.d.sync += there.eq(lanes | (~masked).replicate(config.rows))
         elements = data.View(data.ArrayLayout(config.act.storage_bits, config.beat_elements), fifo.i.payload)
         vector = [Mux(there[bank], self.store_data[bank], 0) for bank in range(config.rows)]
@@ -131,7 +133,8 @@ class Storer(wiring.Component):
                         m.d.comb += fifo.i.payload.eq(value)
 
     def _ask(self, m: Module, bursts: Bursts, pushes: Queue, push: Signal) -> None:
-        asked, may = bursts.o.payload, Signal()
+        asked = bursts.o.payload
+        may = Signal()
         taken = self.burst.valid & self.burst.ready
         m.d.comb += [
             may.eq(~(asked.last & (push & self.at_limit).any())),

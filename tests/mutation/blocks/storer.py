@@ -136,7 +136,8 @@ BLOCKS = (
         {"port__payload": store_request(CONFIG), "burst__payload": burst_layout(CONFIG),
          "store_data": data.ArrayLayout(act_shape(CONFIG), CONFIG.rows)},
         _cycles, parts=200,
-        names={"burst__payload": "o__payload", "beats_taken": "o__ready", "responded": "o__ready 2"},
+        names={"i__ready": "start", "burst__payload": "o__payload", "beats_taken": "o__ready",
+               "responded": "o__ready 2"},
         parted={"i__payload": ("in_17", "in_495")},
     ),
 )  # fmt: skip
