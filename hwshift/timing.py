@@ -37,8 +37,12 @@ class Timing:
     """Column sums are registered: accumulate in this cycle; epilogue parameters are addressed here."""
     epilogue_stage: int
     """The finished accumulator is registered at the epilogue's input."""
+    residual_request: int
+    """Port B is asked for the residual; a cycle later loads and stores yield to it."""
     residual_stage: int
     """Port B read of the residual."""
+    write_request: int
+    """Port B is asked for the write of the result; a cycle later loads and stores yield to it."""
     write_stage: int
     """Port B write of the result."""
     retire: int
@@ -93,7 +97,9 @@ def timing(config: AcceleratorConfig) -> Timing:
         tree_stages=tree,
         sum_stage=total,
         epilogue_stage=epilogue,
+        residual_request=write - 5,
         residual_stage=write - 3,
+        write_request=write - 2,
         write_stage=write,
         retire=write + 1,
         raw_distance=write - read + 1,

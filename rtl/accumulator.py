@@ -62,7 +62,9 @@ class Accumulator(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        writes, follows, late = self.valid & ~self.last, Signal(), Signal(reset_less=True)
+        writes = self.valid & ~self.last
+        follows = Signal()
+        late = Signal(reset_less=True)
         m.d.comb += follows.eq(writes & (self.address == self.address_next))
         m.d.sync += late.eq(writes & (self.address == self.address_ahead))
         forward = delay(m, follows, 1, "forward", reset_less=True)

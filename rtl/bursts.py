@@ -42,24 +42,31 @@ class Bursts(wiring.Component):
 
     def elaborate(self, _platform: object) -> Module:
         m = Module()
-        self._rows, self._row_beats, self._stride = Signal(16), Signal(32), Signal(32)
+        self._rows = Signal(16)
+        self._row_beats = Signal(32)
+        self._stride = Signal(32)
         self._left = Signal(32)  # beats of this row, those of this burst included
         # one bit more than the bus has: set once an address went beyond it
         self._row_address = Signal(self._config.address_width + 1)  # of the next row
         self._address = Signal(self._config.address_width + 1)
         # of this burst, known with its address: its beats, whether it ends the row, and whether the row is the last
-        self._beats, self._row_ends, self._last_row = Signal(range(BURST_BEATS + 1)), Signal(), Signal()
+        self._beats = Signal(range(BURST_BEATS + 1))
+        self._row_ends = Signal()
+        self._last_row = Signal()
         self._rest = Signal(
             range(BURST_BEATS + 1)
         )  # of 64 beats, those that lie before a multiple of 64 of the page
-        burst, advance = self.o.payload, Signal()
+        burst = self.o.payload
+        advance = Signal()
         m.d.comb += [
             burst.beats.eq(self._beats), burst.address.eq(self._address), burst.beyond.eq(self._address[-1]),
             burst.last.eq(self._row_ends & self._last_row), self.o.valid.eq(self.active),
             advance.eq(self.o.valid & self.o.ready),
         ]  # fmt: skip
         # what is loaded next follows from registers alone; only whether it is waits for the burst to be taken
-        self._near, self._next_rest, self._next_left = Signal(), Signal.like(self._rest), Signal(32)
+        self._near = Signal()
+        self._next_rest = Signal.like(self._rest)
+        self._next_left = Signal(32)
         go = ~self.active | advance
         with m.If(~self.active):  # as often as may be, so that the registers need not wait for start
             self._begin(m, go)
@@ -79,7 +86,9 @@ class Bursts(wiring.Component):
 
     def _cut(self, m: Module) -> None:
         """The next burst: of a row with ``left`` beats left; ``near`` the page's end, ``rest`` beats before it."""
-        rest, left, limit = self._next_rest, self._next_left, Signal(range(BURST_BEATS + 1))
+        rest = self._next_rest
+        left = self._next_left
+        limit = Signal(range(BURST_BEATS + 1))
         m.d.comb += limit.eq(Mux(self._near, rest, BURST_BEATS))
         more = left[len(limit) :].any() | (left[: len(limit)] > limit)
         m.d.sync += [

@@ -31,8 +31,8 @@ class Commands(wiring.Component):
     staged : In(settings_layout)
         What a request is about.
     start_request, queue_request : In(1)
-    ready : In(1)
-        A run can start in this cycle.
+    ready : In(1), between : In(1)
+        A run can start in this cycle; no run goes on, so that ``active`` may follow ``next``.
     drop : In(1)
         What waits is forgotten, and requests are refused.
     start : Out(1)
@@ -40,7 +40,7 @@ class Commands(wiring.Component):
     next : Out(settings_layout)
         Of the run that starts; valid with ``start``.
     active : Out(settings_layout)
-        Of the run that started last; a register.
+        Of the run that goes on; a register.
     refused : Out(1)
         The request of this cycle is not met.
     waiting : Out(range(COMMAND_QUEUE + 1))
@@ -50,7 +50,7 @@ class Commands(wiring.Component):
         self._settings = settings_layout(config)
         super().__init__({
             "staged": In(self._settings), "start_request": In(1), "queue_request": In(1),
-            "ready": In(1), "drop": In(1),
+            "ready": In(1), "between": In(1), "drop": In(1),
             "start": Out(1), "next": Out(self._settings), "active": Out(self._settings), "refused": Out(1),
             "waiting": Out(range(COMMAND_QUEUE + 1)),
         })  # fmt: skip
@@ -59,9 +59,10 @@ class Commands(wiring.Component):
         m = Module()
         queue = Queue(self._settings, COMMAND_QUEUE)
         m.submodules.queue = ResetInserter(self.drop)(queue)
-        requested, at_once, push, pop = (
-            Signal(name=name) for name in ("requested", "at_once", "push", "pop")
-        )
+        requested = Signal()
+        at_once = Signal()
+        push = Signal()
+        pop = Signal()
         m.d.comb += [
             requested.eq(self.start_request | self.queue_request),
             at_once.eq(self.ready & ~queue.o.valid & requested),
@@ -72,7 +73,7 @@ class Commands(wiring.Component):
             self.start.eq(at_once | pop),
             self.next.eq(Mux(queue.o.valid, queue.o.payload.as_value(), self.staged.as_value())),
         ]  # fmt: skip
-        with m.If(self.start):
+        with m.If(self.between):  # not only where one starts, which is known late
             m.d.sync += self.active.eq(self.next)
         with m.If(self.drop):
             m.d.sync += self.waiting.eq(0)

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from hwshift.config import AcceleratorConfig
 from hwshift.program.isa import Token
 from hwshift.rtl.dispatch import Dispatch, weight_record
-from hwshift.rtl.instruction import INSTRUCTION
+from hwshift.rtl.instruction import EARLY, INSTRUCTION
 from hwshift.rtl.interfaces import step_layout, weight_command
 from hwshift.rtl.pass_generator import PassGenerator, bounds_layout, ktile_write, pass_layout
 from hwshift.rtl.queue import Queue
@@ -90,7 +90,7 @@ class ComputeSide(wiring.Component):
         return m
 
     def _queue(self, m: Module, name: str, shape: object, depth: int, source: object, sink: object) -> Queue:
-        queue = Queue(shape, depth)
+        queue = Queue(shape, depth, EARLY if shape is INSTRUCTION else 0)
         m.submodules[f"{name}_queue"] = queue
         wiring.connect(m, source, queue.i)
         wiring.connect(m, queue.o, sink)

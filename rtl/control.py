@@ -69,7 +69,7 @@ class RunControl(wiring.Component):
             "start": In(1), "refused": In(1), "waiting": In(range(COMMAND_QUEUE + 1)), "soft_reset": In(1),
             "watchdog": In(32), "cycle_limit": In(32), "done": In(1), "drained": In(1), "error": In(1),
             "error_code": In(8), "progress": In(1),
-            "ready": Out(1), "running": Out(1), "halt": Out(1), "reset_engine": Out(1),
+            "ready": Out(1), "running": Out(1), "halt": Out(1), "reset_engine": Out(1, init=1),
             "status": Out(32), "ended": Out(3),
         })  # fmt: skip
 
@@ -77,27 +77,19 @@ class RunControl(wiring.Component):
         m = Module()
         self._state = Signal(_State)
         self._following = Signal(_State)
-        resetting, running, halting = (
-            Signal(init=1),
-            Signal(),
-            Signal(),
-        )  # registers, since they go everywhere
         m.d.comb += self._following.eq(self._state)
-        m.d.sync += [
+        m.d.sync += [  # these outputs are registers, since they go everywhere
             self._state.eq(self._following),
-            resetting.eq((self._following == _State.IDLE) | (self._following == _State.RESET)),
-            running.eq(self._following == _State.RUN),
-            halting.eq(self._following == _State.HALT),
+            self.reset_engine.eq((self._following == _State.IDLE) | (self._following == _State.RESET)),
+            self.running.eq(self._following == _State.RUN),
+            self.halt.eq(self._following == _State.HALT),
         ]
-        self._expired, self._too_long = Signal(), Signal()
+        self._expired, self._too_long = (Signal(name=name) for name in ("expired", "too_long"))
         status = {item.name: Signal(item.width, name=item.name) for item in REGISTER["STATUS"].fields}
         for item in REGISTER["STATUS"].fields:
             m.d.comb += self.status[item.low : item.low + item.width].eq(status[item.name])
         m.d.comb += [
-            self.running.eq(running),
-            self.halt.eq(halting),
             self.ready.eq((self._state == _State.IDLE) & ~self.soft_reset),
-            self.reset_engine.eq(resetting),
             status["busy"].eq((self._state != _State.IDLE) | (self.waiting != 0)),
             status["queued"].eq(self.waiting),
             status["halting"].eq(self.halt),
@@ -109,9 +101,9 @@ class RunControl(wiring.Component):
     def _watchdog(self, m: Module) -> None:
         """Count the cycles without progress, and all of them."""
         quiet = Signal(32)
-        age = Signal(32)  # age: this is the so many-th cycle
+        age = Signal(32, init=1)  # in a run: this is its so many-th cycle
         m.d.comb += self._too_long.eq((self.cycle_limit != 0) & (age == self.cycle_limit))
-        m.d.sync += age.eq(Mux(self.running | self.start, age + 1, 0))
+        m.d.sync += age.eq(Mux(self.running, age + 1, 1))
         m.d.comb += self._expired.eq((self.watchdog != 0) & (quiet >= self.watchdog))
         with m.If(self.progress | ~(self.running | self.halt) | self._expired):
             m.d.sync += quiet.eq(0)
@@ -178,20 +170,17 @@ class CounterBank(wiring.Component):
     """
 
     def __init__(self) -> None:
-        super().__init__(
-            {
-                "capture": In(1),
-                "clear": In(1),
-                "enable": In(1),
-                "cause": In(4),
-                "events": In(event_layout()),
-                "values": Out(data.ArrayLayout(COUNTER_BITS, len(COUNTERS))),
-            }
-        )
+        super().__init__({
+            "capture": In(1), "clear": In(1), "enable": In(1), "cause": In(4), "events": In(event_layout()),
+            "values": Out(data.ArrayLayout(COUNTER_BITS, len(COUNTERS))),
+        })  # fmt: skip
 
     def elaborate(self, _platform: object) -> Module:
         m = Module()
-        counted, cleared, cause, events = Signal(), Signal(), Signal(4), Signal(event_layout())
+        counted = Signal()
+        cleared = Signal()
+        cause = Signal(4)
+        events = Signal(event_layout())
         m.d.sync += [
             counted.eq(self.enable), cleared.eq(self.clear), cause.eq(self.cause), events.eq(self.events),
         ]  # fmt: skip
@@ -390,7 +379,7 @@ class Control(wiring.Component):
         ended = Signal()
         m.d.sync += ended.eq(run.ended.any())
         m.d.comb += [
-            commands.staged.eq(file.settings), commands.ready.eq(run.ready),
+            commands.staged.eq(file.settings), commands.ready.eq(run.ready), commands.between.eq(run.reset_engine),
             commands.start_request.eq(file.start_request), commands.queue_request.eq(file.queue_request),
             commands.drop.eq(run.halt | file.soft_reset),
             run.start.eq(commands.start), run.refused.eq(commands.refused), run.waiting.eq(commands.waiting),

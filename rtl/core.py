@@ -173,7 +173,8 @@ class Core(wiring.Component):
         m.submodules.engine = ResetInserter({"sync": reset})(engine)
         m.d.comb += [
             ClockSignal().eq(self.aclk), sync.rst.eq(~self.aresetn), self.irq.eq(control.irq),
-            reset.eq(control.reset_engine), engine.start.eq(control.reset_engine), engine.halt.eq(control.halt),
+            reset.eq(control.reset_engine), engine.halt.eq(control.halt),
+            engine.start.eq(~(control.running | control.halt)),  # as the reset, but from registers with few users
             engine.settings.eq(control.settings), engine.next.eq(control.next),
         ]  # fmt: skip
         m.d.comb += [

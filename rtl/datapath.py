@@ -28,7 +28,7 @@ class Datapath(wiring.Component):
         Stage 0, combinational from the compute side.
     bounds : In(bounds_layout)
         Clamp bounds; change only while no step is under way.
-    load, store : streams of port B requests; store_data : Out(array [R] of activations), one cycle after a grant
+    load, store : streams of port B requests; store_data : Out(array [R] of activations), two cycles after a grant
     lane_write, param_write, weight_write : In
         Table and weight writes of the loader.
     """
@@ -55,7 +55,7 @@ class Datapath(wiring.Component):
         m.submodules.array = self._array = Array(self._config)
         m.submodules.accumulator = self._accumulator = Accumulator(self._config)
         m.submodules.epilogue = self._epilogue = Epilogue(self._config)
-        stages = self._pipeline(m, t.write_stage)
+        stages = self._pipeline(m, t.write_request)
         self._read(m, stages, t)
         self._load_weights(m, stages, t)
         self._accumulate(m, stages, t)
@@ -132,16 +132,16 @@ class Datapath(wiring.Component):
         m.d.comb += epilogue.param_write.eq(self.param_write)
 
     def _write(self, m: Module, stages: list, t: object) -> None:
-        valid, step = stages[t.write_stage]
+        valid, step = stages[t.write_request]
         write = self._buffer.write
         m.d.comb += [
             write.valid.eq(valid & step.last), write.payload.word.eq(step.out_sum),
-            write.payload.data.eq(self._epilogue.y),
+            self._buffer.write_data.eq(self._epilogue.y),
         ]  # fmt: skip
         m.d.comb += [getattr(write.payload, name).eq(getattr(step, name))
                      for name in ("half", "lane0", "group", "pixels", "columns")]  # fmt: skip
         if self._config.residual:
-            self._read_residual(m, *stages[t.residual_stage])
+            self._read_residual(m, *stages[t.residual_request])
 
     def _read_residual(self, m: Module, valid: Signal, step: Signal) -> None:
         residual = self._buffer.residual

@@ -28,7 +28,7 @@ def weight_record() -> data.StructLayout:
 
 
 class Dispatch(wiring.Component):
-    """Pops one instruction per cycle when its target has room; combinational.
+    """Pops one instruction per cycle when its target has room; combinational but for the error.
 
     Members
     -------
@@ -39,7 +39,7 @@ class Dispatch(wiring.Component):
     end : Out(1)
         END is at the head; it is never popped.
     error : Out(1), error_code : Out(8)
-        The head is not an instruction, or a HEADER for something else.
+        In the cycle before, the head was not an instruction, or a HEADER for something else.
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:
@@ -60,6 +60,9 @@ class Dispatch(wiring.Component):
     def elaborate(self, _platform: object) -> Module:
         m = Module()
         word = self.i.payload
+        # a cycle late: what a header holds comes from a memory, and goes far
+        self._found, self._code = Signal(name="found"), Signal(8, name="found_code")
+        m.d.sync += [self.error.eq(self._found), self.error_code.eq(self._code)]
         head = data.View(layout_of(isa.END), word)
         for target in (self.load, self.compute, self.store):
             m.d.comb += target.payload.eq(word)
@@ -86,7 +89,7 @@ class Dispatch(wiring.Component):
                 with m.Case(Opcode.STORE):
                     m.d.comb += [self.store.valid.eq(1), self.i.ready.eq(self.store.ready)]
                 with m.Default():
-                    m.d.comb += [self.error.eq(1), self.error_code.eq(ErrorCode.BAD_OPCODE)]
+                    m.d.comb += [self._found.eq(1), self._code.eq(ErrorCode.BAD_OPCODE)]
         return m
 
     def _split_compute(self, m: Module, compute: data.View) -> None:
@@ -95,6 +98,6 @@ class Dispatch(wiring.Component):
 
     def _check_header(self, m: Module, header: data.View) -> None:
         with m.If((header.magic != isa.MAGIC) | (header.version != isa.ISA_VERSION)):
-            m.d.comb += [self.error.eq(1), self.error_code.eq(ErrorCode.BAD_HEADER)]
+            m.d.comb += [self._found.eq(1), self._code.eq(ErrorCode.BAD_HEADER)]
         with m.Elif(header.config_hash != self._config.hash):
-            m.d.comb += [self.error.eq(1), self.error_code.eq(ErrorCode.CONFIG_MISMATCH)]
+            m.d.comb += [self._found.eq(1), self._code.eq(ErrorCode.CONFIG_MISMATCH)]

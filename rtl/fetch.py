@@ -1,13 +1,13 @@
 """Fetch: instructions from memory, ahead of dispatch."""
 
-from amaranth import Cat, Module, Mux, Signal
+from amaranth import Cat, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hwshift.config import AcceleratorConfig
 from hwshift.program.isa import INSTRUCTION_BYTES
 from hwshift.rtl.axi import beats_strobe, burst_layout
-from hwshift.rtl.instruction import INSTRUCTION
+from hwshift.rtl.instruction import EARLY, INSTRUCTION
 from hwshift.rtl.queue import Queue
 from hwshift.timing import timing
 
@@ -24,7 +24,8 @@ class Fetch(wiring.Component):
     Members
     -------
     start : In(1), base : In(address_width), count : In(32)
-        Begin; in a row of such cycles, in the last. ``base`` is a multiple of 256; lower bits are ignored.
+        Begin; in a row of such cycles, in the last; all has been popped. ``base`` is a multiple of 256; lower bits
+        are ignored.
     burst : Out(stream of burst_layout)
     beats : In(beats_strobe)
     o : stream of instructions
@@ -43,41 +44,66 @@ class Fetch(wiring.Component):
     def elaborate(self, _platform: object) -> Module:
         m = Module()
         times = timing(self._config)
-        m.submodules.queue = queue = Queue(INSTRUCTION, times.instruction_queue)
+        m.submodules.queue = queue = Queue(INSTRUCTION, times.instruction_queue, EARLY)
         wiring.connect(m, queue.o, wiring.flipped(self.o))
-        owed = Signal(range(times.instruction_queue + 1))  # asked for and not popped
-        remaining = Signal(32, reset_less=True)
-        self._left = left = Signal(32)
-        asked = Signal(range(times.fetch_burst + 1), reset_less=True)  # of those remaining, by the next burst
-        m.d.sync += [remaining.eq(left), asked.eq(Mux(left < times.fetch_burst, left, times.fetch_burst))]
-        m.d.comb += [
-            self.burst.valid.eq(~self.start & (asked != 0) & (owed + asked <= times.instruction_queue)),
-            self.exhausted.eq((asked == 0) & (owed == 0)),
-        ]
-        taken, popped = self.burst.valid & self.burst.ready, self.o.valid & self.o.ready
-        m.d.sync += owed.eq(owed + Mux(taken, asked, 0) - popped)
-        self._address(m, asked, taken, remaining)
+        # instructions of the next burst, of the one after it, and behind both
+        asked, after = (
+            Signal(range(times.fetch_burst + 1), name=name, reset_less=True) for name in ("asked", "after")
+        )
+        beyond = Signal(32, reset_less=True)
+        taken = Signal()
+        self._count(m, asked, after, taken)
+        with m.If(self.start):
+            m.d.sync += [
+                asked.eq(_first(self.count, times.fetch_burst)),
+                after.eq(_second(self.count, times.fetch_burst)),
+                beyond.eq(_rest(self.count, 2 * times.fetch_burst)),
+            ]  # fmt: skip
+        with m.Elif(taken):
+            m.d.sync += [
+                asked.eq(after), after.eq(_first(beyond, times.fetch_burst)),
+                beyond.eq(_rest(beyond, times.fetch_burst)),
+            ]  # fmt: skip
+        self._address(m, asked, taken, after)
         self._collect(m, queue)
         return m
 
-    def _address(self, m: Module, asked: Signal, taken: Signal, remaining: Signal) -> None:
+    def _count(self, m: Module, asked: Signal, after: Signal, taken: Signal) -> None:
+        """The instructions that are owed, and whether those of the next burst would have a place: a register."""
+        places = timing(self._config).instruction_queue
+        owed = Signal(range(places + 1))  # asked for and not popped
+        more = Signal(range(2 * places))
+        offers = Signal(reset_less=True)
+        popped = Signal()
+        m.d.comb += [
+            self.burst.valid.eq(~self.start & offers), taken.eq(self.burst.valid & self.burst.ready),
+            popped.eq(self.o.valid & self.o.ready), more.eq(owed + asked),
+            self.exhausted.eq((asked == 0) & (owed == 0)),
+        ]  # fmt: skip
+
+        def fits(total: Value) -> Value:
+            return Mux(popped, total <= places + 1, total <= places)
+
+        then = Mux(taken, (after != 0) & fits(more + after), (asked != 0) & fits(more))
+        m.d.sync += [
+            owed.eq(Mux(taken, Mux(popped, more - 1, more), Mux(popped, owed - 1, owed))),
+            offers.eq(Mux(self.start, self.count != 0, then)),
+        ]  # fmt: skip
+
+    def _address(self, m: Module, asked: Signal, taken: Signal, after: Signal) -> None:
         burst = self.burst.payload
         block = timing(self._config).fetch_burst * INSTRUCTION_BYTES
         split = (block - 1).bit_length()
         # bursts before the last are whole blocks, so the address counts blocks; one bit more: beyond the bus
         address = Signal(self._config.address_width - split + 1, reset_less=True)
-        left = self._left
-        m.d.comb += left.eq(remaining)
         with m.If(self.start):
-            m.d.comb += left.eq(self.count)
             m.d.sync += address.eq(self.base[split:])
         with m.Elif(taken):
-            m.d.comb += left.eq(remaining - asked)
             m.d.sync += address.eq((address + 1) | (address[-1] << (len(address) - 1)))
         m.d.comb += [
             burst.address.eq(address[:-1] << split), burst.beyond.eq(address[-1]),
             burst.beats.eq(asked * (INSTRUCTION_BYTES // self._config.beat_bytes)),
-            burst.last.eq(remaining == asked),
+            burst.last.eq(after == 0),
         ]  # fmt: skip
 
     def _collect(self, m: Module, queue: Queue) -> None:
@@ -96,3 +122,25 @@ class Fetch(wiring.Component):
                 ]
             word = Cat(before, word)
         m.d.comb += [queue.i.valid.eq(self.beats.valid & last), queue.i.payload.eq(word)]
+
+
+def _more(count: Value, most: int) -> Value:
+    """``count > most``, a power of two, without a carry chain."""
+    place = most.bit_length() - 1
+    return count[place + 1 :].any() | (count[place] & count[:place].any())
+
+
+def _first(count: Value, most: int) -> Value:
+    """At most so many of them."""
+    return Mux(_more(count, most), most, count)
+
+
+def _rest(count: Value, most: int) -> Value:
+    """Those behind the first so many."""
+    return Mux(_more(count, most), count - most, 0)
+
+
+def _second(count: Value, most: int) -> Value:
+    """At most so many of those behind the first so many."""
+    some = Mux(_more(count, most), (count - most)[: most.bit_length()], 0)
+    return Mux(_more(count, 2 * most), most, some)

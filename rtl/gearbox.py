@@ -51,20 +51,27 @@ class Gearbox(wiring.Component):
     def elaborate(self, _platform: object) -> Module:
         m = Module()
         units = self.capacity // self._unit
-        bits, used = Signal(self.capacity), Signal(range(units + 1))
-        emit, accept, tile_ends = Signal(), Signal(), Signal()
+        bits = Signal(self.capacity)
+        used = Signal(range(units + 1))
+        emit = Signal()
+        accept = Signal()
+        tile_ends = Signal()
         # in registers: a word is there; a beat has room beside what is held, and beside what a word leaves
-        there, fits, fits_after = Signal(), Signal(init=1), Signal(init=1)
+        there = Signal()
+        fits = Signal(init=1)
+        fits_after = Signal(init=1)
         word, out = self._word, self.o.payload
         more, more_after = self._count(m, emit, accept, tile_ends)
-        takes, takes_after = Signal(), Signal()  # a beat is accepted if the word stays, if it goes
+        takes = Signal()  # a beat is accepted if the word stays
+        takes_after = Signal()  # if it goes
         m.d.comb += [
             self.o.valid.eq(there), out.codes.eq(bits), emit.eq(there & self.o.ready),
             tile_ends.eq(emit & out.tile_last),
             takes.eq(more & fits), takes_after.eq(Mux(out.tile_last, more_after, more & fits_after)),
             self.i.ready.eq(Mux(emit, takes_after, takes)), accept.eq(self.i.valid & self.i.ready),
         ]  # fmt: skip
-        rest, left = Mux(out.tile_last, 0, bits >> word * self._unit), Signal.like(used)
+        rest = Mux(out.tile_last, 0, bits >> word * self._unit)
+        left = Signal.like(used)
         m.d.comb += left.eq(Mux(out.tile_last, 0, used - word))
         state = Cat(bits, used, there, fits, fits_after)
         stays = self._state(m, bits, used, self.i.valid & takes, "stays")
@@ -96,8 +103,13 @@ class Gearbox(wiring.Component):
         Returns whether the tile has beats left, and whether there is a tile after it.
         """
         words, beats = self._config.tile_words, self._config.tile_beats
-        word, beats_left, tiles_left = Signal(range(max(2, words))), Signal(range(beats + 1)), Signal(16)
-        first, tile_last, last_tile, some_left = Signal(), Signal(), Signal(), Signal()
+        word = Signal(range(max(2, words)))
+        beats_left = Signal(range(beats + 1))
+        tiles_left = Signal(16)
+        first = Signal()
+        tile_last = Signal()
+        last_tile = Signal()
+        some_left = Signal()
         out = self.o.payload
         m.d.comb += [
             out.first.eq(first), out.tile_last.eq(tile_last), out.last.eq(tile_last & last_tile),

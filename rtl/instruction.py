@@ -5,10 +5,12 @@ from amaranth.lib import data
 
 from hwshift.program import isa
 
-__all__ = ["INSTRUCTION", "layout_of"]
+__all__ = ["EARLY", "INSTRUCTION", "layout_of"]
 
 INSTRUCTION = unsigned(isa.INSTRUCTION_BYTES * 8)
 """A raw instruction."""
+EARLY = isa.DESCRIPTOR.offsets["id"] + isa.DESCRIPTOR.by_name["id"].width
+"""Low bits of an instruction from which follows what becomes of it: opcode, tokens, the kind of a LOAD."""
 
 
 def layout_of(layout: isa.Layout) -> data.FlexibleLayout:

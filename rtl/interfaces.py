@@ -17,6 +17,7 @@ __all__ = [
     "step_layout",
     "store_request",
     "weight_command",
+    "write_data",
     "write_request",
 ]
 
@@ -121,15 +122,22 @@ def epilogue_control(config: AcceleratorConfig) -> data.StructLayout:
 
 
 def write_request(config: AcceleratorConfig) -> data.StructLayout:
-    """Epilogue write on port B: pixel p goes to sub-bank half * P + lane0 + p, column c to bank group * C + c."""
-    pixels = data.ArrayLayout(data.ArrayLayout(act_shape(config), config.columns), config.pixels)
+    """Epilogue write on port B: pixel p goes to sub-bank half * P + lane0 + p, column c to bank group * C + c.
+
+    Its data, `write_data`, comes two cycles later.
+    """
     return data.StructLayout(
-        {**_place(config), "word": WORD, "pixels": config.pixels, "columns": config.columns, "data": pixels}
+        {**_place(config), "word": WORD, "pixels": config.pixels, "columns": config.columns}
     )
 
 
+def write_data(config: AcceleratorConfig) -> data.ArrayLayout:
+    """What the epilogue writes: P pixels of C columns."""
+    return data.ArrayLayout(data.ArrayLayout(act_shape(config), config.columns), config.pixels)
+
+
 def residual_request(config: AcceleratorConfig) -> data.StructLayout:
-    """Residual read on port B, addressed like a write; data follows one cycle later."""
+    """Residual read on port B, addressed like a write; data follows three cycles later."""
     return data.StructLayout({**_place(config), "word": WORD})
 
 
@@ -146,5 +154,5 @@ def load_request(config: AcceleratorConfig) -> data.StructLayout:
 
 
 def store_request(config: AcceleratorConfig) -> data.StructLayout:
-    """Storer read on port B: one pixel, all banks; data follows one cycle later."""
+    """Storer read on port B: one pixel, all banks; data follows two cycles later."""
     return data.StructLayout({"sub": _index(config.sub_banks), "word": WORD})

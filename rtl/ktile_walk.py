@@ -44,7 +44,9 @@ class KtileWalk(wiring.Component):
         loops = {name: Loop(m, f"next_{name}") for name in ("ktile", "chunk", "tile")}
         ktile, chunk, tile = loops.values()
         given = {"ktile": self.ktile_count, "chunk": self.chunks, "tile": self.tiles}
-        address, base, step = Signal(16), Signal(16), Signal(16)
+        address = Signal(16)
+        base = Signal(16)
+        step = Signal(16)
         following = Mux(ktile.last, Mux(chunk.last, base + step, base), address + 1)
         m.d.comb += self.address.eq(Mux(self.start, self.ktile_base, following))
         with m.If(self.start):

@@ -69,7 +69,8 @@ class LaneAddress(wiring.Component):
     def elaborate(self, _platform: object) -> Module:
         m = Module()
         # Modulo 2**18 a negative position is above every height and width: one comparison does.
-        row, row_inside = Signal(COORDINATE.width), Signal()
+        row = Signal(COORDINATE.width)
+        row_inside = Signal()
         m.d.comb += [
             row.eq(self.step.y + self.entry.dy),
             row_inside.eq(self.entry.enable & (row < self.step.height)),

@@ -77,7 +77,8 @@ class LoadWriter(wiring.Component):
     def elaborate(self, _platform: object) -> Module:
         m = Module()
         self._job = job = Signal(job_layout(self._config))
-        full, self._end = Signal(), Signal()
+        full = Signal()
+        self._end = Signal()
         m.d.comb += [
             full.eq((job.push & self.at_limit).any()), self.i.ready.eq(~self.busy | self._end),
             self.push.eq(Mux(self._end, job.push, 0)),
@@ -113,7 +114,8 @@ class LoadWriter(wiring.Component):
 
     def _begin(self, m: Module, walk: PixelWalk, cutter: PixelCutter, gearbox: Gearbox) -> None:
         """What a job needs is loaded over and over before it, so that registers need not wait for its begin."""
-        job, is_input = self.i.payload, Signal()
+        job = self.i.payload
+        is_input = Signal()
         m.d.comb += [
             is_input.eq(job.kind == LoadKind.INPUT),
             walk.region.eq(job.region), walk.last_beat.eq(Mux(is_input, 0, self._config.vector_beats - 1)),
@@ -129,7 +131,8 @@ class LoadWriter(wiring.Component):
     ) -> tuple[Value, Value]:
         """Whether a load of kind MAP or INPUT ends, and whether it takes its beat."""
         does_map, does_input = self._does[LoadKind.MAP], self._does[LoadKind.INPUT]
-        held, moved = Signal(), Signal()
+        held = Signal()
+        moved = Signal()
         m.d.comb += [
             held.eq(walk.last & full), moved.eq(self.port.valid & self.port.ready),
             cutter.i.valid.eq(self.beats.valid & does_input), cutter.o.ready.eq(self.port.ready & ~held),
@@ -139,7 +142,9 @@ class LoadWriter(wiring.Component):
         return moved & walk.last, (moved & does_map) | (does_input & cutter.i.ready)
 
     def _write_weights(self, m: Module, gearbox: Gearbox, full: Signal) -> tuple[Value, Value]:
-        word, emit, does = gearbox.o.payload, Signal(), self._does[LoadKind.WEIGHTS]
+        word = gearbox.o.payload
+        emit = Signal()
+        does = self._does[LoadKind.WEIGHTS]
         m.d.comb += [
             gearbox.i.valid.eq(self.beats.valid & does), gearbox.i.payload.eq(self.beats.payload),
             gearbox.o.ready.eq(does & ~(word.first & ~self.has_room) & ~(word.last & full)),
@@ -149,7 +154,9 @@ class LoadWriter(wiring.Component):
         return emit & word.last, does & gearbox.i.ready
 
     def _write_table(self, m: Module, writes: Signal, full: Signal) -> tuple[Value, Value]:
-        write, address, last = Signal(), Signal(_COUNT), Signal()
+        write = Signal()
+        address = Signal(_COUNT)
+        last = Signal()
         self._count_beats(m, ~writes | last, ~writes | write, address, last)
         m.d.comb += write.eq(self.beats.valid & writes & ~(last & full))
         targets = {
@@ -164,9 +171,13 @@ class LoadWriter(wiring.Component):
 
     def _count_beats(self, m: Module, start: Value, advance: Value, address: Signal, last: Signal) -> None:
         """Address of the next beat of a table, and whether it is the last; of the job that comes with ``start``."""
-        config, job, left = self._config, self.i.payload, Signal(_COUNT)
+        config = self._config
+        job = self.i.payload
+        left = Signal(_COUNT)
         entries = config.bus_width // 32
-        first, count, one = Signal(_COUNT), Signal(_COUNT), Signal()
+        first = Signal(_COUNT)
+        count = Signal(_COUNT)
+        one = Signal()
         with m.Switch(job.kind):
             with m.Case(LoadKind.LANES):
                 m.d.comb += [
@@ -221,7 +232,8 @@ class LoadWriter(wiring.Component):
 
     def _lay_out_weights(self, m: Module, gearbox: Gearbox) -> None:
         config, weights = self._config, self._config.weights
-        tile, row = Signal(range(config.weight_tiles)), Signal(range(max(2, config.tile_words)))
+        tile = Signal(range(config.weight_tiles))
+        row = Signal(range(max(2, config.tile_words)))
         m.d.comb += self.weight_write.address.eq(tile * config.tile_words + row)
         with m.If(self.weight_write.en):
             m.d.sync += row.eq(row + 1)

@@ -73,7 +73,9 @@ class Loader(wiring.Component):
 
     def _accept(self, m: Module, bursts: Bursts, jobs: Queue) -> None:
         load = data.View(layout_of(isa.LOAD), self.i.payload)
-        job, start, known = jobs.i.payload, Signal(), Signal()
+        job = jobs.i.payload
+        start = Signal()
+        known = Signal()
         storage_bytes, beat_bytes = (
             (size // 8 - 1).bit_length() for size in (self._config.act.storage_bits, self._config.bus_width)
         )
@@ -95,7 +97,8 @@ class Loader(wiring.Component):
     def _ask(self, m: Module, bursts: Bursts, fifo: BlockQueue) -> None:
         depth = timing(self._config).load_fifo
         credit = Signal(range(depth + 1), init=depth)
-        asked, affordable = bursts.o.payload, Signal()
+        asked = bursts.o.payload
+        affordable = Signal()
         m.d.comb += [
             affordable.eq(credit >= asked.beats),
             self.burst.valid.eq(bursts.o.valid & affordable), self.burst.payload.eq(asked),

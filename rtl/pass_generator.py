@@ -191,6 +191,7 @@ class PassGenerator(wiring.Component):
 
     def _idle(self, m: Module, prepares: Signal) -> None:
         head = data.View(layout_of(isa.END), self.i.payload)
+        self._prepare(m, data.View(layout_of(isa.COMPUTE), self.i.payload))
         with m.If(self.i.valid):
             # dispatch sends three kinds of instructions, which differ in their lower bits
             with m.Switch(head.opcode[:_OPCODE_BITS]):
@@ -209,16 +210,9 @@ class PassGenerator(wiring.Component):
                 with m.Default():
                     self._start(m, data.View(layout_of(isa.COMPUTE), self.i.payload), prepares)
 
-    def _start(self, m: Module, compute: data.View, prepares: Signal) -> None:
-        missing = Signal(len(Token))
-        walk = self._walk
-        m.d.comb += [getattr(walk, name).eq(getattr(compute, name)) for name in walk_fields()]
-        m.d.comb += [
-            missing.eq(compute.pop & ~self.available),
-            self.wait_load.eq((missing & Token.LOAD_COMPUTE).any()),
-            self.wait_store.eq(~self.wait_load & (missing & Token.STORE_COMPUTE).any()),
-        ]
-        # loaded in every cycle, so that the registers need not wait for the decision
+    def _prepare(self, m: Module, compute: data.View) -> None:
+        """What a COMPUTE needs, loaded in every cycle, so that the registers need not wait for what the head is."""
+        m.d.comb += [getattr(self._walk, name).eq(getattr(compute, name)) for name in walk_fields()]
         m.d.sync += [
             self._work.eq(compute),
             self._tile.eq(0),
@@ -229,6 +223,14 @@ class PassGenerator(wiring.Component):
             self._res_slot.eq(0),
         ]
         m.d.sync += [start.eq(self._sources[i].offset) for i, start in enumerate(self._starts)]
+
+    def _start(self, m: Module, compute: data.View, prepares: Signal) -> None:
+        missing = Signal(len(Token))
+        m.d.comb += [
+            missing.eq(compute.pop & ~self.available),
+            self.wait_load.eq((missing & Token.LOAD_COMPUTE).any()),
+            self.wait_store.eq(~self.wait_load & (missing & Token.STORE_COMPUTE).any()),
+        ]
         with m.If(missing == 0):
             m.d.comb += [self.i.ready.eq(1), self.pop.eq(compute.pop)]
             m.d.sync += [self._is_idle.eq(0), prepares.eq(1)]

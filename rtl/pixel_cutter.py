@@ -44,10 +44,13 @@ class PixelCutter(wiring.Component):
         m = Module()
         elements, bits = self._config.beat_elements, self._config.act.storage_bits
         end = _HELD + elements
-        held, place = Signal(_HELD * bits), Signal(range(end))  # place of the next pixel in the window
+        held = Signal(_HELD * bits)
+        place = Signal(range(end))  # of the next pixel in the window
         window = Cat(held, self.i.payload)
-        size, following = Signal(3), Signal(range(-elements, end + INPUT_CHANNELS))
-        there, fits = Signal(), Signal()  # the pixel ends in the window, the one after it does
+        size = Signal(3)
+        following = Signal(range(-elements, end + INPUT_CHANNELS))
+        there = Signal()  # the pixel ends in the window
+        fits = Signal()  # the one after it does
         m.d.comb += [
             following.eq(place + Mux(there, size, 0) - Mux(fits, 0, elements)),
             self.o.valid.eq(self.i.valid & there),
@@ -61,7 +64,8 @@ class PixelCutter(wiring.Component):
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += held.eq(window[elements * bits :])
         with m.If(self.start):
-            first, values = self.first + _HELD, Signal(3)
+            first = self.first + _HELD
+            values = Signal(3)
             too_many = (self.channels == 0) | (self.channels > INPUT_CHANNELS)
             m.d.comb += values.eq(Mux(too_many, INPUT_CHANNELS, self.channels))
             m.d.sync += [

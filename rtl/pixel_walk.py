@@ -1,6 +1,6 @@
 """Pixel walk: the places of a map in the shift buffer, in the order in which memory holds them."""
 
-from amaranth import Cat, Module, Mux, Signal, signed
+from amaranth import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -21,7 +21,8 @@ class PixelWalk(wiring.Component):
     """Walks row, pixel, slot and beat of a region, one place per cycle; combinational from registers.
 
     The word is ``base + (row offset + slot * pitch + x // 2P) mod length``, the modulus one conditional
-    subtraction. The first place is there in the cycle after it was begun.
+    subtraction. Offsets are kept in three registers, so that one sum each gives both words and which it is. The first
+    place is there in the cycle after it was begun.
 
     Members
     -------
@@ -46,12 +47,16 @@ class PixelWalk(wiring.Component):
     def elaborate(self, _platform: object) -> Module:
         m = Module()
         self._region = Signal(region_layout())
-        self._end_beat, self._last_beat = Signal.like(self.last_beat), Signal(name="at_last_beat")
+        self._end_beat = Signal.like(self.last_beat)
+        self._last_beat = Signal(name="at_last_beat")
         next_beat = Signal()
         self._slots, self._columns, self._rows = (Loop(m, name) for name in ("slot", "column", "row"))
-        # offsets in words: of the row, of the slot in it; pixel; row_step and base, less the length
-        self._row, self._offset, self._x = Signal(WORD), Signal(WORD), Signal(WORD)
-        self._step_down, self._base_down = Signal(signed(WORD + 1)), Signal(WORD)
+        # offsets in words, of the row and of the slot in it; pixel; row_step less the length
+        offsets = _offsets_layout()
+        self._row = Signal(offsets)
+        self._offset = Signal(offsets)
+        self._x = Signal(WORD)
+        self._step_down = Signal(signed(WORD + 1))
         self._describe_place(m)
         loops = (self._slots, self._columns, self._rows)
         m.d.comb += next_beat.eq(self._last_beat)
@@ -67,22 +72,26 @@ class PixelWalk(wiring.Component):
         return m
 
     def _describe_place(self, m: Module) -> None:
-        region, split = self._region, (self._config.sub_banks - 1).bit_length()
-        total = Signal(WORD + 1)
+        split = (self._config.sub_banks - 1).bit_length()
+        total = Signal(_offsets_layout())
         m.d.comb += [
-            total.eq(self._offset + (self._x >> split)),
+            *_added(total, self._offset, self._x >> split),
             self.place.sub.eq(self._x[:split]),
-            self.place.word.eq(total + Mux(total >= region.length, self._base_down, region.base)),
+            self.place.word.eq(Mux(total.beyond < 0, total.word, total.wrapped)),
             self.last_slot.eq(self._slots.last),
         ]  # fmt: skip
 
     def _begin(self, m: Module) -> None:
         region = self.region
+        first = Signal(_offsets_layout())
+        m.d.comb += [
+            first.word.eq(region.base + region.offset), first.wrapped.eq(first.word - region.length),
+            first.beyond.eq(region.offset - region.length),
+        ]  # fmt: skip
         m.d.sync += [
             self._region.eq(region), self._end_beat.eq(self.last_beat), self.beat.eq(0),
-            self._row.eq(region.offset), self._offset.eq(region.offset),
+            self._row.eq(first), self._offset.eq(first),
             self._x.eq(region.x0), self._step_down.eq(region.row_step - region.length),
-            self._base_down.eq(region.base - region.length),
         ]  # fmt: skip
         m.d.comb += self._next_beat.eq(self.last_beat == 0)
         self._slots.load(region.slots)
@@ -95,9 +104,7 @@ class PixelWalk(wiring.Component):
         m.d.comb += self._next_beat.eq(self.beat + 1 == self._end_beat)
         with m.If(self._last_beat):
             m.d.comb += self._next_beat.eq(self._end_beat == 0)
-            m.d.sync += [
-                self.beat.eq(0), self._offset.eq(self._offset + region.pitch),
-            ]  # fmt: skip
+            m.d.sync += [self.beat.eq(0), *_added(self._offset, self._offset, region.pitch)]
             self._slots.step()
             with m.If(self.last_slot):
                 m.d.sync += [self._offset.eq(self._row), self._x.eq(self._x + 1)]
@@ -106,10 +113,22 @@ class PixelWalk(wiring.Component):
                     self._next_row(m)
 
     def _next_row(self, m: Module) -> None:
-        wrapped, row = Signal(signed(WORD + 2)), Signal(WORD)
+        forth, back, row = (
+            Signal(_offsets_layout(), name=name) for name in ("row_forth", "row_back", "next_row")
+        )
         m.d.comb += [
-            wrapped.eq(self._row + self._step_down),
-            row.eq(Mux(wrapped < 0, self._row + self._region.row_step, wrapped)),
-        ]
+            *_added(forth, self._row, self._region.row_step), *_added(back, self._row, self._step_down),
+            row.eq(Mux(forth.beyond < 0, forth.as_value(), back.as_value())),
+        ]  # fmt: skip
         m.d.sync += [self._row.eq(row), self._offset.eq(row), self._x.eq(self._region.x0)]
         self._rows.step()
+
+
+def _offsets_layout() -> data.StructLayout:
+    """An offset less the buffer's length (below 0: as it is); the word there, and one length before that."""
+    return data.StructLayout({"beyond": signed(WORD + 2), "word": WORD, "wrapped": WORD})
+
+
+def _added(total: data.View, offsets: data.View, step: Value) -> list:
+    """Offsets that are ``step`` further."""
+    return [getattr(total, name).eq(getattr(offsets, name) + step) for name in _offsets_layout().members]

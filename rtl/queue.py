@@ -1,6 +1,6 @@
 """Queues: every FIFO of the engine is one of these two."""
 
-from amaranth import Module, Mux, ShapeLike, Signal, Value
+from amaranth import Cat, Module, Mux, ShapeLike, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -53,6 +53,8 @@ class Queue(_Fifo):
         Of an entry.
     depth : int
         Entries it holds, at least 2.
+    early : int
+        So many low bits of the entry at the head are in registers, since decisions follow from them.
 
     Members
     -------
@@ -61,6 +63,10 @@ class Queue(_Fifo):
 
     latency = 1
 
+    def __init__(self, shape: ShapeLike, depth: int, early: int = 0) -> None:
+        self._early = early
+        super().__init__(shape, depth)
+
     def elaborate(self, _platform: object) -> Module:
         m = Module()
         m.submodules.entries = entries = Memory(shape=self._shape, depth=self._depth, init=[])
@@ -68,11 +74,17 @@ class Queue(_Fifo):
         write = entries.write_port()
         read = entries.read_port(domain="comb")
         level = Signal(range(self._depth + 1))
-        push, pop, room, some = Signal(), Signal(), Signal(init=1), Signal()
+        push = Signal()
+        pop = Signal()
+        room = Signal(init=1)
+        some = Signal()
         m.d.comb += [
             self.i.ready.eq(room), push.eq(self.i.valid & room), self.o.valid.eq(some), pop.eq(some & self.o.ready),
             write.en.eq(push), write.data.eq(self.i.payload), self.o.payload.eq(read.data),
         ]  # fmt: skip
+        if self._early:
+            early = self._early_bits(m, level, push, pop)
+            m.d.comb += Value.cast(self.o.payload).eq(Cat(early, Value.cast(read.data)[self._early :]))
         m.d.sync += level.eq(stepped(level, push, pop))
         _track(m, level, self._depth, push, pop, room, some)
         with m.If(push):
@@ -80,6 +92,24 @@ class Queue(_Fifo):
         with m.If(pop):
             m.d.sync += read.addr.eq(_next(read.addr, self._depth))
         return m
+
+    def _early_bits(self, m: Module, level: Signal, push: Signal, pop: Signal) -> Signal:
+        """Low bits of the head: a register that takes those of the entry behind it, or of what is pushed."""
+        m.submodules.behind = behind = Memory(shape=self._early, depth=self._depth, init=[])
+        write, read = behind.write_port(), behind.read_port(domain="comb")
+        bits = Value.cast(self.i.payload)[: self._early]
+        early = Signal(self._early, reset_less=True)
+        few = Signal(init=1)  # at most one entry
+        place = Signal(range(self._depth), init=1)  # behind the head
+        m.d.comb += [write.en.eq(push), write.data.eq(bits), read.addr.eq(place)]
+        m.d.sync += few.eq(Mux(push == pop, level <= 1, Mux(push, level == 0, level <= 2)))
+        with m.If(push):
+            m.d.sync += write.addr.eq(_next(write.addr, self._depth))
+        with m.If(pop):
+            m.d.sync += place.eq(_next(place, self._depth))
+        with m.If(pop | (level == 0)):
+            m.d.sync += early.eq(Mux(few, bits, read.data))
+        return early
 
 
 class BlockQueue(_Fifo):
@@ -111,12 +141,12 @@ class BlockQueue(_Fifo):
         stored = Signal(range(self._depth + 1))
         room = Signal(init=1)
         some = Signal()
-        push, fetch = Signal(), Signal()
-        head, tail = Signal(range(self._depth)), Signal(range(self._depth))
-        late, around = (
-            Signal(self._shape, reset_less=True),
-            Signal(),
-        )  # what was pushed, and it is the next one
+        push = Signal()
+        fetch = Signal()
+        head = Signal(range(self._depth))
+        tail = Signal(range(self._depth))
+        late = Signal(self._shape, reset_less=True)  # what was pushed ...
+        around = Signal()  # ... and it is the next one
         output = Signal(self._shape, reset_less=True)
         m.d.comb += [
             self.i.ready.eq(room), push.eq(self.i.valid & room), fetch.eq(some & (~self.o.valid | self.o.ready)),

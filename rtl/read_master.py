@@ -55,7 +55,8 @@ class ReadMaster(wiring.Component):
         self._route(m, owners, last)
         outstanding = Signal(range(timing(self._config).read_bursts + 1))
         limit = timing(self._config).read_bursts
-        stuck, may = Signal(), Signal(init=1)
+        stuck = Signal()
+        may = Signal(init=1)
         # from registers, since the strobes come late in a cycle
         m.d.sync += [
             outstanding.eq(stepped(outstanding, owners.i.valid, last)), stuck.eq(stuck | refused),
@@ -69,8 +70,11 @@ class ReadMaster(wiring.Component):
 
     def _decide(self, m: Module, owners: Queue) -> tuple[Signal, Signal, Signal]:
         config = self._config
-        decide, last, chosen = Signal(), Signal(), Signal(burst_layout(config))
-        loading, refused = Signal(), Signal()
+        decide = Signal()
+        last = Signal()
+        chosen = Signal(burst_layout(config))
+        loading = Signal()
+        refused = Signal()
         fetched = inside(config, self.fetch.payload, self.program_base, self.program_limit)
         loaded = inside(config, self.load.payload, self.read_base, self.read_limit)
         m.d.comb += [

@@ -17,6 +17,7 @@ from hwshift.rtl.interfaces import (
     residual_request,
     step_layout,
     store_request,
+    write_data,
     write_request,
 )
 from hwshift.rtl.lane_address import LaneAddress, lane_pixels, lane_region, lane_step
@@ -53,8 +54,9 @@ def _users(config: AcceleratorConfig) -> dict[str, wiring.Member]:
     act = act_shape(config)
     return {
         "write": In(strobe(write_request(config))),
+        "write_data": In(write_data(config)),
         "residual": In(strobe(residual_request(config))),
-        "residual_data": Out(data.ArrayLayout(data.ArrayLayout(act, config.columns), config.pixels)),
+        "residual_data": Out(write_data(config)),
         "load": In(stream.Signature(load_request(config))),
         "store": In(stream.Signature(store_request(config))),
         "store_data": Out(data.ArrayLayout(act, config.rows)),
@@ -180,7 +182,9 @@ class Bank(wiring.Component):
 class PortB(wiring.Component):
     """Shares port B of all banks; see `ShiftBuffer` for the members.
 
-    Requests reach the banks in the same cycle; data of a read is there one cycle later.
+    Write and residual are asked for a cycle before load and store, so that which halves are free is in registers.
+    What is granted is in registers in front of the banks in the next cycle; data of a read is there one cycle later.
+    What a write brings comes in that cycle, and goes to the banks through one multiplexer.
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:
@@ -189,59 +193,77 @@ class PortB(wiring.Component):
 
     def elaborate(self, _platform: object) -> Module:
         m = Module()
-        write, residual, load, store = (
-            self.write.payload, self.residual.payload, self.load.payload, self.store.payload
-        )  # fmt: skip
-        writing, reading, loading = Signal(2), Signal(2), Signal(2)
+        load, store = self.load.payload, self.store.payload
+        self._write = write = delay(m, self.write.payload, 1, "write", reset_less=True)
+        residual = delay(m, self.residual.payload, 1, "residual", reset_less=True)
+        writing = Signal(2)
+        reading = Signal(2)
+        taken = Signal(2)
+        loading = Signal(2)
         for half in range(2):
-            m.d.comb += [
-                writing[half].eq(self.write.valid & (write.half == half)),
-                reading[half].eq(self.residual.valid & (residual.half == half)),
-                loading[half].eq(self.load.valid & (load.sub[-1] == half)),
-            ]
+            writes = self.write.valid & (self.write.payload.half == half)
+            reads = self.residual.valid & (self.residual.payload.half == half)
+            m.d.sync += [writing[half].eq(writes), reading[half].eq(reads), taken[half].eq(writes | reads)]
+            m.d.comb += loading[half].eq(self.load.valid & (load.sub[-1] == half))
         m.d.comb += [
-            self.load.ready.eq(~(writing | reading).bit_select(load.sub[-1], 1)),
-            self.store.ready.eq(~(writing | reading | loading).bit_select(store.sub[-1], 1)),
+            self.load.ready.eq(~taken.bit_select(load.sub[-1], 1)),
+            self.store.ready.eq(~(taken | loading).bit_select(store.sub[-1], 1)),
         ]
         for half in range(2):
-            word = Mux(loading[half], load.word, store.word)
-            word = Mux(writing[half], write.word, Mux(reading[half], residual.word, word))
+            word = Signal.like(self.banks[0].word[half], name=f"word_{half}", reset_less=True)
+            other = Mux(loading[half], load.word, store.word)
+            m.d.sync += word.eq(Mux(writing[half], write.word, Mux(reading[half], residual.word, other)))
             m.d.comb += [bank.word[half].eq(word) for bank in self.banks]
+        written = delay(m, writing, 1, "written", reset_less=True)
+        lane0 = delay(m, write.lane0, 1, "write_lane0", reset_less=True)
+        loaded = delay(m, load.data, 1, "load_data", reset_less=True)
         for sub in range(self._config.sub_banks):
-            self._write_sub_bank(m, sub, writing[sub // self._config.pixels])
-            self._read_sub_bank(m, sub, reading[sub // self._config.pixels])
+            half = sub // self._config.pixels
+            self._enable_writes(m, sub, writing[half])
+            self._choose_data(m, sub, written[half], lane0, loaded)
+            self._read_sub_bank(m, sub, reading[half])
         self._residual_data(m)
         self._store_data(m)
         return m
 
-    def _write_sub_bank(self, m: Module, sub: int, writing: Value) -> None:
-        """Pixel p goes to place lane0 + p of the half, so place i takes pixel i - lane0, if there is one."""
-        columns, place = self._config.columns, sub % self._config.pixels
-        write, load = self.write.payload, self.load.payload
-        pixels = [place - lane0 for lane0 in range(self._config.pixels)]
+    def _pixels_of(self, sub: int) -> list[int]:
+        """The pixel that goes to a sub-bank, for each lane0, below 0 where none does: p goes to place lane0 + p."""
+        place = sub % self._config.pixels
+        return [place - lane0 for lane0 in range(self._config.pixels)]
+
+    def _enable_writes(self, m: Module, sub: int, writing: Value) -> None:
+        write, load = self._write, self.load.payload
         enable, loaded = Signal(name=f"enable_{sub}"), Signal(name=f"loaded_{sub}")
-        values = Signal(data.ArrayLayout(act_shape(self._config), columns), name=f"values_{sub}")
+        enables = [write.pixels[p] if p >= 0 else 0 for p in self._pixels_of(sub)]
         m.d.comb += [
-            enable.eq(writing & _pick(write.lane0, [write.pixels[p] if p >= 0 else 0 for p in pixels])),
-            values.eq(_pick(write.lane0, [write.data[p].as_value() for p in pixels if p >= 0])),
+            enable.eq(writing & _pick(write.lane0, enables)),
             loaded.eq(self.load.valid & self.load.ready & (load.sub == sub)),
         ]
         for index, bank in enumerate(self.banks):
-            group, column = divmod(index, columns)
+            group, column = divmod(index, self._config.columns)
             mine = enable & write.columns[column] & (write.group == group)
-            m.d.comb += [
-                bank.write[sub].eq(mine | (loaded & load.banks[index])),
-                bank.data[sub].eq(Mux(writing, values[column], load.data[index])),
-            ]
+            register = Signal(name=f"write_{sub}_{index}")
+            m.d.sync += register.eq(mine | (loaded & load.banks[index]))
+            m.d.comb += bank.write[sub].eq(register)
+
+    def _choose_data(self, m: Module, sub: int, written: Value, lane0: Value, loaded: Value) -> None:
+        columns = self._config.columns
+        values = Signal(data.ArrayLayout(act_shape(self._config), columns), name=f"values_{sub}")
+        pixels = [self.write_data[p].as_value() for p in self._pixels_of(sub) if p >= 0]
+        m.d.comb += values.eq(_pick(lane0, pixels))
+        for index, bank in enumerate(self.banks):
+            m.d.comb += bank.data[sub].eq(Mux(written, values[index % columns], loaded[index]))
 
     def _read_sub_bank(self, m: Module, sub: int, reading: Value) -> None:
         stored = self.store.valid & self.store.ready & (self.store.payload.sub == sub)
-        m.d.comb += [bank.read[sub].eq(reading | stored) for bank in self.banks]
+        register = Signal(name=f"read_{sub}")
+        m.d.sync += register.eq(reading | stored)
+        m.d.comb += [bank.read[sub].eq(register) for bank in self.banks]
 
     def _residual_data(self, m: Module) -> None:
         lanes, columns = self._config.pixels, self._config.columns
         half, lane0, group = (
-            delay(m, getattr(self.residual.payload, name), 1, name, reset_less=True)
+            delay(m, getattr(self.residual.payload, name), 3, f"residual_{name}", reset_less=True)
             for name in ("half", "lane0", "group")
         )
         for column in range(columns):
@@ -252,7 +274,7 @@ class PortB(wiring.Component):
                 m.d.comb += self.residual_data[lane][column].eq(_pick(lane0, values[lane:]))
 
     def _store_data(self, m: Module) -> None:
-        sub = delay(m, self.store.payload.sub, 1, "store_sub", reset_less=True)
+        sub = delay(m, self.store.payload.sub, 2, "store_sub", reset_less=True)
         for value, bank in zip(self.store_data, self.banks, strict=True):
             m.d.comb += value.eq(_pick(sub, list(bank.q)))
 
@@ -264,10 +286,11 @@ class ShiftBuffer(wiring.Component):
     lanes that touch one sub-bank in the same step, only the lowest reads right: see
     `hwshift.program.ports.lanes_per_step`.
 
-    Port B takes, per half and cycle, one request: the first of write, residual, load, store. The first two
-    are never refused, so a residual may not meet a write on its half; a load or store request is granted
-    (``ready``) in the cycle it is made unless one before it touches its half. A word that port B writes in
-    cycle t is read by requests and steps that address it in t + 1 or later; port A may not address it in t.
+    Port B takes, per half and cycle, one request: the first of write, residual, load, store. The first two, which
+    are made a cycle ahead, are never refused, so a residual may not meet a write on its half; a load or store
+    request is granted (``ready``) in the cycle it is made unless one before it touches its half. A load or store of
+    cycle t, or a write or residual of t - 1, addresses the banks in t + 1. A word that it writes is read by what
+    addresses it in t + 2 or later; port A may not address it in t + 1.
 
     Memories start as zeros and survive reset.
 
@@ -283,14 +306,15 @@ class ShiftBuffer(wiring.Component):
         Only with ``row_taps``: what ``x`` takes at the end of stage 5; without a step it stays as it is.
     lane_write : In
         ``en``, ``address`` (row * lane_beats + beat) and ``data``: one bus beat into the lane table.
-    write : In(strobe of `write_request`)
+    write : In(strobe of `write_request`), write_data : In(array [P][C] of activations)
+        The data two cycles after the request.
     residual : In(strobe of `residual_request`)
     residual_data : Out(array [P][C] of activations)
-        One cycle after the request; pixels that lie beyond the half are arbitrary.
+        Three cycles after the request; pixels that lie beyond the half are arbitrary.
     load : stream of `load_request`
     store : stream of `store_request`
     store_data : Out(array [R] of activations)
-        One cycle after the request was granted.
+        Two cycles after the request was granted.
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:
@@ -318,6 +342,7 @@ class ShiftBuffer(wiring.Component):
         m.d.comb += [
             table.en.eq(self.cmd.valid), table.row.eq(self.cmd.payload.lane_row),
             self.residual_data.eq(port_b.residual_data), self.store_data.eq(port_b.store_data),
+            port_b.write_data.eq(self.write_data),
         ]  # fmt: skip
         step, region = self._stage_2(m), self._stage_3(m)
         times = timing(self._config)

@@ -26,7 +26,7 @@ class Storer(wiring.Component):
 
     With no place left to read and no burst left to ask for, the head of ``i`` is popped when its tokens are
     available; reads and bursts begin in the next cycle and run apart. A read granted in cycle t is in the data FIFO
-    for t + 2; reads are made while the FIFO has places neither filled nor promised. The last burst of an instruction
+    for t + 3; reads are made while the FIFO has places neither filled nor promised. The last burst of an instruction
     reserves the tokens that it pushes, and waits while one is at its limit; its response pushes them.
 
     With ``gates`` (if the configuration has them) a vector goes out as epilogue parameters of its R channels.
@@ -35,7 +35,7 @@ class Storer(wiring.Component):
     -------
     i : stream of instructions (STORE)
     port : Out(stream of store_request), store_data : In(array [R] of activations)
-        Port B; data in the cycle after the grant.
+        Port B; data two cycles after the grant.
     burst : Out(stream of burst_layout), beats : Out(stream of beats), responded : In(1)
         The write master; responses come in the order of the bursts.
     available, at_limit : In(5), pop, reserve, push : Out(5)
@@ -64,7 +64,9 @@ class Storer(wiring.Component):
         m.submodules.fifo = fifo = Queue(self._config.bus_width, timing(self._config).store_fifo)
         m.submodules.pushes = pushes = Queue(len(Token), timing(self._config).write_bursts)
         connect(m, fifo.o, flipped(self.beats))
-        reading, start, granted = Signal(), Signal(), Signal()
+        reading = Signal()
+        start = Signal()
+        granted = Signal()
         store = data.View(layout_of(isa.STORE), self.i.payload)
         m.d.comb += [
             start.eq(self.i.valid & ~reading & ~bursts.active & ((store.pop & ~self.available) == 0)),
@@ -77,7 +79,8 @@ class Storer(wiring.Component):
             m.d.comb += getattr(bursts.transfer, name).eq(getattr(store, name))
         for name in region_layout().members:
             m.d.comb += getattr(walk.region, name).eq(getattr(store, name))
-        lanes, push = Signal.like(store.last_lanes), Signal.like(store.push)
+        lanes = Signal.like(store.last_lanes)
+        push = Signal.like(store.push)
         gates: Value = Const(0)
         with m.If(start):
             m.d.sync += [reading.eq(1), lanes.eq(store.last_lanes), push.eq(store.push)]
@@ -104,30 +107,34 @@ class Storer(wiring.Component):
         lanes: Signal,
         gates: Value,
     ) -> None:
-        """One beat per grant; the data comes a cycle later, when ``lanes``, ``gates`` are still its own."""
-        config, credit = self._config, Signal(range(fifo.depth + 1), init=fifo.depth)
+        """One beat per grant; the data comes two cycles later; one later ``lanes``, ``gates`` are still its own."""
+        config = self._config
+        credit = Signal(range(fifo.depth + 1), init=fifo.depth)
         m.d.comb += [
             self.port.valid.eq(reading & (credit != 0)), self.port.payload.eq(walk.place),
-            granted.eq(self.port.valid & self.port.ready), fifo.i.valid.eq(delay(m, granted, 1, "granted")),
+            granted.eq(self.port.valid & self.port.ready), fifo.i.valid.eq(delay(m, granted, 2, "granted")),
         ]  # fmt: skip
         m.d.sync += credit.eq(credit - granted + (fifo.o.valid & fifo.o.ready))
-        beat = delay(m, walk.beat, 1, "beat", reset_less=True)
+        beat = delay(m, walk.beat, 2, "beat", reset_less=True)
         masked = delay(m, walk.last_slot, 1, "last_slot", reset_less=True)
+        there = Signal(config.rows, reset_less=True)
+        m.d.sync += there.eq(lanes | (~masked).replicate(config.rows))
         elements = data.View(data.ArrayLayout(config.act.storage_bits, config.beat_elements), fifo.i.payload)
-        vector = [Mux(masked & ~lanes[bank], 0, self.store_data[bank]) for bank in range(config.rows)]
+        vector = [Mux(there[bank], self.store_data[bank], 0) for bank in range(config.rows)]
         with m.Switch(beat):
             for index in range(config.vector_beats):
                 with m.Case(index):
                     for element in range(config.beat_elements):
                         m.d.comb += elements[element].eq(vector[index * config.beat_elements + element])
         if config.gates:
-            with m.If(gates), m.Switch(beat):
+            with m.If(delay(m, gates, 1, "gates", reset_less=True)), m.Switch(beat):
                 for index, value in enumerate(gate_beats(vector, config)):
                     with m.Case(index):
                         m.d.comb += fifo.i.payload.eq(value)
 
     def _ask(self, m: Module, bursts: Bursts, pushes: Queue, push: Signal) -> None:
-        asked, may = bursts.o.payload, Signal()
+        asked = bursts.o.payload
+        may = Signal()
         taken = self.burst.valid & self.burst.ready
         m.d.comb += [
             may.eq(~(asked.last & (push & self.at_limit).any())),

@@ -62,11 +62,14 @@ class WeightFetch(wiring.Component):
         ahead = Signal(16)  # from the head: the next tile
         row = Signal(range(max(2, words)))
         last_of_tile = Signal(init=words == 1)
-        head, avail = Signal(range(tiles), name="head"), Signal(range(tiles + 1))
+        head = Signal(range(tiles), name="head")
+        avail = Signal(range(tiles + 1))
 
         final_use = Signal()  # the tile is not needed again
         position = Signal(range(2 * tiles))
-        last_row, release, done = Signal(), Signal(name="release"), Signal()
+        last_row = Signal()
+        release = Signal(name="release")
+        done = Signal()
         there = Signal()  # the next tile to read is in the ring
         m.d.comb += [
             final_use.eq((work.hold_weights | chunk.last) & ~work.keep_weights),

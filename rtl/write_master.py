@@ -52,8 +52,12 @@ class WriteMaster(wiring.Component):
         m = Module()
         bus, limit = self.bus, timing(self._config).write_bursts
         outstanding = Signal(range(limit + 1))
-        decide, allowed, failed = Signal(), Signal(), Signal()
-        taken, stuck, may = Signal(), Signal(), Signal(init=1)
+        decide = Signal()
+        allowed = Signal()
+        failed = Signal()
+        taken = Signal()
+        stuck = Signal()
+        may = Signal(init=1)
         refused = decide & self.burst.valid & ~allowed
         # from registers, since the strobes come late in a cycle
         room = Mux(taken == self.responded, outstanding != limit, self.responded | (outstanding != limit - 1))
@@ -80,7 +84,10 @@ class WriteMaster(wiring.Component):
         return m
 
     def _send(self, m: Module, register: Signal) -> None:
-        bus, sent, owed, missing = self.bus, Signal.like(register.beats), Signal(), Signal()
+        bus = self.bus
+        sent = Signal.like(register.beats)
+        owed = Signal()
+        missing = Signal()
         m.submodules.lengths = lengths = Queue(register.beats.shape(), timing(self._config).write_bursts)
         m.d.comb += [
             lengths.i.valid.eq(bus.awvalid & bus.awready), lengths.i.payload.eq(register.beats),

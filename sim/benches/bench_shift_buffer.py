@@ -12,7 +12,14 @@ import numpy as np
 from cocotb.triggers import FallingEdge, RisingEdge
 
 from hwshift.config import AcceleratorConfig
-from hwshift.rtl.interfaces import load_request, residual_request, step_layout, store_request, write_request
+from hwshift.rtl.interfaces import (
+    load_request,
+    residual_request,
+    step_layout,
+    store_request,
+    write_data,
+    write_request,
+)
 from hwshift.sim.benches.common import bench_config, pack, start
 from hwshift.sim.models.shift_buffer import Cycle, contention_trace, reading_trace
 
@@ -40,7 +47,9 @@ class Bench:
     async def play(self, trace: list[Cycle]) -> None:
         """Reset, then drive and check every cycle."""
         inputs = [f"{port}__{name}" for port in self.layouts for name in ("valid", "payload")]
-        await start(self.dut, *inputs, "lane_write__en", "lane_write__address", "lane_write__data")
+        await start(
+            self.dut, *inputs, "write_data", "lane_write__en", "lane_write__address", "lane_write__data"
+        )
         for number, cycle in enumerate(trace):
             self.drive(cycle)
             await FallingEdge(self.dut.clk)
@@ -54,6 +63,8 @@ class Bench:
             getattr(self.dut, f"{port}__valid").value = int(request is not None)
             if request is not None:
                 getattr(self.dut, f"{port}__payload").value = pack(layout, request)
+        if "write_data" in cycle.requests:
+            self.dut.write_data.value = pack(write_data(self.config), cycle.requests["write_data"])
         request = cycle.requests.get("lane_write")
         self.dut.lane_write__en.value = int(request is not None)
         if request is not None:

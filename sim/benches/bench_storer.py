@@ -32,6 +32,7 @@ class Stores:
         self.due: deque[int] = deque()
         self.stores, self.memory, self.reserved, self.pushed = stores, np.zeros(_SIZE, np.uint8), [], []
         self.at_limit = random.getrandbits(5)
+        self.read = 0
 
     async def cycle(self):
         """Drive, sample, record."""
@@ -55,10 +56,9 @@ class Stores:
             address, beats, _ = burst
             size = self.config.beat_bytes
             self.beats += [(address + index * size, index == beats - 1) for index in range(beats)]
-        data = self._read()
+        data, self.read = self.read, self._read()
         await unit.tick()
-        if data is not None:
-            dut.store_data.value = data
+        dut.store_data.value = data
 
     def _write(self, beat):
         address, last = self.beats.popleft()

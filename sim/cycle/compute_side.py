@@ -286,22 +286,23 @@ def compute_cycle(s, program, fetched, cycle):
 
 @njit(cache=True, forceinline=True)
 def port_b(s, after):
-    """Halves (bit mask) of port B that the epilogue uses: writes and residual reads of what has issued up to now.
+    """Halves (bit mask) of port B that loads and stores leave to the epilogue.
 
-    ``after`` cycles later than the cycle whose issue was the last; 0: in that cycle.
+    That is for what has issued up to now, ``after`` cycles later than the cycle whose issue was the last; 0: in that
+    cycle.
     """
     mask = 0
-    if after <= s.write_stage:
-        mask |= s.writes >> 2 * (s.write_stage - after)
-    if after <= s.residual_stage:
-        mask |= s.residuals >> 2 * (s.residual_stage - after)
+    if after <= s.yield_to_write:
+        mask |= s.writes >> 2 * (s.yield_to_write - after)
+    if after <= s.yield_to_residual:
+        mask |= s.residuals >> 2 * (s.yield_to_residual - after)
     return mask & 3
 
 
 @njit(cache=True, forceinline=True)
 def port_b_is_free(s, after):
-    """Whether nothing that has issued up to now uses port B from ``after`` cycles later on."""
-    writes, residuals = s.write_stage - after + 1, s.residual_stage - after + 1
+    """Whether nothing that has issued up to now is on port B from ``after`` cycles later on."""
+    writes, residuals = s.yield_to_write - after + 1, s.yield_to_residual - after + 1
     used = s.writes & ((1 << 2 * writes) - 1) if writes > 0 else 0
     return used == 0 and (residuals <= 0 or s.residuals & ((1 << 2 * residuals) - 1) == 0)
 

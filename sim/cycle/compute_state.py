@@ -19,7 +19,7 @@ _I = np.int64
 COMPUTE_STATE = np.dtype([
     # constants of the configuration
     ("unit_queue", _I), ("weight_queue", _I), ("pass_queue", _I), ("token_limit", _I), ("raw_distance", _I),
-    ("retire", _I), ("weight_release", _I), ("write_stage", _I), ("residual_stage", _I), ("tile_words", _I),
+    ("retire", _I), ("weight_release", _I), ("yield_to_write", _I), ("yield_to_residual", _I), ("tile_words", _I),
     ("pixel_bits", _I),
     # dispatch: program index of the next instruction; queues hold program indices
     ("next", _I), ("end", _I),
@@ -67,10 +67,12 @@ def new_compute_state(config: AcceleratorConfig, timing: Timing) -> np.ndarray:
         "raw_distance",
         "retire",
         "weight_release",
-        "write_stage",
-        "residual_stage",
     ):
         state[name] = getattr(timing, name)
+    state["yield_to_write"], state["yield_to_residual"] = (
+        timing.write_request + 1,
+        timing.residual_request + 1,
+    )
     state["tile_words"], state["pixel_bits"] = config.tile_words, config.pixels.bit_length() - 1
     state["room"], state["since"] = config.weight_tiles, timing.retire
     return state

@@ -62,7 +62,7 @@ def cycle_is_seen(s):
 @njit(cache=True, forceinline=True)
 def memory_rests(s, m, cycle, load_head, store_head, fetched_pop, available, at_limit, room):
     """Whether a cycle without stalls changes nothing: the one before did not, and was given the same."""
-    if s.turns | s.arrives | s.ahead | s.taken | s.granted | s.sent | s.works | fetched_pop:
+    if s.turns | s.arrives | s.ahead | s.taken | s.granted | s.fetched | s.sent | s.works | fetched_pop:
         return False
     if load_head != s.given_load or store_head != s.given_store or room != s.given_room:
         return False
@@ -145,7 +145,7 @@ def _decide_write(s, program, at_limit, held):
 @njit(cache=True, forceinline=True)
 def move_stores(s, m, held, cycle, blocked):
     """Storer's reads, its data FIFO and W: ``granted``, ``sent``."""
-    s.sent, arrives = 0, s.granted
+    s.sent, arrives, s.fetched = 0, s.fetched, s.granted
     if s.length_level > 0 and s.store_level > 0 and axi_open(held, W):
         s.sent = 1
         s.store_beats += 1
@@ -156,7 +156,7 @@ def move_stores(s, m, held, cycle, blocked):
             s.length_level -= 1
             axi_last_write(m, cycle)
     s.granted = _read_stores(s, blocked)
-    s.turns |= arrives > s.granted  # the last data is there, and can be sent
+    s.turns |= (arrives | s.fetched) > s.granted  # until the last data is there, and can be sent
     s.store_credit += s.sent - s.granted
     s.store_level += arrives - s.sent
 
@@ -206,7 +206,7 @@ def load_fifo(s):
 @njit(cache=True, forceinline=True)
 def _stores_rest(s, m):
     """Whether storer and write master have nothing under way."""
-    ahead = s.bursts[STORER, ACTIVE] | s.reading | s.granted | s.store_level
+    ahead = s.bursts[STORER, ACTIVE] | s.reading | s.granted | s.fetched | s.store_level
     return (ahead | s.aw_valid | s.length_level | m.responses) == 0
 
 
@@ -250,7 +250,7 @@ def memory_cycle(
     room : int
         Ring tiles the loader may start.
     blocked : int
-        Mask of the halves of port B that the epilogue uses.
+        Mask of the halves of port B that are left to the epilogue.
     """
     s.load_tokens, s.load_pushes, s.store_tokens, s.store_reserves, s.store_pushes = 0, 0, 0, 0, 0
     s.take_room, s.tile_done, s.load_half, s.store_half = 0, 0, 0, 0

@@ -32,7 +32,7 @@ def memory_cycles(s, memory, axi, program, stalls, cycle, count, load_head, stor
     done, waiting = 0, load_head >= 0 or store_head >= 0
     fetched = instructions_ready(memory)
     known = (
-        s.residual_stage if s.cur_last and issues(s) else FOREVER
+        s.yield_to_residual if s.cur_last and issues(s) else FOREVER
     )  # cycles until steps to come are on port B
     while done < count and (done < known or not (memory.reading or writes_map(memory, program))):
         memory_cycle(memory, axi, program, stalls, cycle + done, load_head, store_head, 0,
@@ -105,6 +105,8 @@ def _stores_alike(memory, loads):
     The epilogue leaves port B alone.
     """
     count, reads = FOREVER, memory.reading and memory.store_credit > 0
+    if memory.granted > memory.fetched:
+        return 0
     if memory.granted:
         count = places_left(memory.walks[STORER]) - 1
     elif reads and not loads:

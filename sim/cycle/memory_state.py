@@ -26,9 +26,10 @@ MEMORY_STATE = np.dtype([
     # program index of the load and the store that end in the cycle, -1 if none
     ("load_end", _I), ("store_end", _I),
     # what else happens in it: a beat of load data arrives, one goes to the FIFO's output, the writer takes it; the
-    # storer is granted a read (its data comes one cycle later), a beat is sent; the gearbox emits a word, a pixel of
-    # an input is written or port B is refused; or anything but these
-    ("arrives", _I), ("ahead", _I), ("taken", _I), ("granted", _I), ("sent", _I), ("works", _I), ("turns", _I),
+    # storer is granted a read, or was in the cycle before (its data comes in the next), a beat is sent; the gearbox
+    # emits a word, a pixel of an input is written or port B is refused; or anything but these
+    ("arrives", _I), ("ahead", _I), ("taken", _I), ("granted", _I), ("fetched", _I), ("sent", _I), ("works", _I),
+    ("turns", _I),
     # what the last cycle was given
     ("given_load", _I), ("given_store", _I), ("given_available", _I), ("given_at_limit", _I), ("given_room", _I),
     # totals, named after the counters

@@ -27,7 +27,7 @@ class Cycle:
     -------
     requests : dict of str to dict or None
         By port (``cmd``, ``lane_write``, ``write``, ``residual``, ``load``, ``store``): the payload's fields;
-        a port left out is idle.
+        a port left out is idle. ``write_data``: the data of the write two cycles before.
     ready : dict of str to bool
         What load and store must see in this cycle.
     outputs : dict of str to (ndarray, ndarray of bool)
@@ -326,7 +326,19 @@ def contention_trace(config: AcceleratorConfig, rng: np.random.Generator, cycles
     ]
     for request in drain:
         trace.append(_answered(model, {"store": request}))
-    return _later(_later(trace, "residual_data", 1), "store_data", 1)
+    return _ahead(trace)
+
+
+def _ahead(trace: list[Cycle]) -> list[Cycle]:
+    """Requests of write and residual a cycle before the others, a write's data a cycle behind them."""
+    trace = [Cycle(), *trace]
+    for index, item in enumerate(trace):
+        for port in ("write", "residual"):
+            if port in item.requests:
+                trace[index - 1].requests[port] = dict(item.requests.pop(port))
+        if "write" in trace[index - 1].requests and index:
+            trace[index + 1].requests["write_data"] = trace[index - 1].requests["write"].pop("data")
+    return _later(_later(trace, "residual_data", 2), "store_data", 2)
 
 
 def _answered(model: PortBModel, requests: dict[str, Request]) -> Cycle:

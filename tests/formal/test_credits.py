@@ -234,9 +234,9 @@ class Stores(wiring.Component):
         m.d.comb += [
             Assume(~self.responded | (bursts != 0)),
             Assume(~self.ready | (bursts != times.write_bursts)),
-            Assert(inner["credit"] + inner["granted_1"] + level == times.store_fifo),
+            Assert(inner["credit"] + inner["granted_1"] + inner["granted_2"] + level == times.store_fifo),
             Assert(inner["credit"] <= times.store_fifo),
-            Assert(~inner["granted_1"] | (level != times.store_fifo)),
+            Assert(~inner["granted_2"] | (level != times.store_fifo)),
             Assert(~popped | (level != 0)),
             Assert(inner["pushes.level"] == bursts),
             Assert(bursts <= times.write_bursts),
@@ -291,21 +291,20 @@ class Fetches(wiring.Component):
             taken.eq(fetch.burst.valid & self.ready), ends.eq(self.beats.valid & inner["last"]),
             Assume(begun == ~self.start),  # reset or not, what comes first is a start
         ]  # fmt: skip
-        asked = inner["asked"]
+        asked, after, most = inner["asked"], inner["after"], times.fetch_burst
+        fits = inner["owed"] + asked <= times.instruction_queue
         promised = counted(
             m, "promised", times.instruction_queue * per, Mux(taken, asked * per, 0), -self.beats.valid
         )
         m.d.comb += [
             Assume(~self.beats.valid | (promised != 0)),
             Assert(inner["owed"] * per == promised + inner["beat"] + inner["queue.level"] * per),
-            Assert(
-                ~begun
-                | (
-                    asked
-                    == Mux(inner["remaining"] < times.fetch_burst, inner["remaining"], times.fetch_burst)
-                )
-            ),
-            Assert(begun | (promised == 0)),
+            Assert(~begun | (asked <= most)),
+            Assert(~begun | (after <= most)),
+            Assert(~begun | (after == 0) | (asked == most)),
+            Assert(~begun | (inner["beyond"] == 0) | (after == most)),
+            Assert(~begun | (inner["offers"] == ((asked != 0) & fits))),
+            Assert(begun | ((promised == 0) & (inner["owed"] == 0))),
             Assert(inner["owed"] <= times.instruction_queue),
             Assert(inner["queue.level"] <= times.instruction_queue),
             Assert(~ends | (inner["queue.level"] != times.instruction_queue)),

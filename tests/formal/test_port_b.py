@@ -1,18 +1,27 @@
 """Port B of the shift buffer: who goes first, and that nothing is lost or written twice."""
 
+from typing import NamedTuple
+
 import pytest
-from amaranth import Module, Mux, Signal
+from amaranth import Module, Mux, Signal, Value
 from amaranth.hdl import Assert, Assume
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In
 
 from hwshift.config import AcceleratorConfig
 from hwshift.golden.formats import QFormat
-from hwshift.rtl.interfaces import load_request, residual_request, store_request, write_request
+from hwshift.rtl.interfaces import load_request, residual_request, store_request, write_data, write_request
 from hwshift.rtl.shift_buffer import PortB, strobe
 from tests.formal.prover import Refuted, prove
 
 CONFIG = AcceleratorConfig(act=QFormat(4, 4), bus_width=32, pixels=2, feature_depth=64)
+
+
+class Request(NamedTuple):
+    """A request of port B."""
+
+    valid: Signal
+    payload: data.View
 
 
 class Shared(wiring.Component):
@@ -23,6 +32,7 @@ class Shared(wiring.Component):
         super().__init__({
             "write": In(strobe(write_request(CONFIG))), "residual": In(strobe(residual_request(CONFIG))),
             "load": In(stream.Signature(load_request(CONFIG))), "store": In(stream.Signature(store_request(CONFIG))),
+            "write_data": In(write_data(CONFIG)),
         })  # fmt: skip
 
     def elaborate(self, _platform):
@@ -33,7 +43,13 @@ class Shared(wiring.Component):
         write, residual, load, store = self.write, self.residual, self.load, self.store
         # the sequencer never issues a residual that meets a write on its half
         clash = write.valid & residual.valid & (write.payload.half == residual.payload.half)
-        m.d.comb += Assume(~clash)
+        m.d.comb += [Assume(~clash), port.write_data.eq(self.write_data)]
+        write, residual = (  # they are made a cycle ahead
+            Request(
+                before(m, user.valid), data.View(user.payload.shape(), before(m, user.payload.as_value()))
+            )
+            for user in (write, residual)
+        )
         for half in range(2):
             writes = write.valid & (write.payload.half == half)
             reads = residual.valid & (residual.payload.half == half)
@@ -49,7 +65,7 @@ class Shared(wiring.Component):
             for index, bank in enumerate(port.banks):
                 depth_bits = len(bank.word[half])
                 used = writes | reads | loads | stores
-                m.d.comb += Assert(~used | (bank.word[half] == word[:depth_bits]))
+                m.d.comb += Assert(~before(m, used) | (bank.word[half] == before(m, word[:depth_bits])))
                 for place in range(CONFIG.pixels):
                     sub = half * CONFIG.pixels + place
                     mine = loads & free & (load.payload.sub == sub) & load.payload.banks[index]
@@ -60,16 +76,22 @@ class Shared(wiring.Component):
                         & write.payload.columns[column] & (write.payload.group == group)
                     )  # fmt: skip
                     value = Signal(CONFIG.act.bits, name=f"value_{sub}_{index}")
+                    stored = stores & free & ~loads & (store.payload.sub == sub)
+                    result = Mux(before(m, pixel), self.write_data[1][column], self.write_data[0][column])
                     m.d.comb += [
-                        value.eq(Mux(mine, load.payload.data[index],
-                                     Mux(pixel, write.payload.data[1][column], write.payload.data[0][column]))),
-                        Assert(bank.write[sub] == (mine | written)),
+                        value.eq(Mux(before(m, mine), before(m, load.payload.data[index].as_unsigned()), result)),
+                        Assert(bank.write[sub] == before(m, mine | written)),
                         Assert(~bank.write[sub] | (bank.data[sub].as_unsigned() == value)),
-                        Assert(~bank.read[sub] | reads | (stores & free & ~loads & (store.payload.sub == sub))),
-                        Assert(~(stores & free & ~loads & (store.payload.sub == sub)) | bank.read[sub]),
-                        Assert(~reads | bank.read[sub]),
+                        Assert(bank.read[sub] == before(m, reads | stored)),
                     ]  # fmt: skip
         return m
+
+
+def before(m, value):
+    """What a value was in the cycle before; 0 before the first."""
+    register = Signal.like(Value.cast(value), name="before")
+    m.d.sync += register.eq(value)
+    return register
 
 
 class StoreFirst(PortB):
@@ -82,9 +104,9 @@ class StoreFirst(PortB):
 
 
 def test_priority(tmp_path):
-    prove(Shared(PortB(CONFIG)), tmp_path, cycles=1)
+    prove(Shared(PortB(CONFIG)), tmp_path, cycles=5)
 
 
 def test_another_order_is_refuted(tmp_path):
     with pytest.raises(Refuted):
-        prove(Shared(StoreFirst(CONFIG)), tmp_path, cycles=1)
+        prove(Shared(StoreFirst(CONFIG)), tmp_path, cycles=3)

@@ -103,9 +103,12 @@ class Careless(BlockQueue):
         return m
 
 
-@pytest.mark.parametrize("queue, depth, cycles", [(Queue, 2, 9), (Queue, 3, 9), (BlockQueue, 2, 9)])
+@pytest.mark.parametrize("queue, depth, cycles", [
+    (Queue(WIDTH, 2), 2, 9), (Queue(WIDTH, 3), 3, 9), (Queue(WIDTH, 2, 2), 2, 9), (Queue(WIDTH, 3, WIDTH), 3, 9),
+    (BlockQueue(WIDTH, 2), 2, 9),
+], ids=["2", "3", "2-early", "3-early", "block"])  # fmt: skip
 def test_entries_come_out_in_order(queue, depth, cycles, tmp_path):
-    prove(Ordered(queue(WIDTH, depth), depth + 1), tmp_path, cycles=cycles)
+    prove(Ordered(queue, depth + 1), tmp_path, cycles=cycles)
 
 
 def test_a_queue_that_drops_entries_is_refuted(tmp_path):

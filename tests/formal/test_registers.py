@@ -267,7 +267,7 @@ class Run(wiring.Component):
             Assert(~status["done"] | ~(status["aborted"] | (status["error"] != 0))),
             Assert(~(first & run.halt) | (status["error"] == code)),
             Assert(~(first & run.running)),
-            Assert(~run.ready | (inner["age"] == 0)),
+            Assert(~run.ready | (inner["age"] == 1)),
             Assert((self.watchdog == 0) | (inner["quiet"] <= self.watchdog)),
             Assert(~run.running | (self.limit == 0) | ((inner["age"] <= self.limit) & (inner["age"] != 0))),
         ]

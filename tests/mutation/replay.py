@@ -45,6 +45,9 @@ class Block:
     parts : int
     names : mapping of str to str
         Ports that the Verilog calls otherwise, without the numbers that Amaranth gives.
+    parted : mapping of str to tuple of str
+        Ports of several drivers, which the Verilog has as one port for each, low bits first: all of the same name or
+        called by direction and width.
     deposits : mapping of str to int
         Registers that vectors may set, with their widths: inputs called ``deposit`` map some of them to values, which
         they have from the beginning of that cycle on. For counters that no run brings to their upper bits.
@@ -55,6 +58,7 @@ class Block:
     cycles: Callable[[Random, int], Cycles]
     parts: int
     names: Mapping[str, str] = field(default_factory=dict)
+    parted: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     deposits: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -184,6 +188,7 @@ class Replay:
 
     def _row(self, rng: Random, inputs: Values, outputs: Values, block: Block) -> tuple[int, int, int]:
         """Inputs that are not given are random; outputs that are not given are open."""
+        inputs, outputs = (self._parts(values, block) for values in (inputs, outputs))
         known = set(self._names.values()) | {"rst", "reset", "deposit"}
         if missing := (inputs.keys() | outputs.keys()) - known:
             raise ValueError(f"{self.module} has no ports {sorted(missing)}, but {sorted(known)}")
@@ -195,6 +200,18 @@ class Replay:
             width += size
         bits |= ("deposit" in inputs) << width
         return (bits, *self._joined(outputs, block, inward=False))
+
+    def _parts(self, values: Values, block: Block) -> Values:
+        """Values of ports, those in `Block.parted` cut."""
+        widths = {self._names[item.name]: item.width for item in self._ports}
+        out = dict(values)
+        for whole, names in block.parted.items():
+            if whole in out:
+                value = out.pop(whole)
+                for name in names:
+                    out[name] = None if value is None else value & (1 << widths[name]) - 1
+                    value = None if value is None else value >> widths[name]
+        return out
 
     def _joined(self, values: Values, block: Block, *, inward: bool) -> tuple[int, int]:
         bits = mask = low = 0

@@ -174,7 +174,7 @@ class MemoryBench:
             "store": self.scenario.indices(Opcode.STORE),
         }
         self.offered = {"load": False, "store": False}
-        self.store_data = None
+        self.read = self.store_data = 0  # of the cycle before, and of the one before that
 
     async def _cycle(self, ctx, cycle: int) -> None:
         dut, around = self.dut, self.around
@@ -186,8 +186,8 @@ class MemoryBench:
         ctx.set(dut.halt, int(self.halt_at is not None and cycle >= self.halt_at))
         for name in ("load", "store"):
             self._offer(ctx, name, bool(around.offer[cycle]))
-        if self.store_data is not None:
-            ctx.set(Value.cast(dut.store_data), self.store_data)
+        ctx.set(Value.cast(dut.store_data), self.store_data)
+        self.store_data = self.read
         halves = self._grant(ctx, int(around.blocked[cycle]))
         self.memory.observe(cycle, lambda name: int(ctx.get(getattr(dut.bus, name))))
         self._record(ctx, halves)
@@ -234,11 +234,11 @@ class MemoryBench:
             place = ctx.get(dut.store_port.payload)
             column = self.scenario.source.banks[:, int(place.sub), int(place.word)]
             mask = (1 << self.config.act.bits) - 1
-            self.store_data = sum(
+            self.read = sum(
                 (int(value) & mask) << index * self.config.act.bits for index, value in enumerate(column)
             )
         else:
-            self.store_data = int(np.random.default_rng(len(self.events)).integers(1 << 62))
+            self.read = int(np.random.default_rng(len(self.events)).integers(1 << 62))
 
     def _take_writes(self, ctx, granted: int) -> None:
         dut, sink = self.dut, self.sink

@@ -36,9 +36,9 @@ class StuckAddress(Fetch):
 class UnboundedFetch(Fetch):
     """Asks for instructions that the queue has no room for."""
 
-    def _address(self, m, asked, taken, remaining):
-        super()._address(m, asked, taken, remaining)
-        m.d.comb += self.burst.valid.eq(remaining != 0)
+    def _address(self, m, asked, taken, after):
+        super()._address(m, asked, taken, after)
+        m.d.comb += self.burst.valid.eq(asked != 0)
 
 
 class NoWrap(load_writer.PixelWalk):
@@ -47,7 +47,7 @@ class NoWrap(load_writer.PixelWalk):
     def _describe_place(self, m):
         super()._describe_place(m)
         split = (self._config.sub_banks - 1).bit_length()
-        m.d.comb += self.place.word.eq(self._region.base + self._offset + (self._x >> split))
+        m.d.comb += self.place.word.eq(self._offset.word + (self._x >> split))
 
 
 class NoZeroBit(load_writer.LoadWriter):

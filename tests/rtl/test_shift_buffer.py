@@ -40,6 +40,8 @@ def drive(ctx, dut, cycle):
         ctx.set(getattr(dut, port).valid, request is not None)
         if request is not None:
             ctx.set(getattr(dut, port).payload, request)
+    if "write_data" in cycle.requests:
+        ctx.set(dut.write_data, cycle.requests["write_data"])
     request = cycle.requests.get("lane_write")
     ctx.set(dut.lane_write.en, request is not None)
     if request is not None:
@@ -139,14 +141,14 @@ def test_port_b_is_shared_by_priority(config, seed):
 def idle(config, cycles):
     """A trace without requests, in which the buffer reads as zeros from the start."""
     trace = [Cycle({"store": {"sub": 0, "word": word}}, {"store": True}) for word in range(cycles)]
-    for cycle in trace[1:]:
+    for cycle in trace[2:]:
         cycle.outputs["store_data"] = np.zeros(config.rows), np.ones(config.rows, bool)
     return trace
 
 
 def test_memories_start_as_zeros():
     config = small()
-    assert play(config, idle(config, config.feature_depth))["store_data"] == config.feature_depth - 1
+    assert play(config, idle(config, config.feature_depth))["store_data"] == config.feature_depth - 2
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=name_of)

@@ -38,6 +38,7 @@ def _header(rng: Random) -> dict[str, int]:
 
 def _dispatch(rng: Random, _part: int) -> Cycles:
     """Any word, as it comes: what it is for, and whether there is room."""
+    late: dict = {"error": 0}
     for _ in range(200):
         code = rng.randrange(16)
         layout = isa.FORMATS.get(Opcode(code)) if code in list(Opcode) else None
@@ -53,9 +54,12 @@ def _dispatch(rng: Random, _part: int) -> Cycles:
         if out["weight__valid"]:
             record = isa.COMPUTE.unpack(payload)
             out["weight__payload"] = {name: record[name] for name in weight_record().members}  # type: ignore[assignment]
-        inputs = {"i__valid": valid, "load__payload": payload, "load__ready": load, "compute__ready": compute,
+        inputs = {"i__valid": valid, "i__payload": payload, "load__ready": load, "compute__ready": compute,
                   "store__ready": store, "weight__ready": weight}  # fmt: skip
-        yield inputs, out
+        # an error is told a cycle later
+        found = {name: out.pop(name, None) for name in ("error", "error_code")}
+        yield inputs, out | late
+        late = found | {"error": found["error"] or 0}
 
 
 def _target(code: int, fields: dict, load: int, compute: int, store: int, weight: int) -> dict[str, int]:
@@ -303,7 +307,8 @@ def _why(now: _Steps, item: dict, cycle: int, last: bool, at_limit: int, empty: 
 
 
 BLOCKS = (
-    Block("engine.compute.dispatch", {"weight__payload": weight_record()}, _dispatch, parts=20),
+    Block("engine.compute.dispatch", {"weight__payload": weight_record()}, _dispatch, parts=20,
+          parted={"i__payload": ("in_17", "in_495")}),
     Block("engine.compute.weights", {"i__payload": weight_record(), "command": weight_command(CONFIG)},
           _weights, parts=120),
     Block("engine.compute.sequencer", {"i__payload": pass_layout(CONFIG), "step": step_layout(CONFIG)},

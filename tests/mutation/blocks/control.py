@@ -179,7 +179,7 @@ def _run(rng: Random, part: int) -> Cycles:
         "idle",
         dict.fromkeys(("done", "refused", "aborted", "undrained", "error"), 0),
         0,
-        0,
+        1,
     )
     rate = 0.0 if long else rng.choice([0.0, 0.02, 0.1])
     for cycle in range(20 if long else 150):
@@ -219,7 +219,7 @@ def _run(rng: Random, part: int) -> Cycles:
         }  # fmt: skip
         active = running or halting
         quiet = 0 if progress or not active or expired else quiet + 1
-        age = age + 1 if running or start else 0
+        age = age + 1 if running else 1
         if start or (soft and state == "idle"):
             flags = dict.fromkeys(flags, 0)
         flags |= {"refused": 1} if refused else {}

@@ -13,6 +13,7 @@ from hwshift.rtl.interfaces import (
     load_request,
     residual_request,
     store_request,
+    write_data,
     write_request,
 )
 from hwshift.rtl.lane_address import lane_pixels, lane_region, lane_step
@@ -159,8 +160,11 @@ def _lane(rng: Random, _part: int) -> Cycles:
 
 
 def _port_b(rng: Random, _part: int) -> Cycles:
-    """Requests of all four users, of which each half takes the first."""
-    residual_at, store_at = None, None
+    """Requests of all four users, of which each half takes the first: in the banks a cycle later, data after that."""
+    residual_at, store_at = [None, None], [None, None]  # of the cycle before, and of the one before that
+    late: dict = {}  # what the banks see of the cycle before
+    written: list = [[0] * _COLUMNS]
+    before: tuple[dict, dict] = {"load__valid": 0, "store__valid": 0}, {}
     halves, subs = 2, CONFIG.sub_banks
     for _ in range(200):
         write, residual, load, store = (rng.random() < 0.5 for _ in range(4))
@@ -185,6 +189,7 @@ def _port_b(rng: Random, _part: int) -> Cycles:
             user[store_sub] = "store"
         by = dict(zip(("write", "residual", "load", "store"), words, strict=True))
         out: dict = {"load__ready": int(load_ready), "store__ready": int(store_ready)}
+        banks_late: dict = {}
         for bank in range(_ROWS):
             wrote, read, stored, word = 0, 0, [None] * subs, [None] * halves
             for sub in range(subs):
@@ -195,33 +200,43 @@ def _port_b(rng: Random, _part: int) -> Cycles:
                 if name == "load" and banks >> bank & 1:
                     wrote, stored[sub] = wrote | 1 << sub, loaded[bank]  # type: ignore[call-overload]
                 read |= int(name in ("residual", "store")) << sub
-            out |= {f"banks__{bank}__write": wrote, f"banks__{bank}__read": read}
-            out[f"banks__{bank}__data"] = stored
-            out[f"banks__{bank}__word"] = word
+            banks_late |= {f"banks__{bank}__write": wrote, f"banks__{bank}__read": read}
+            banks_late[f"banks__{bank}__data"] = stored
+            banks_late[f"banks__{bank}__word"] = word
+        out |= late
+        late = banks_late
+        (old_residual, old_store) = residual_at[1], store_at[1]
         out["residual_data"] = (
-            None if residual_at is None else [[q[bank][residual_at] for bank in range(_ROWS)]]
+            None if old_residual is None else [[q[bank][old_residual] for bank in range(_ROWS)]]
         )
-        out["store_data"] = None if store_at is None else [q[bank][store_at] for bank in range(_ROWS)]
+        out["store_data"] = None if old_store is None else [q[bank][old_store] for bank in range(_ROWS)]
         place = {"half": half, "lane0": 0, "group": 0}
         inputs: dict = {
             "write__valid": int(write), "residual__valid": int(residual), "load__valid": int(load),
             "store__valid": int(store),
-            "write__payload": {**place, "word": words[0], "pixels": pixel, "columns": columns, "data": [values]},
+            "write__payload": {**place, "word": words[0], "pixels": pixel, "columns": columns}, "write_data": written,
             "residual__payload": {**place, "half": other, "word": words[1]},
             "load__payload": {"sub": load_sub, "word": words[2], "banks": banks, "data": loaded},
             "store__payload": {"sub": store_sub, "word": words[3]},
         }  # fmt: skip
         inputs |= {f"banks__{bank}__q": q[bank] for bank in range(_ROWS)}
-        yield inputs, out
-        residual_at = other if residual else None
-        store_at = store_sub if store and store_ready else None
+        # write and residual are asked for a cycle ahead
+        ahead = {
+            name: inputs.pop(name) for name in list(inputs) if name.startswith(("write__", "residual__"))
+        }
+        yield before[0] | ahead, before[1]
+        before = inputs, out
+        written = [values]
+        residual_at = [other if residual else None, residual_at[0]]
+        store_at = [store_sub if store and store_ready else None, store_at[0]]
 
 
 _BANK = {f"banks__{bank}__{name}": data.ArrayLayout(shape, 2) for bank in range(_ROWS)
          for name, shape in (("data", act_shape(CONFIG)), ("q", act_shape(CONFIG)), ("word", 5))}  # fmt: skip
 _PORT_B = _BANK | {
-    "write__payload": write_request(CONFIG), "residual__payload": residual_request(CONFIG),
-    "load__payload": load_request(CONFIG), "store__payload": store_request(CONFIG),
+    "write__payload": write_request(CONFIG), "write_data": write_data(CONFIG),
+    "residual__payload": residual_request(CONFIG), "load__payload": load_request(CONFIG),
+    "store__payload": store_request(CONFIG),
     "residual_data": map_layout(act_shape(CONFIG), 1, _COLUMNS),
     "store_data": data.ArrayLayout(act_shape(CONFIG), _ROWS),
 }  # fmt: skip
@@ -239,6 +254,6 @@ BLOCKS = (
         {"sums": map_layout(sum_shape(CONFIG), 1, _COLUMNS), "acc": map_layout(acc_shape(CONFIG), 1, _COLUMNS)},
         _accumulator, parts=40,
     ),
-    Block("engine.datapath.shift_buffer.port_b", _PORT_B, _port_b, parts=20),
+    Block("engine.datapath.shift_buffer.port_b", _PORT_B, _port_b, parts=20, names={"write_data": "values_0"}),
     *(Block(f"engine.datapath.shift_buffer.lane_{lane}", _LANE, _lane, parts=20) for lane in range(_ROWS)),
 )  # fmt: skip

@@ -188,6 +188,6 @@ BLOCKS = (
     Block(
         "engine.compute.passes",
         {"o__payload": pass_layout(CONFIG), "bounds": bounds_layout(CONFIG), "ktile_write": ktile_write(CONFIG)},
-        _cycles, parts=60,
+        _cycles, parts=60, parted={"i__payload": ("in_17", "in_495")},
     ),
 )  # fmt: skip

@@ -48,7 +48,10 @@ def _block_queue(rng: Random, depth: int, width: int) -> Cycles:
 
 def _of(module: str, depth: int, width: int, name: str = "write__data") -> Block:
     ready = not module.endswith(_NARROW)
-    return Block(f"engine.{module}", {}, lambda rng, _part: _queue(rng, depth, width, ready, name), parts=40)
+    cut = {name: ("in_17", "in_495"), "o__payload": ("early", "out_495")} if width == 512 else {}
+    return Block(
+        f"engine.{module}", {}, lambda rng, _part: _queue(rng, depth, width, ready, name), 40, parted=cut
+    )
 
 
 def _commands(rng: Random, _part: int) -> Cycles:

@@ -41,6 +41,7 @@ class _State:
     item: dict = field(default_factory=dict)
     fifo: list[int] = field(default_factory=list)
     granted: dict | None = None
+    fetched: dict | None = None  # granted a cycle before that: its data comes
     credit: int = _TIMES.store_fifo
     pushes: list[int] = field(default_factory=list)
     stuck: bool = False
@@ -79,7 +80,7 @@ def _cycles(rng: Random, _part: int) -> Cycles:
             "at_limit": at_limit, "port__ready": port, "burst__ready": asks, "beats_taken": takes,
             "responded": answers, "store_data": values,
         }, {
-            "start": int(start), "pop": item["pop"] if start else 0, "idle": int(idle),
+            "i__ready": int(start), "pop": item["pop"] if start else 0, "idle": int(idle),
             "port__valid": int(reading), "port__payload": now.place["place"] if reading and now.place else None,
             "burst__valid": int(may), "burst__payload": now.burst if may else None, "reserve": reserved,
             "push": now.pushes[0] if answers else 0, "beats__valid": int(bool(now.fifo)),
@@ -107,8 +108,8 @@ def _advance(
     popped = bool(now.fifo) and takes
     if popped:
         now.fifo.pop(0)
-    if now.granted is not None:
-        now.fifo.append(_beat(now.granted, now.granted["lanes"], values))
+    if now.fetched is not None:
+        now.fifo.append(_beat(now.fetched, now.fetched["lanes"], values))
     now.credit += popped - grant
     if answers:
         now.pushes.pop(0)
@@ -116,7 +117,7 @@ def _advance(
         now.pushes.append(reserved)
         assert now.bursts is not None
         now.burst = next(now.bursts, None)
-    now.granted = None
+    now.fetched, now.granted = now.granted, None
     if grant:
         assert now.place is not None and now.reads is not None
         now.granted = now.place | {"lanes": now.item["last_lanes"]}
@@ -135,6 +136,8 @@ BLOCKS = (
         {"port__payload": store_request(CONFIG), "burst__payload": burst_layout(CONFIG),
          "store_data": data.ArrayLayout(act_shape(CONFIG), CONFIG.rows)},
         _cycles, parts=200,
-        names={"burst__payload": "o__payload", "beats_taken": "o__ready", "responded": "o__ready 2"},
+        names={"i__ready": "start", "burst__payload": "o__payload", "beats_taken": "o__ready",
+               "responded": "o__ready 2"},
+        parted={"i__payload": ("in_17", "in_495")},
     ),
 )  # fmt: skip

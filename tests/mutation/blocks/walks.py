@@ -72,7 +72,10 @@ def _pixel_cycles(rng: Random, part: int, given: tuple[str, ...], beats_given: b
         fields = _counted(rng, bits, part) if bits else region(rng)
         beats = rng.randint(1, CONFIG.vector_beats) if beats_given and not bits else CONFIG.vector_beats
         beats = 1 if beats_given and bits > 10 else beats
-        yield {"start": 1, "region": fields, **({"last_beat": beats - 1} if beats_given else {})}, {}
+        yield (
+            {"start": 1, "advance": 1, "region": fields, **({"last_beat": beats - 1} if beats_given else {})},
+            {},
+        )
         left = -1 if bits else _LATER
         eager = 1.0 if bits else rng.choice([1.0, 0.5])
         for place in places(fields, beats):

@@ -40,7 +40,7 @@ class _Cycle:
     beats: bool
     beat: int
     full: bool
-    room: int
+    room: bool
     ready: bool
 
 
@@ -148,7 +148,7 @@ class _Weights:
     def cycle(self, now: _Cycle) -> dict:
         first, tile_last = self._row == 0, self._row == _TILE - 1
         last = tile_last and self._tiles == 1
-        emit = self._used >= _WORD and not (first and now.room == 0) and not (last and now.full)
+        emit = self._used >= _WORD and not (first and not now.room) and not (last and now.full)
         out: dict = {"weight_write": {"en": int(emit)}, "take_room": int(emit and first),
                      "tile_done": int(emit and tile_last)}  # fmt: skip
         if emit:
@@ -239,7 +239,7 @@ class _Writer:
         """One cycle: what goes in, what comes out."""
         rng = self.rng
         at_limit = rng.getrandbits(5) if rng.random() < self.limits else 0
-        room = 0 if rng.random() < hold else 1 << rng.randrange(16)
+        room = rng.random() >= hold
         beats, ready, offered = (rng.random() >= hold for _ in range(3))
         beat, job = rng.getrandbits(_BUS), _draw(rng)
         while _work(job, self.ring).stuck:
@@ -255,7 +255,7 @@ class _Writer:
         out["i__ready"] = int(taking)
         inputs = {
             "i__valid": int(offered), "i__payload": job, "beats__valid": int(beats), "beats__payload": beat,
-            "at_limit": at_limit, "room": room, "port__ready": int(ready),
+            "at_limit": at_limit, "has_room": int(room), "port__ready": int(ready),
         }  # fmt: skip
         if taking:
             self.work = _work(job, self.ring) if offered else None
@@ -276,6 +276,6 @@ BLOCKS = (
         "engine.loader.writer",
         {"i__payload": job_layout(CONFIG), "port__payload": load_request(CONFIG), "param_write": param_write(CONFIG),
          "ktile_write": ktile_write(CONFIG), "weight_write": weight_write(CONFIG)},
-        _cycles, parts=500,
+        _cycles, parts=500, names={"beats__payload": "i__payload 2"},
     ),
 )  # fmt: skip
