@@ -1,6 +1,6 @@
 """Sequencer: passes to steps, at most one per cycle, and the cause of every cycle without one."""
 
-from amaranth import Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -77,6 +77,8 @@ class Sequencer(wiring.Component):
         self._take = Signal()
         self._decide(m)
         self._next_pass(m)
+        if self._config.row_taps:
+            self._count_lead(m)
         self._walk_source(m)
         self._walk_output(m)
         self._describe(m)
@@ -183,9 +185,8 @@ class Sequencer(wiring.Component):
         current, coming, step, pixel = self._current, self.i.payload, self.step, self._pixel
         words = self._config.sub_banks.bit_length() - 1
         m.d.comb += [step.half.eq(self._half), step.lane0.eq(pixel & (self._config.pixels - 1))]
-        leads = self._leads(m)
         with m.If(self.issue):
-            next_pixel = pixel + Mux(leads, 0, current.out_step)
+            next_pixel = pixel + self._unless_lead(current.out_step)
             m.d.sync += pixel.eq(Mux(self._last_column, current.out_x0, next_pixel))
         with m.If(self._take):
             m.d.sync += pixel.eq(coming.out_x0)
@@ -202,22 +203,19 @@ class Sequencer(wiring.Component):
             with m.If(self._take & coming.chunk_start):
                 m.d.sync += row.eq(getattr(coming, f"{name}_offset"))
 
-    def _leads(self, m: Module) -> Value:
-        """Whether the step is one of the first of a row that give no pixels; and the mask of those that it gives."""
-        current, coming, step = self._current, self.i.payload, self.step
-        count = Mux(self._last_column, current.last_pixels, current.out_step)
-        pixels = Cat(count > lane for lane in range(self._config.pixels))
-        if not self._config.row_taps:
-            m.d.comb += step.pixels.eq(pixels)
-            return Const(0)
-        left = Signal(ROW_TAPS - 1, name="lead_steps_left")  # a one for each
+    def _count_lead(self, m: Module) -> None:
+        """The first steps of a row, which give no pixels with row_taps: a one for each that is left."""
+        current, coming = self._current, self.i.payload
+        left = self._lead = Signal(ROW_TAPS - 1, name="lead")
         with m.If(self.issue):
-            whole = current.row_taps.replicate(len(left))
-            m.d.sync += left.eq(Mux(self._last_column, whole, left >> 1))
+            m.d.sync += left.eq(Mux(self._last_column, current.row_taps.replicate(len(left)), left >> 1))
         with m.If(self._take):
             m.d.sync += left.eq(coming.row_taps.replicate(len(left)))
-        m.d.comb += [step.row_taps.eq(current.row_taps), step.pixels.eq(Mux(left[0], 0, pixels))]
-        return left[0]
+        m.d.comb += self.step.row_taps.eq(current.row_taps)
+
+    def _unless_lead(self, value: Value) -> Value:
+        """The value, or 0 in a step that gives no pixels."""
+        return Mux(self._lead[0], 0, value) if self._config.row_taps else value
 
     def _describe(self, m: Module) -> None:
         current, step = self._current, self.step
@@ -241,7 +239,12 @@ class Sequencer(wiring.Component):
             "columns",
         )
         m.d.comb += [getattr(step, name).eq(getattr(current, name)) for name in same]
-        m.d.comb += step.swap.eq(current.swap & self._first_step)
+        count = Mux(self._last_column, current.last_pixels, current.out_step)
+        pixels = Cat(count > lane for lane in range(self._config.pixels))
+        m.d.comb += [
+            step.swap.eq(current.swap & self._first_step),
+            step.pixels.eq(self._unless_lead(pixels)),
+        ]
 
     def _retire(self, m: Module) -> None:
         t = self._timing

@@ -161,6 +161,8 @@ def _windows(build: NetworkBuilder, name: str, source: str, rng: np.random.Gener
     channels, *size = build.shapes[source]
     kernel = [int(rng.integers(1, min(high, side + 1) + 1)) for high, side in zip((3, 7), size, strict=True)]
     options = {"stride": int(rng.integers(1, 4)), "dilation": (1, int(rng.integers(1, 3)))}
+    if rng.random() < 0.3:
+        source = build.add(f"{name}_shift", ops.SpatialShift(modulo_shifts(channels)), source)
     return build.conv(name, source, channels, tuple(kernel), groups=channels, bias=True, **options)
 
 
