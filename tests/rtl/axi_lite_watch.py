@@ -40,7 +40,8 @@ def watch(port):
 
     async def bench(ctx):
         rules = LiteRules()
-        async for _, _, *values in ctx.tick().sample(*(getattr(port, name) for name in NAMES)):
+        while True:
+            _, _, *values = await ctx.tick().sample(*(getattr(port, name) for name in NAMES))
             rules.cycle(dict(zip(NAMES, values, strict=True)))
 
     return bench
