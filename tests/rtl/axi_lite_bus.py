@@ -3,11 +3,16 @@
 import pytest
 from amaranth.sim import Simulator
 
+from .axi_lite_watch import watch
+
 __all__ = ["Channels", "simulate"]
 
 
-def simulate(dut, *benches, limit=20_000):
-    """Run benches to their end; a clock that goes on past the limit is a failure."""
+def simulate(dut, *benches, limit=20_000, port=None):
+    """Run benches to their end, with a passive checker at ``port``, by itself ``dut.s_axi``.
+
+    A clock that goes on past the limit is a failure, and so is a broken rule of the bus.
+    """
 
     async def watchdog(ctx):
         await ctx.delay(limit * 1e-6)
@@ -18,6 +23,7 @@ def simulate(dut, *benches, limit=20_000):
     for bench in benches:
         sim.add_testbench(bench)
     sim.add_testbench(watchdog, background=True)
+    sim.add_testbench(watch(port or dut.s_axi), background=True)
     sim.run()
 
 

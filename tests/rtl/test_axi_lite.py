@@ -91,6 +91,7 @@ def test_slave_with_independent_channels(seed, pause):
         receiver("b", answers, "bresp"),
         receiver("r", data, "rdata", "rresp"),
         registers,
+        port=dut.s_axi,
     )
     assert seen == writes
     assert answers == [(SLVERR if address >= 16 else OKAY,) for address, _ in writes]
