@@ -43,7 +43,7 @@ def draw_curve(curve: Sequence[dict], path: Path | str) -> None:
             axes.plot(sizes, values, color=colour, marker=marker, label=label)
             for size, value in zip(sizes, values, strict=True):
                 axes.annotate(f"{value:.2f}", (size, value), (0, above), textcoords="offset points", ha="center",
-                              color=colour)  # fmt: skip
+                              color=colour, fontsize="small")  # fmt: skip
         top = max((row["dram_over_compulsory"] for row in rows), default=1)
         axes.set(
             xscale="log", yscale="log", ylim=(0.6, 2 * top), xlabel="feature buffer in KiB", ylabel="ratio"
