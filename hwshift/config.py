@@ -15,7 +15,7 @@ from hwshift.golden.formats import Arithmetic, PeKind, Pow2Format, QFormat
 __all__ = ["DEPTHS", "PRESETS", "AcceleratorConfig", "load_config"]
 
 _SIZES = (4, 8, 16, 32)
-_OPTIONS = ("sigmoid", "gates")
+_OPTIONS = ("sigmoid", "gates", "row_taps")
 """Fields that came later: where they are off, the hardware and the hash are what they were without them."""
 
 
@@ -68,6 +68,8 @@ class AcceleratorConfig:
         Whether the epilogue has the sigmoid's table: 1024 entries of block RAM for every two of its C * P lanes.
     gates : bool
         Whether maps can be stored as epilogue scales, for squeeze-and-excite; not with scale_digits.
+    row_taps : bool
+        Whether a step of a depthwise layer can sum three taps of a row (`hwshift.program.row_taps`); pixels must be 1.
     """
 
     name: str = "custom"
@@ -93,6 +95,7 @@ class AcceleratorConfig:
     residual: bool = True
     sigmoid: bool = False
     gates: bool = False
+    row_taps: bool = False
     arithmetic: Arithmetic = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -127,6 +130,11 @@ class AcceleratorConfig:
             raise ConfigError(
                 "gates are multiplied with, which an epilogue with scale_digits cannot: leave one of them out",
                 where="gates",
+            )
+        if self.row_taps and self.pixels != 1:
+            raise ConfigError(
+                f"row_taps takes the pixel of one step after the other: pixels must be 1, not {self.pixels}",
+                where="row_taps",
             )
         if self.feature_depth % 16:
             raise ConfigError(

@@ -5,9 +5,11 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hwshift.config import AcceleratorConfig
+from hwshift.program.row_taps import element_ages
 from hwshift.rtl.adder_tree import ColumnSigns, column_sum
 from hwshift.rtl.interfaces import act_shape, code_layout
 from hwshift.rtl.pe import negative_term, split_term, term_shape
+from hwshift.rtl.row_taps import aged_layout
 from hwshift.rtl.weight_buffer import shadow_write
 from hwshift.timing import timing
 
@@ -103,6 +105,8 @@ class Array(wiring.Component):
     -------
     x : In(map_layout of act_shape, [P][R])
         From registers; stage 6.
+    aged : In(aged_layout)
+        Likewise, with ``row_taps``: x of the elements that `hwshift.program.row_taps.element_ages` names.
     swap : In(1)
         Stage 5.
     shadow : In(shadow_write)
@@ -117,17 +121,17 @@ class Array(wiring.Component):
     def __init__(self, config: AcceleratorConfig) -> None:
         self._config = config
         self.latency = timing(config).sum_stage - timing(config).x_stage
-        super().__init__(
-            {
-                "x": In(map_layout(act_shape(config), config.pixels, config.rows)),
-                "swap": In(1),
-                "shadow": In(shadow_write(config)),
-                "sums": Out(map_layout(sum_shape(config), config.pixels, config.columns)),
-            }
-        )
+        members = {
+            "x": In(map_layout(act_shape(config), config.pixels, config.rows)),
+            "swap": In(1),
+            "shadow": In(shadow_write(config)),
+            "sums": Out(map_layout(sum_shape(config), config.pixels, config.columns)),
+        }
+        super().__init__(members | ({"aged": In(aged_layout(config))} if config.row_taps else {}))
 
     def elaborate(self, platform: object) -> Module:  # noqa: ARG002
         m = Module()
+        ages = element_ages(self._config.rows, self._config.columns) * self._config.row_taps
         for c in range(self._config.columns):
             m.submodules[f"column_{c}"] = column = self.column(self._config)
             m.d.comb += [
@@ -138,5 +142,7 @@ class Array(wiring.Component):
             for group in range(self._config.weight_rows):
                 m.d.comb += column.weights[group].eq(self.shadow.data[group][c])
             for p in range(self._config.pixels):
-                m.d.comb += [column.x[p].eq(self.x[p]), self.sums[p][c].eq(column.sums[p])]
+                m.d.comb += self.sums[p][c].eq(column.sums[p])
+                for r, age in enumerate(ages[:, c].tolist()):
+                    m.d.comb += column.x[p][r].eq(self.aged[age - 1][r] if age else self.x[p][r])
         return m

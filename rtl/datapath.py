@@ -11,6 +11,7 @@ from hwshift.rtl.delay import delay
 from hwshift.rtl.epilogue import Epilogue, param_write
 from hwshift.rtl.interfaces import load_request, step_layout, store_request, weight_command
 from hwshift.rtl.pass_generator import bounds_layout, wrap
+from hwshift.rtl.row_taps import RowTaps
 from hwshift.rtl.shift_buffer import ShiftBuffer, lane_write
 from hwshift.rtl.weight_buffer import WeightBuffer, weight_write
 from hwshift.timing import timing
@@ -85,6 +86,15 @@ class Datapath(wiring.Component):
         valid, step = stages[t.lane_stage]
         m.d.comb += [
             self._buffer.cmd.valid.eq(valid), self._buffer.cmd.payload.eq(step), self._array.x.eq(self._buffer.x),
+        ]  # fmt: skip
+        if self._config.row_taps:
+            self._read_taps(m, *stages[t.x_stage - 1])
+
+    def _read_taps(self, m: Module, valid: Signal, step: Signal) -> None:
+        m.submodules.row_taps = taps = RowTaps(self._config)
+        m.d.comb += [
+            taps.step.eq(valid), taps.row_taps.eq(step.row_taps), taps.coming.eq(self._buffer.coming),
+            taps.x.eq(self._buffer.x[0]), self._array.aged.eq(taps.aged),
         ]  # fmt: skip
 
     def _load_weights(self, m: Module, stages: list, t: object) -> None:

@@ -76,6 +76,7 @@ def step_layout(config: AcceleratorConfig) -> data.StructLayout:
             "relu_fetch": 1,
             "pad_min": 1,
             "swap": 1,
+            **({"row_taps": 1} if config.row_taps else {}),
             # accumulating: stage S
             "acc": _index(config.acc_depth),
             "first": 1,

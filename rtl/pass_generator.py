@@ -41,7 +41,11 @@ CONSTANTS = (
     "res_row_step",
     "push",
 )
-"""COMPUTE fields that go into every pass of the instruction unchanged."""
+"""COMPUTE fields that go into every pass of the instruction unchanged; with the option, ``row_taps`` too."""
+
+
+def _constants(config: AcceleratorConfig) -> tuple[str, ...]:
+    return (*CONSTANTS, "row_taps") if config.row_taps else CONSTANTS
 
 
 def wrap(value, length) -> Mux:
@@ -52,7 +56,8 @@ def wrap(value, length) -> Mux:
 def pass_layout(config: AcceleratorConfig) -> data.StructLayout:
     """One pass: a k-tile over a chunk of rows."""
     constants = {
-        name: Shape(isa.COMPUTE.by_name[name].width, isa.COMPUTE.by_name[name].signed) for name in CONSTANTS
+        name: Shape(isa.COMPUTE.by_name[name].width, isa.COMPUTE.by_name[name].signed)
+        for name in _constants(config)
     }
     return data.StructLayout(
         {
@@ -272,7 +277,7 @@ class PassGenerator(wiring.Component):
         source = self._sources[entry.descriptor]
         walk = self._walk
         zero = walk.first_ktile & walk.first_chunk & walk.first_tile
-        m.d.comb += [getattr(out, name).eq(getattr(work, name)) for name in CONSTANTS]
+        m.d.comb += [getattr(out, name).eq(getattr(work, name)) for name in _constants(self._config)]
         m.d.comb += [
             out.offset.eq(Array(self._starts)[entry.descriptor]),
             out.ktile_offset.eq(entry.offset),

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from hwshift.config import AcceleratorConfig
 from hwshift.program.counters import Cause
 from hwshift.program.isa import Token
+from hwshift.program.row_taps import ROW_TAPS
 from hwshift.rtl.delay import delay
 from hwshift.rtl.interfaces import COORDINATE, WORD, step_layout
 from hwshift.rtl.pass_generator import pass_layout
@@ -76,6 +77,8 @@ class Sequencer(wiring.Component):
         self._take = Signal()
         self._decide(m)
         self._next_pass(m)
+        if self._config.row_taps:
+            self._count_lead(m)
         self._walk_source(m)
         self._walk_output(m)
         self._describe(m)
@@ -183,7 +186,8 @@ class Sequencer(wiring.Component):
         words = self._config.sub_banks.bit_length() - 1
         m.d.comb += [step.half.eq(self._half), step.lane0.eq(pixel & (self._config.pixels - 1))]
         with m.If(self.issue):
-            m.d.sync += pixel.eq(Mux(self._last_column, current.out_x0, pixel + current.out_step))
+            next_pixel = pixel + self._unless_lead(current.out_step)
+            m.d.sync += pixel.eq(Mux(self._last_column, current.out_x0, next_pixel))
         with m.If(self._take):
             m.d.sync += pixel.eq(coming.out_x0)
         for name in ("out", "res"):
@@ -198,6 +202,20 @@ class Sequencer(wiring.Component):
                 m.d.sync += row.eq(next_row)
             with m.If(self._take & coming.chunk_start):
                 m.d.sync += row.eq(getattr(coming, f"{name}_offset"))
+
+    def _count_lead(self, m: Module) -> None:
+        """The first steps of a row, which give no pixels with row_taps: a one for each that is left."""
+        current, coming = self._current, self.i.payload
+        left = self._lead = Signal(ROW_TAPS - 1, name="lead")
+        with m.If(self.issue):
+            m.d.sync += left.eq(Mux(self._last_column, current.row_taps.replicate(len(left)), left >> 1))
+        with m.If(self._take):
+            m.d.sync += left.eq(coming.row_taps.replicate(len(left)))
+        m.d.comb += self.step.row_taps.eq(current.row_taps)
+
+    def _unless_lead(self, value: Value) -> Value:
+        """The value, or 0 in a step that gives no pixels."""
+        return Mux(self._lead[0], 0, value) if self._config.row_taps else value
 
     def _describe(self, m: Module) -> None:
         current, step = self._current, self.step
@@ -222,9 +240,10 @@ class Sequencer(wiring.Component):
         )
         m.d.comb += [getattr(step, name).eq(getattr(current, name)) for name in same]
         count = Mux(self._last_column, current.last_pixels, current.out_step)
+        pixels = Cat(count > lane for lane in range(self._config.pixels))
         m.d.comb += [
             step.swap.eq(current.swap & self._first_step),
-            step.pixels.eq(Cat(count > lane for lane in range(self._config.pixels))),
+            step.pixels.eq(self._unless_lead(pixels)),
         ]
 
     def _retire(self, m: Module) -> None:

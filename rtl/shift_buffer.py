@@ -63,6 +63,11 @@ def _users(config: AcceleratorConfig) -> dict[str, wiring.Member]:
     }
 
 
+def _held(config: AcceleratorConfig, values: ShapeLike) -> dict[str, wiring.Member]:
+    """What `hwshift.rtl.row_taps` needs of the values that are read."""
+    return {"step": In(1), "coming": Out(values)} if config.row_taps else {}
+
+
 def _pick(index: Value, options: Sequence[Value]) -> Value:
     """The option at ``index``; the first one for an index without an option."""
     choice = options[0]
@@ -120,6 +125,8 @@ class Bank(wiring.Component):
         Stage 5, of the same step: negative values become 0, after what is outside the map has been filled in.
     x : Out(array of P activations)
         Stage 6, registered.
+    step : In(1), coming : Out(array of P activations)
+        Only with ``row_taps``, stage 5: ``x`` takes what comes; without a step it stays as it is.
     port : In(bank_port)
     """
 
@@ -128,7 +135,7 @@ class Bank(wiring.Component):
         super().__init__({
             "en": In(1), "pixels": In(lane_pixels(config)), "relu": In(1),
             "x": Out(data.ArrayLayout(act_shape(config), config.pixels)),
-            "port": In(bank_port(config)),
+            "port": In(bank_port(config)), **_held(config, data.ArrayLayout(act_shape(config), config.pixels)),
         })  # fmt: skip
 
     def elaborate(self, _platform: object) -> Module:
@@ -137,7 +144,7 @@ class Bank(wiring.Component):
         pixels = Signal(lane_pixels(self._config), reset_less=True)
         m.d.sync += pixels.eq(self.pixels)
         for lane in range(self._config.pixels):
-            self._activation(m, pixels[lane], fetched, self.x[lane])
+            self._activation(m, pixels[lane], fetched, lane)
         return m
 
     def _sub_bank(self, m: Module, sub: int) -> Value:
@@ -157,13 +164,19 @@ class Bank(wiring.Component):
         ]  # fmt: skip
         return array.data
 
-    def _activation(self, m: Module, pixel: data.View, fetched: Sequence[Value], x: Value) -> None:
+    def _activation(self, m: Module, pixel: data.View, fetched: Sequence[Value], lane: int) -> None:
         act = self._config.act
         value = Signal(act_shape(self._config), name="value")
         m.d.comb += value.eq(Mux(pixel.fill, Const(act.min, act_shape(self._config)), 0))
         with m.If(pixel.inside):
             m.d.comb += value.eq(_pick(pixel.sub, fetched))
-        m.d.sync += x.eq(Mux(self.relu & value[-1], 0, value))
+        coming = Mux(self.relu & value[-1], 0, value)
+        if self._config.row_taps:
+            m.d.comb += self.coming[lane].eq(coming)
+            with m.If(self.step):
+                m.d.sync += self.x[lane].eq(coming)
+        else:
+            m.d.sync += self.x[lane].eq(coming)
 
 
 class PortB(wiring.Component):
@@ -289,6 +302,8 @@ class ShiftBuffer(wiring.Component):
         In stage 0.
     x : Out(array [P][R] of activations)
         In stage 6.
+    coming : Out(array [R] of activations)
+        Only with ``row_taps``: what ``x`` takes at the end of stage 5; without a step it stays as it is.
     lane_write : In
         ``en``, ``address`` (row * lane_beats + beat) and ``data``: one bus beat into the lane table.
     write : In(strobe of `write_request`), write_data : In(array [P][C] of activations)
@@ -309,7 +324,7 @@ class ShiftBuffer(wiring.Component):
             "cmd": In(strobe(step_layout(config))),
             "x": Out(data.ArrayLayout(data.ArrayLayout(act, config.rows), config.pixels)),
             "lane_write": In(lane_write(config)),
-        })  # fmt: skip
+        } | ({"coming": Out(data.ArrayLayout(act, config.rows))} if config.row_taps else {}))  # fmt: skip
 
     @property
     def latency(self) -> int:
@@ -332,6 +347,7 @@ class ShiftBuffer(wiring.Component):
         step, region = self._stage_2(m), self._stage_3(m)
         times = timing(self._config)
         en = delay(m, self.cmd.valid, times.read_stage - times.lane_stage, "read")
+        reads = delay(m, en, times.x_stage - 1 - times.read_stage, "step")
         relu = delay(m, self.cmd.payload.relu_fetch, self.latency - 1, "relu", reset_less=True)
         for index in range(self._config.rows):
             m.submodules[f"lane_{index}"] = lane = LaneAddress(self._config)
@@ -342,6 +358,8 @@ class ShiftBuffer(wiring.Component):
                 bank.pixels.eq(lane.pixels), bank.en.eq(en), bank.relu.eq(relu),
             ]  # fmt: skip
             m.d.comb += [self.x[pixel][index].eq(bank.x[pixel]) for pixel in range(self._config.pixels)]
+            if self._config.row_taps:
+                m.d.comb += [bank.step.eq(reads), self.coming[index].eq(bank.coming[0])]
         return m
 
     def _stage_2(self, m: Module) -> data.View:

@@ -32,6 +32,7 @@ from hwshift.program.isa import (
     Opcode,
 )  # fmt: skip
 from hwshift.program.params import decode_param, encode_gates
+from hwshift.program.row_taps import element_ages
 from hwshift.program.tables import unpack_entries
 from hwshift.progress import Progress, Stage, silent
 from hwshift.sim.functional_kernel import ADDRESS, OVERFLOW, RACE, compute_kernel
@@ -135,6 +136,7 @@ class FunctionalSimulator:
         self._lanes = np.zeros((config.lane_rows, config.rows, 4), np.int64)
         self._params = np.zeros((config.param_tiles, config.columns, 3), np.int64)
         self._sigmoid = sigmoid_table(config.act)
+        self._ages = element_ages(config.rows, config.columns)
         self._ring: deque[tuple[np.ndarray, np.ndarray, np.ndarray]] = deque()
         self._sources = np.zeros((DESCRIPTORS, 5), np.int64)
         self._bounds = [0, 0, 0, 0]
@@ -270,10 +272,13 @@ class FunctionalSimulator:
         else:
             tiles = [self._ring.popleft() for _ in range(count)]
         weight, right, sign = (np.stack(part) for part in zip(*tiles, strict=True))
+        if item["row_taps"] and not config.row_taps:
+            raise SimulationError("the configuration leaves out row_taps")
+        ages = self._ages * item["row_taps"]
         steps = np.zeros(6, np.int64)
         fault, *place = compute_kernel(
             record[()], self._limits(item), self._sources, self._ktiles, self._lanes, self._params, self._sigmoid,
-            weight, right, sign, self.buffer, self._written, self._acc, self._clock, steps)  # fmt: skip
+            weight, right, sign, ages, self.buffer, self._written, self._acc, self._clock, steps)  # fmt: skip
         if fault:
             raise SimulationError(f"{_FAULTS[fault]} (tile {place[0]}, row {place[1]}, pixel {place[2]})")
         self._count(item, steps)

@@ -4,6 +4,7 @@ import numpy as np
 
 from hwshift.golden.epilogue import scale_floor
 from hwshift.program.isa import Act
+from hwshift.program.row_taps import ROW_TAPS
 from hwshift.sim.compiled import njit
 
 __all__ = ["ADDRESS", "OVERFLOW", "RACE", "compute_kernel"]
@@ -49,18 +50,36 @@ def gather(f, limits, source, offset, entries, lanes, y, first_x, now, counted, 
 
 
 @njit(cache=True, nogil=True)
-def accumulate(first, maximum, weight, right, sign, x, lanes, place):
-    """Column sums of one pixel into its accumulators; a term is ``sign * ((x * weight) >> right)``."""
-    for c in range(place.shape[0]):
+def column_sums(weight, right, sign, x, lanes, sums):
+    """Column sums of one pixel; a term is ``sign * ((x * weight) >> right)``."""
+    for c in range(sums.shape[0]):
         total = np.int64(0)
         for lane in lanes:
             total += sign[lane, c] * ((x[lane] * weight[lane, c]) >> right[lane, c])
+        sums[c] = total
+
+
+@njit(cache=True, nogil=True)
+def column_sums_of_taps(weight, right, sign, recent, ages, sums):
+    """The same where elements take what a lane before theirs read some steps ago: ``recent[age, lane]``."""
+    for c in range(sums.shape[0]):
+        total = np.int64(0)
+        for row in range(recent.shape[1]):
+            x = recent[ages[row, c], row - ages[row, c]]
+            total += sign[row, c] * ((x * weight[row, c]) >> right[row, c])
+        sums[c] = total
+
+
+@njit(cache=True, nogil=True)
+def accumulate(first, maximum, sums, place):
+    """Column sums of one pixel into its accumulators."""
+    for c in range(place.shape[0]):
         if first:
-            place[c] = total
+            place[c] = sums[c]
         elif maximum:
-            place[c] = max(place[c], total)
+            place[c] = max(place[c], sums[c])
         else:
-            place[c] += total
+            place[c] += sums[c]
 
 
 @njit(cache=True, nogil=True)
@@ -98,15 +117,17 @@ def write_pixel(
 
 
 @njit(cache=True, nogil=True)
-def count_products(lanes, weight, sign, mask, columns):
-    """(products per pixel, those with a weight other than zero, columns that are written)."""
-    nonzero = written = 0
-    for c in range(columns):
+def count_products(on, ages, weight, sign, mask):
+    """(products per pixel, those with a weight other than zero, columns that are written); ``on``: of each lane."""
+    products = nonzero = written = 0
+    for c in range(ages.shape[1]):
         if mask >> c & 1:
             written += 1
-            for lane in lanes:
-                nonzero += sign[lane, c] != 0 and weight[lane, c] != 0
-    return written * len(lanes), nonzero, written
+            for row in range(ages.shape[0]):
+                if on[row - ages[row, c]]:
+                    products += 1
+                    nonzero += sign[row, c] != 0 and weight[row, c] != 0
+    return products, nonzero, written
 
 
 @njit(cache=True, nogil=True)
@@ -121,6 +142,7 @@ def compute_kernel(
     weight,
     right,
     sign,
+    ages,
     buffer,
     written,
     acc,
@@ -141,6 +163,8 @@ def compute_kernel(
     params : int64, shape (tiles, C, 3): m, s, b
     table : int64, shape (1024,): the sigmoid
     weight, right, sign : int64, shape (tiles, R, C)
+    ages : int64, shape (R, C)
+        How many steps ago every element's value was read: zeros without ``row_taps``.
     buffer, written : shape (R, 2P, depth): values, and when they were written
     acc : int64, shape (P, T, C)
     clock : int64 (steps so far, time of the last step that wrote)
@@ -153,7 +177,10 @@ def compute_kernel(
     rows_banks, sub_banks, depth = buffer.shape
     columns = acc.shape[2]
     lanes_used = min(f.out_step, acc.shape[0])
-    x = np.zeros(rows_banks, np.int64)
+    lead = ROW_TAPS - 1 if f.row_taps else 0
+    recent = np.zeros((ROW_TAPS, rows_banks), np.int64)
+    x = recent[0]
+    sums = np.zeros(columns, np.int64)
     start = np.zeros(8, np.int64)
     slot_out, slot_res, group, entry, position = 0, 0, f.group0, f.ktile_base, 0
     if f.drain:
@@ -170,16 +197,21 @@ def compute_kernel(
                 entries = lane_table[lane_row]
                 lanes = np.flatnonzero(entries[:, 3])
                 index = 0 if f.hold_weights else position + k
-                products = count_products(lanes, weight[index], sign[index], mask, columns)
+                products = count_products(entries[:, 3], ages, weight[index], sign[index], mask)
+                recent[:] = 0
                 row_offset, y = start[d], y0
                 last = k == f.ktile_count - 1
                 for row in range(rows):
                     for step in range(f.steps):
                         valid = f.last_pixels if step == f.steps - 1 else lanes_used
-                        counts[OPERATIONS] += products[0] * valid
-                        counts[NONZERO] += products[1] * valid
-                        counts[SUMS] += products[2] * valid
-                        pixel = f.out_x0 + step * f.out_step
+                        pixel = f.out_x0 + max(step - lead, 0) * f.out_step
+                        if f.row_taps:
+                            recent[2] = recent[1]
+                            recent[1] = x
+                        if step >= lead:
+                            counts[OPERATIONS] += products[0] * valid
+                            counts[NONZERO] += products[1] * valid
+                            counts[SUMS] += products[2] * valid
                         word_out = f.out_base + wrap(out_row + slot_out + pixel // sub_banks, f.out_length)
                         word_res = f.res_base + wrap(res_row + slot_res + pixel // sub_banks, f.res_length)
                         for p in range(lanes_used):
@@ -189,9 +221,15 @@ def compute_kernel(
                                            first_x, clock[NOW], p < valid, buffer, written, counts, x)  # fmt: skip
                             if fault:
                                 return fault, tile, row, pixel + p
-                            accumulate(
-                                k == 0, f.maximum, weight[index], right[index], sign[index], x, lanes, place
-                            )
+                            if step < lead:
+                                continue
+                            if f.row_taps:
+                                column_sums_of_taps(
+                                    weight[index], right[index], sign[index], recent, ages, sums
+                                )
+                            else:
+                                column_sums(weight[index], right[index], sign[index], x, lanes, sums)
+                            accumulate(k == 0, f.maximum, sums, place)
                             if last and p < valid:
                                 sub = pixel % sub_banks + p
                                 if (

@@ -32,7 +32,7 @@ __all__ = [
     "measure_network",
 ]
 
-Setting = Literal["16x16", "16x16x4", "16x16-mac"]
+Setting = Literal["16x16", "16x16x4", "16x16-mac", "16x16-taps"]
 
 _MEMORY = MemoryTiming(read_latency=40)
 _TABLES = (LoadKind.PARAMS, LoadKind.KTILES, LoadKind.LANES)
@@ -65,6 +65,7 @@ BARS: tuple[Bar, ...] = (
     Bar("ShiftResNet20-6", "16x16", "utilisation_total", ">=", 0.93),
     Bar("ShiftResNet20-1", "16x16", "utilisation_total", ">=", 0.88),
     Bar("ShiftResNet20-6", "16x16x4", "utilisation_total", ">=", 0.85),
+    Bar("ShuffleNet-1x-g3", "16x16-taps", "utilisation_total", ">=", 0.524),  # what one lane a column can reach
     *(Bar(name, "16x16", "dram_over_compulsory", "<=", 1.10) for name in _SHIFT_NETWORKS),
     *(Bar(name, "16x16", "program_and_tables_share", "<=", 0.03) for name in _SHIFT_NETWORKS),
     Bar("ShiftNet-A", "16x16", "compile_seconds", "<=", 10.0),
@@ -79,7 +80,9 @@ NETWORKS: tuple[tuple[str, Setting], ...] = (
     ("ShiftNet-B", "16x16"),
     ("ResNet20", "16x16"),
     ("FE-Net-1.0x-DW", "16x16"),
+    ("FE-Net-1.0x-DW", "16x16-taps"),
     ("MobileNetV2", "16x16"),
+    ("MobileNetV2", "16x16-taps"),
 )
 """What is measured unless all networks are asked for."""
 
@@ -125,8 +128,12 @@ class Result:
 
 
 def fixed_setting(setting: Setting, feature_bytes: int = _FEATURE_BYTES) -> AcceleratorConfig:
-    """16x16, 128-bit bus, T = 512, feature buffer of 1.25 MiB, weight buffer of 128 KiB (pow2) or 512 KiB (mac)."""
-    base = PRESETS[setting]
+    """16x16, 128-bit bus, T = 512, feature buffer of 1.25 MiB, weight buffer of 128 KiB (pow2) or 512 KiB (mac).
+
+    ``16x16-taps`` is ``16x16`` with ``row_taps``.
+    """
+    plain = setting.removesuffix("-taps")
+    base = PRESETS[plain].with_(row_taps=plain != setting)
     words = feature_bytes * 8 // (base.rows * base.sub_banks * base.act.storage_bits)
     tiles = _WEIGHT_BYTES[base.pe] * 8 // (base.rows * base.columns * base.code_bits)
     return base.with_(name=setting, feature_depth=words, weight_tiles=tiles, acc_depth=512, bus_width=128)

@@ -313,7 +313,7 @@ class Pieces:
             beats += 0 if stay else (strips - 1) * tiles * config.tile_beats
             beats += strips * _INSTRUCTIONS * INSTRUCTION_BYTES // config.beat_bytes
             _, height, width = low.layer.shape
-            steps = -(-height // strips) * -(-width // config.pixels)
+            steps = -(-height // strips) * (low.lead + -(-width // config.pixels))
             beats += self._preference.short * strips * tiles * max(0, config.tile_words - steps)
         for name in chain.touched:
             if name in self.in_memory and self._lives.crosses(name, start, end):

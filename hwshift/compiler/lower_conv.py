@@ -4,6 +4,7 @@ import numpy as np
 
 from hwshift.compiler.lowered import Lowered, finish, whole
 from hwshift.compiler.placement import Tensor, View
+from hwshift.compiler.row_taps import row_taps_of, tap_tiles
 from hwshift.compiler.tiles import Taps, make_taps, pack, spread_positions, tile_weights
 from hwshift.compiler.weights import Codes, conv_codes
 from hwshift.config import AcceleratorConfig
@@ -17,11 +18,13 @@ __all__ = ["conv_taps", "lower_conv"]
 def conv_taps(layer: FixedLayer, view: View, tensors: list[Tensor], config: AcceleratorConfig) -> list[Taps]:
     """Per output tile, the channels its outputs read at every kernel position; equal ones are one object.
 
-    An output tile whose outputs belong to several groups reads the channels of all of them.
+    Of three taps of a row that are summed in one step it is the last that is read. An output tile whose outputs belong
+    to several groups reads the channels of all of them.
     """
     op = layer.op
     assert isinstance(op, Conv)
-    offsets = _offsets(op)
+    plan = row_taps_of(layer, view, tensors, config)
+    offsets = _offsets(op) if plan is None else plan.offsets
     known: dict[bytes, Taps] = {}
     out = []
     for outs in _tiles(layer, config):
@@ -42,11 +45,17 @@ def lower_conv(layer: FixedLayer, view: View, tensors: list[Tensor], config: Acc
     all_taps = conv_taps(layer, view, tensors, config)
     packed = {key: pack(taps, config) for key, taps in {id(taps): taps for taps in all_taps}.items()}
     patterns = [packed[id(taps)] for taps in all_taps]
+    plan = row_taps_of(layer, view, tensors, config)
     weights, zeros = [], False
     for outs, pattern in zip(_tiles(layer, config), patterns, strict=True):
-        table, absent = _tile_codes(op, codes, outs, _channels(op, outs), config.columns)
-        zeros |= absent
-        weights.append(tile_weights(pattern, table, 0))
+        if plan is None:
+            table, absent = _tile_codes(op, codes, outs, _channels(op, outs), config.columns)
+            zeros |= absent
+            weights.append(tile_weights(pattern, table, 0))
+        else:
+            zeros = True  # beside the taps of a column
+            own = codes.values[outs].reshape(len(outs), -1).T
+            weights.append(tap_tiles(pattern, plan, own, codes.zero, config))
     fmt = op.weights.fmt
     zeros &= isinstance(fmt, Pow2Format)
     if zeros and codes.keeps_min and isinstance(fmt, Pow2Format):
@@ -56,7 +65,18 @@ def lower_conv(layer: FixedLayer, view: View, tensors: list[Tensor], config: Acc
             where=layer.name,
         )
     extent = tensors[0].shape[1:]
-    return finish(layer, view.tensors, extent, op.stride, patterns, weights, zeros, [whole(layer)], config)
+    return finish(
+        layer,
+        view.tensors,
+        extent,
+        op.stride,
+        patterns,
+        weights,
+        zeros,
+        [whole(layer)],
+        config,
+        row_taps=plan is not None,
+    )
 
 
 def _tiles(layer: FixedLayer, config: AcceleratorConfig) -> list[np.ndarray]:

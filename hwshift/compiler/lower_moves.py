@@ -4,6 +4,7 @@ import numpy as np
 
 from hwshift.compiler.lowered import Lowered, Rectangle, finish, whole
 from hwshift.compiler.placement import Tensor, View
+from hwshift.compiler.row_taps import row_taps_of, unit_tiles
 from hwshift.compiler.tiles import Taps, count_ktiles, make_taps, pack, spread_positions, tile_weights
 from hwshift.compiler.weights import unit_code, zero_code
 from hwshift.config import AcceleratorConfig
@@ -25,7 +26,8 @@ def pool_taps(layer: FixedLayer, view: View, tensors: list[Tensor], config: Acce
     op = layer.op
     assert isinstance(op, Pool)
     u, v = (index.ravel() for index in np.indices(op.kernel))
-    offsets = np.stack((u - op.padding[0], v - op.padding[1]), axis=1)
+    plan = row_taps_of(layer, view, tensors, config)
+    offsets = np.stack((u - op.padding[0], v - op.padding[1]), axis=1) if plan is None else plan.offsets
     taps = _diagonal(layer, view, config, offsets)
     if op.kind == "avg":
         return [spread_positions(item, tensors) for item in taps]
@@ -65,14 +67,22 @@ def lower_moves(
 ) -> Lowered:
     """Any of these layers; ``all_taps``: per output tile, the taps of its channels over and over in order."""
     op, extent = layer.op, tensors[0].shape[1:]
+    plan, unit, zero = (
+        row_taps_of(layer, view, tensors, config),
+        unit_code(config, layer.name),
+        zero_code(config),
+    )
     patterns, weights = [], []
     for tile, taps in enumerate(all_taps):
         channels = min(config.columns, layer.shape[0] - tile * config.columns)
-        column = np.arange(len(taps.bank)) % channels
-        table = np.full((len(column), config.columns), zero_code(config), np.int64)
-        table[np.arange(len(column)), column] = unit_code(config, layer.name)
         patterns.append(pack(taps, config))
-        weights.append(tile_weights(patterns[-1], table, 0))
+        if plan is None:
+            column = np.arange(len(taps.bank)) % channels
+            table = np.full((len(column), config.columns), zero, np.int64)
+            table[np.arange(len(column)), column] = unit
+            weights.append(tile_weights(patterns[-1], table, 0))
+        else:
+            weights.append(unit_tiles(patterns[-1], plan, channels, unit, zero, config))
     stride, maximum, rectangles = (1, 1), False, [whole(layer)]
     if isinstance(op, Pool):
         stride, maximum = op.stride, op.kind == "max"
@@ -90,6 +100,7 @@ def lower_moves(
         maximum=maximum,
         gates=layer.inputs[1] if isinstance(op, ChannelScale) else None,
         spread=op.factor if isinstance(op, Upsample) else (1, 1),
+        row_taps=plan is not None,
     )
 
 

@@ -9,6 +9,7 @@ from hwshift.compiler.tiles import Pattern
 from hwshift.config import AcceleratorConfig
 from hwshift.errors import CompileError
 from hwshift.network.fixed import Activation, Epilogue, FixedLayer
+from hwshift.program.row_taps import lead_steps
 
 __all__ = ["OFFSET_HIGH", "OFFSET_LOW", "Lowered", "Rectangle", "finish", "whole"]
 
@@ -64,6 +65,8 @@ class Lowered:
         Tensor of one pixel whose channels are the scales; the rectangle's are unused.
     spread : (rows, columns)
         How often every row and column is written.
+    row_taps : bool
+        Whether a step sums three taps of a row; the patterns hold the one that is read in it.
     """
 
     layer: FixedLayer
@@ -82,6 +85,12 @@ class Lowered:
     inside: tuple[bool, bool] = (False, False)
     gates: str | None = None
     spread: tuple[int, int] = (1, 1)
+    row_taps: bool = False
+
+    @property
+    def lead(self) -> int:
+        """First steps of every row that give no pixels."""
+        return lead_steps({"row_taps": self.row_taps})
 
     @property
     def tiles(self) -> int:
@@ -140,6 +149,7 @@ def finish(
     maximum: bool = False,
     gates: str | None = None,
     spread: tuple[int, int] = (1, 1),
+    row_taps: bool = False,
 ) -> Lowered:
     """Put a layer together: share equal patterns, centre displacements, find a constant weight tile."""
     shared: dict[bytes, Pattern] = {}
@@ -148,7 +158,7 @@ def finish(
     size = layer.shape[1] // spread[0], layer.shape[2] // spread[1]
     inside = (
         _inside(own, "dy", extent[0], (size[0] - 1) * stride[0]),
-        _inside(own, "dx", extent[1], (size[1] - 1) * stride[1]),
+        not row_taps and _inside(own, "dx", extent[1], (size[1] - 1) * stride[1]),
     )
     corner = (
         0 if inside[0] else _corner(own, "dy", layer.name),
@@ -157,7 +167,9 @@ def finish(
     if any(corner):
         moved = {key: _moved(pattern, corner) for key, pattern in shared.items()}
         patterns = [moved[pattern.key] for pattern in patterns]
-    constant = _constant(patterns, weights) if sum(map(len, weights)) > 1 else None
+    constant = None
+    if sum(map(len, weights)) > 1:
+        constant = _same_tile(weights) if row_taps else _constant(patterns, weights)
     epilogue = layer.epilogue
     stride = 1 if size[0] == 1 else stride[0], 1 if size[1] == 1 else stride[1]
     none = Activation()
@@ -183,6 +195,7 @@ def finish(
         inside,
         gates,
         spread,
+        row_taps,
     )
 
 
@@ -232,6 +245,12 @@ def _moved(pattern: Pattern, corner: tuple[int, int]) -> Pattern:
         np.where(on, pattern.dy - corner[0], 0),
         np.where(on, pattern.dx - corner[1], 0),
     )
+
+
+def _same_tile(weights: list[np.ndarray]) -> np.ndarray | None:
+    """The tile that all k-tiles have, if they have one."""
+    first = weights[0][0]
+    return first if all((tiles == first).all() for tiles in weights) else None
 
 
 def _constant(patterns: list[Pattern], weights: list[np.ndarray]) -> np.ndarray | None:

@@ -125,7 +125,7 @@ def _columns_read(low: Lowered, first: int, end: int) -> tuple[int, int]:
     least = min(int(pattern.dx[pattern.on].min()) for pattern in patterns)
     most = max(int(pattern.dx[pattern.on].max()) for pattern in patterns)
     base = 0 if low.inside[1] else least  # where displacements belong to k-tiles, a lane's own begin at 0
-    start = first * low.stride[1] + low.corner[1] + base
+    start = (first - low.lead) * low.stride[1] + low.corner[1] + base
     stop = (end - 1) * low.stride[1] + low.corner[1] + most + 1
     start = min(max(0, start), low.extent[1] - 1)
     return start, max(start + 1, min(stop, low.extent[1]))

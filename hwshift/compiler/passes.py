@@ -36,7 +36,7 @@ class Spread:
 class Piece:
     """Output rows and columns (first, end) of one instruction, ``step`` pixels at a time, in chunks of rows.
 
-    With a spread they are those of the source.
+    With a spread they are those of the source. The first ``lead`` steps of a row give no pixels.
     """
 
     rows: tuple[int, int]
@@ -44,6 +44,7 @@ class Piece:
     step: int
     chunk_rows: int
     spread: Spread | None = None
+    lead: int = 0
 
     @property
     def out_rows(self) -> tuple[int, int]:
@@ -56,7 +57,7 @@ class Piece:
     @property
     def steps(self) -> int:
         """Steps per row."""
-        return -(-(self.columns[1] - self.columns[0]) // self.step)
+        return self.lead - (self.columns[0] - self.columns[1]) // self.step
 
     @property
     def chunks(self) -> int:
@@ -76,7 +77,7 @@ def pieces_of(
         yield from _spread_pieces(low, run, rows, columns, config)
         return
     for first, end, step in _columns(low, columns, config):
-        yield from _chunked(low, run, Piece(rows, (first, end), step, 0), config)
+        yield from _chunked(low, run, Piece(rows, (first, end), step, 0, lead=low.lead), config)
 
 
 def _chunked(low: Lowered, run: Run, piece: Piece, config: AcceleratorConfig) -> Iterator[Piece]:
@@ -139,7 +140,7 @@ def _columns(
         while first % step:
             step //= 2
         end = columns[1] if step == lanes else min(columns[1], -(-first // lanes) * lanes)
-        end = min(end, first + config.acc_depth * step)
+        end = min(end, first + (config.acc_depth - low.lead) * step)
         yield first, end, step
         first = end
 
@@ -173,6 +174,7 @@ def compute_fields(
         "ktile_advance": int(run.advance),
         "act": _act(low.activation),
         "group0": group,
+        "row_taps": int(low.row_taps),
         "ktile_count": run.count,
         "tiles": run.end - run.first,
         "rows": piece.rows[1] - piece.rows[0],
@@ -183,12 +185,12 @@ def compute_fields(
         "height": low.extent[0],
         "width": low.extent[1],
         "y0": piece.rows[0] * stride_y + low.corner[0],
-        "x0": piece.columns[0] * stride_x + low.corner[1],
+        "x0": (piece.columns[0] - low.lead * piece.step) * stride_x + low.corner[1],
         "stride_y": stride_y,
         "x_step": piece.step * stride_x,
         "stride_x": stride_x if piece.step > 1 else 1,
         "out_step": piece.step,
-        "last_pixels": width - (piece.steps - 1) * piece.step,
+        "last_pixels": width - (piece.steps - piece.lead - 1) * piece.step,
         "out_x0": piece.columns[0],
         **_spread_fields(piece),
         "last_columns": (1 << min(left, config.columns)) - 1,

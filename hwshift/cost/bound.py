@@ -14,7 +14,8 @@ Steps of a tile are output pixels / P. A convolution has ``taps * ceil(Cin / R) 
 per as many whole groups as fit the array together: a depthwise convolution has ``taps * ceil(channels / R)``. Channels
 of a network input of at most four stand side by side, as many kernel positions as fit: ``ceil(taps / floor(R / 3))``.
 Pools, sums and shifts that move data are depthwise with one constant tile. Concatenations, shuffles and slices are
-names.
+names. With ``row_taps`` a depthwise convolution or average pool has a tile for every `row_windows` of its kernel, where
+these take fewer cycles, and two steps more for every row.
 """
 
 import math
@@ -22,6 +23,7 @@ from dataclasses import dataclass
 
 from hwshift.config import AcceleratorConfig
 from hwshift.errors import DataError
+from hwshift.network.depthwise import depthwise_kernel
 from hwshift.network.fixed import (
     ChannelScale,
     Concat,
@@ -37,6 +39,7 @@ from hwshift.network.fixed import (
     Upsample,
 )
 from hwshift.program.isa import INPUT_CHANNELS
+from hwshift.program.row_taps import ROW_TAPS, share_a_tile, windows_that_pay
 
 __all__ = ["Bound", "LayerWork", "compulsory_bytes", "cycle_bound", "layer_works", "multiplications"]
 
@@ -116,6 +119,10 @@ def _work(
 ) -> LayerWork | None:
     op, (channels, height, width) = layer.op, layer.shape
     steps = -(-height * width // config.pixels)
+    if config.row_taps and layer.inputs and layer.inputs[0] != broadcast:
+        work = _row_taps_work(layer, config)
+        if work is not None:
+            return work
     if isinstance(op, Conv):
         passes, diagonal = _conv_passes(op, layer.inputs[0] == broadcast, config)
         return LayerWork(layer.name, passes, steps, False, diagonal, multiplications(op) * height * width)
@@ -136,6 +143,23 @@ def _work(
         taps = -(-taps // (config.rows // shapes[layer.inputs[0]][0]))
     passes = -(-channels // config.rows) * taps
     return LayerWork(layer.name, passes, steps, True, True) if passes else None
+
+
+def _row_taps_work(layer: FixedLayer, config: AcceleratorConfig) -> LayerWork | None:
+    """The work of a layer that sums three taps of a row in a step; None for others."""
+    kernel, (channels, height, width) = depthwise_kernel(layer), layer.shape
+    windows = windows_that_pay(kernel, (height, width), config.tile_words) if kernel else ()
+    if kernel is None or not windows:
+        return None
+    macs = multiplications(layer.op) * height * width if isinstance(layer.op, Conv) else 0
+    return LayerWork(
+        layer.name,
+        len(kernel.rows) * len(windows) * -(-channels // config.rows),
+        height * (width + ROW_TAPS - 1),
+        share_a_tile(kernel, windows),
+        True,
+        macs,
+    )
 
 
 def _conv_passes(op: Conv, broadcast: bool, config: AcceleratorConfig) -> tuple[int, bool]:

@@ -24,6 +24,7 @@ from hwshift.program.image import Program
 from hwshift.program.instruction import Instruction
 from hwshift.program.isa import INSTRUCTION_BYTES, KTILE_ENTRY, LANE_ENTRY, LoadKind, Opcode
 from hwshift.program.ports import lanes_of
+from hwshift.program.row_taps import element_ages, lead_steps
 from hwshift.program.tables import TableState
 
 __all__ = ["MOVES", "count_program"]
@@ -76,18 +77,21 @@ class _Work:
     -------
     pixels : int
         Output pixels that count.
-    columns : ndarray of int64, shape (tiles,)
+    columns : ndarray of bool, shape (tiles, C)
         Columns that count.
     lanes : ndarray of int64, shape (tiles or 1, k-tiles, R, lane-table fields)
     on : ndarray of bool, shape (tiles or 1, k-tiles, R)
+    elements : ndarray of int64, shape (tiles or 1, k-tiles, 1 or C)
+        Elements of a column that take what a lane that is on has read.
     used : ndarray of int64, shape (tiles, k-tiles, R)
-        Columns that count with a weight other than zero, per lane that is on.
+        Columns that count with a weight other than zero, per row of such elements.
     """
 
     pixels: int
     columns: np.ndarray
     lanes: np.ndarray
     on: np.ndarray
+    elements: np.ndarray
     used: np.ndarray
 
 
@@ -100,6 +104,9 @@ class _Counter:
         self._tables = TableState(program.config)
         self._ring: deque[np.ndarray] = deque()
         self._known: dict[tuple[int, int, int], np.ndarray] = {}
+        # the lane whose values an element takes with row_taps
+        ages = element_ages(self._config.rows, self._config.columns)
+        self._lane_of = (np.arange(self._config.rows)[:, None] - ages) % self._config.rows
 
     def instruction(self, item: Instruction, record: dict) -> LayerCounts:
         """Counts of the next instruction."""
@@ -164,8 +171,8 @@ class _Counter:
         steps, passes = tiles * ktiles * row_steps, tiles * ktiles * item["chunks"]
         loads = 1 if item["hold_weights"] else passes
         outputs = int(work.columns.sum()) * work.pixels
-        lanes = np.broadcast_to(work.on.sum(axis=2), (tiles, ktiles)).sum(axis=1)
-        trees = np.broadcast_to(np.maximum(work.on.sum(axis=2) - 1, 0), (tiles, ktiles)).sum(axis=1)
+        products = int((work.columns[:, None] * work.elements).sum())
+        sums = int((work.columns[:, None] * np.maximum(work.elements - 1, 0)).sum())
         words = tiles * (ktiles - 1) * row_steps * config.pixels
         corner = record.get("corner", (0, 0))
         displaced = (work.lanes[..., _DY] + corner[0] != 0) | (work.lanes[..., _DX] + corner[1] != 0)
@@ -176,9 +183,9 @@ class _Counter:
             array=ArrayCounts(
                 steps=steps,
                 places=steps * config.rows * config.columns * config.pixels,
-                operations=int(work.columns @ lanes) * work.pixels,
+                operations=products * work.pixels,
                 nonzero_operations=int(work.used.sum()) * work.pixels,
-                tree_adds=int(work.columns @ trees) * work.pixels,
+                tree_adds=sums * work.pixels,
                 weight_tiles=loads,
                 weight_registers=2 * loads * config.rows * config.columns,
             ),
@@ -203,10 +210,12 @@ class _Counter:
         else:
             weights = self._weights(item, tiles * ktiles)
             weights = weights.reshape(tiles, ktiles, config.rows, config.columns)
-        used = (weights & mask[:, None, None]).sum(axis=3) * on
+        taken = on[..., self._lane_of] if item["row_taps"] else on[..., None]
+        used = (weights & mask[:, None, None] & taken).sum(axis=3)
         lanes_used = lanes_of(config.pixels, item["out_step"])
-        pixels = item["rows"] * ((item["steps"] - 1) * lanes_used + item["last_pixels"])
-        return _Work(pixels, mask.sum(axis=1), lanes, on, used)
+        given = item["steps"] - lead_steps(item)
+        pixels = item["rows"] * ((given - 1) * lanes_used + item["last_pixels"])
+        return _Work(pixels, mask, lanes, on, taken.sum(axis=2), used)
 
     def _weights(self, item: Instruction, count: int) -> np.ndarray:
         """An instruction's tiles of the ring, which leave it or stay."""

@@ -19,6 +19,7 @@ from hwshift.program.image import Program
 from hwshift.program.instruction import Instruction
 from hwshift.program.isa import Act, LoadKind, Opcode
 from hwshift.program.registers import ERRORS
+from hwshift.program.row_taps import ROW_TAPS
 from hwshift.writing import toml_text
 
 __all__ = ["Vector", "check_program", "engine_files", "engine_sources", "job_text"]
@@ -41,8 +42,8 @@ _SUPPORTED: dict[str, tuple[str, ...]] = {
     "ACTIVATION": ("lo", "hi", "residual_lo", "residual_hi"),
     "COMPUTE": (
         "drain", "relu_fetch", "pad_min", "maximum", "hold_weights", "residual", "ktile_advance", "act",
-        "residual_act", "group0", "ktile_base", "ktile_count", "tiles", "rows", "steps", "chunk_rows", "chunks",
-        "chunk_y", "height", "width", "y0", "x0", "stride_y", "x_step", "stride_x", "out_step", "last_pixels",
+        "residual_act", "group0", "row_taps", "ktile_base", "ktile_count", "tiles", "rows", "steps", "chunk_rows",
+        "chunks", "chunk_y", "height", "width", "y0", "x0", "stride_y", "x_step", "stride_x", "out_step", "last_pixels",
         "param_base", "out_x0", *_SIDES, "last_columns", "weight_offset", "keep_weights",
     ),
     "STORE": (*_TRANSFER, *_REGION, "last_lanes", "gates"),
@@ -150,7 +151,7 @@ def engine_sources(config: AcceleratorConfig) -> dict[str, bytes]:
     return {
         **sources("common", "engine"),
         "src/hwshift_config.h": render(
-            "hwshift_config.h.j2", config=config, numbers=numbers, weight_jobs=WEIGHT_JOBS
+            "hwshift_config.h.j2", config=config, numbers=numbers, row_taps=ROW_TAPS, weight_jobs=WEIGHT_JOBS
         ),
         "src/hwshift_sigmoid.h": render(
             "hwshift_sigmoid.h.j2", config=config, count=len(table), table=wrapped(table, 4)

@@ -10,6 +10,7 @@ from hwshift.program.image import Region
 from hwshift.program.instruction import Instruction
 from hwshift.program.isa import DESCRIPTORS, LoadKind, Opcode
 from hwshift.program.ports import lanes_of
+from hwshift.program.row_taps import lead_steps
 from hwshift.program.tables import TableState, follow_descriptor
 
 __all__ = ["Footprint", "Footprints", "SPACES"]
@@ -161,7 +162,8 @@ class Footprints:
     def _target_words(self, item: Instruction, prefix: str) -> np.ndarray:
         sub, groups = self._config.sub_banks, self._config.groups
         length = item[f"{prefix}_length"]
-        last = item["out_x0"] + (item["steps"] - 1) * item["out_step"] + item["last_pixels"] - 1
+        steps = item["steps"] - lead_steps(item)
+        last = item["out_x0"] + (steps - 1) * item["out_step"] + item["last_pixels"] - 1
         x = np.arange(item["out_x0"] // sub, last // sub + 1)
         rows = (item[f"{prefix}_offset"] + np.arange(item["rows"]) * item[f"{prefix}_row_step"]) % length
         slots = np.arange((item["group0"] + item["tiles"] - 1) // groups + 1) * item[f"{prefix}_pitch"]

@@ -14,6 +14,7 @@ from hwshift.program.image import Program
 from hwshift.program.instruction import Instruction
 from hwshift.program.isa import DESCRIPTORS, Opcode
 from hwshift.program.ports import lanes_of
+from hwshift.program.row_taps import lead_steps
 from hwshift.program.tables import TableState, follow_descriptor
 from hwshift.timing import timing
 
@@ -86,7 +87,7 @@ class StepWalker:
         y = _each(item["y0"] + steps.full_row * item["stride_y"]) + dy
         pixel = np.arange(lanes_of(config.pixels, item["out_step"]))
         x = _each(item["x0"] + steps.step * item["x_step"]) + pixel * item["stride_x"] + dx
-        inside = (on != 0) & (pixel < _each(self._pixels(item, steps)))
+        inside = (on != 0) & (pixel < _each(self._pixels(item, steps.step)))
         inside = inside & (x >= 0) & (x < item["width"]) & (y >= 0) & (y < item["height"])
         word = _each(start) + own_offset + x // config.sub_banks
         word = _each(base) + np.where(word >= _each(length), word - _each(length), word)
@@ -104,22 +105,22 @@ class StepWalker:
             np.arange(lanes_of(config.pixels, item["out_step"])),
             np.arange(config.columns)[:, None],
         )
-        x = _each(item["out_x0"] + steps.step * item["out_step"]) + pixel
+        step = steps.step - lead_steps(item)
+        x = _each(item["out_x0"] + np.maximum(step, 0) * item["out_step"]) + pixel
         slot = tile // config.groups * item[f"{prefix}_pitch"]
         row = (item[f"{prefix}_offset"] + steps.full_row * item[f"{prefix}_row_step"]) % max(1, length)
         word = _each(row + slot) + x // config.sub_banks
         word = item[f"{prefix}_base"] + np.where(word >= length, word - length, word)
         bank = _each(tile % config.groups * config.columns) + column
         written = (item["last_columns"] >> column & 1 == 1) | _each(steps.tile + 1 < item["tiles"])
-        written = (
-            written & (pixel < _each(self._pixels(item, steps))) & _each(steps.k + 1 == item["ktile_count"])
-        )
+        pixels = np.where(step < 0, 0, self._pixels(item, steps.step))
+        written = written & (pixel < _each(pixels)) & _each(steps.k + 1 == item["ktile_count"])
         keys = self._keys(bank, x % config.sub_banks, word)
         return keys[written], np.nonzero(written)[0]
 
-    def _pixels(self, item: Instruction, steps: Steps) -> np.ndarray:
+    def _pixels(self, item: Instruction, step: np.ndarray) -> np.ndarray:
         together = lanes_of(self._config.pixels, item["out_step"])
-        return np.where(steps.step + 1 == item["steps"], item["last_pixels"], together)
+        return np.where(step + 1 == item["steps"], item["last_pixels"], together)
 
     def _keys(self, bank: np.ndarray, sub: np.ndarray, word: np.ndarray) -> np.ndarray:
         return (bank * self._config.sub_banks + sub) * self._config.feature_depth + word

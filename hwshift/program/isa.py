@@ -39,7 +39,7 @@ __all__ = [
     "Token",
 ]
 
-ISA_VERSION = 3
+ISA_VERSION = 4
 MAGIC = 0x54485348  # "HSHT"
 INSTRUCTION_BYTES = 64
 DESCRIPTORS = 8
@@ -278,11 +278,16 @@ COMPUTE = _instruction(
     Field("act", 2, "first activation; SIGMOID only without a residual"),
     Field("residual_act", 2, "activation after the residual"),
     Field("group0", 4, "column group of the first output tile: columns go to banks group * C + column"),
+    Field("row_taps", 1, "two elements of a column take what its lane read one and two steps ago"),
     Field("ktile_base", 16, "first k-tile table entry"),
     Field("ktile_count", 16, "k-tiles per output tile, at least 1"),
     Field("tiles", 16, "output tiles, at least 1"),
     Field("rows", 16, "output rows, at least 1"),
-    Field("steps", 16, "steps per row, at least 1; chunk_rows * steps <= T"),
+    Field(
+        "steps",
+        16,
+        "steps per row, at least 1; chunk_rows * steps <= T; row_taps: the first two give no pixels",
+    ),
     Field("chunk_rows", 16, "rows per chunk, at least 1"),
     Field("chunks", 16, "chunks: ceil(rows / chunk_rows)"),
     Field("chunk_y", 16, "source rows from one chunk to the next: chunk_rows * stride"),

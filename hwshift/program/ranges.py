@@ -22,6 +22,7 @@ from hwshift.program.isa import (
     Opcode,
 )
 from hwshift.program.ports import lanes_of, lanes_per_step
+from hwshift.program.row_taps import lead_steps
 
 __all__ = ["frame_problems", "instruction_problems", "reach_problem"]
 
@@ -222,10 +223,17 @@ def _compute(item: Instruction, config: AcceleratorConfig) -> Iterator[str]:
     entries = item["ktile_count"] * (item["tiles"] if item["ktile_advance"] else 1)
     if item["ktile_base"] + entries > config.ktile_entries:
         yield f"k-tiles {item['ktile_base']} + {entries} lie outside a table of {config.ktile_entries}"
+    if item["steps"] <= lead_steps(item):
+        yield f"the first {lead_steps(item)} steps of a row give no pixels: steps must be more, not {item['steps']}"
     if item["residual"] and item["act"] == Act.SIGMOID:
         yield "a sigmoid cannot come before a residual"
     sigmoid = Act.SIGMOID in (item["act"], item["residual_act"])
-    needs = {"max_pool": item["maximum"], "residual": item["residual"], "sigmoid": sigmoid}
+    needs = {
+        "max_pool": item["maximum"],
+        "residual": item["residual"],
+        "sigmoid": sigmoid,
+        "row_taps": item["row_taps"],
+    }
     for name, needed in needs.items():
         if needed and not getattr(config, name):
             yield f"the configuration leaves out {name}"
@@ -255,7 +263,8 @@ def _kept(item: Instruction, config: AcceleratorConfig) -> Iterator[str]:
 
 def _target(item: Instruction, config: AcceleratorConfig, prefix: str) -> Iterator[str]:
     yield from _buffer(item, config, prefix, ("offset", "row_step"))
-    x = item["out_x0"] + (item["steps"] - 1) * item["out_step"] + item["last_pixels"] - 1
+    steps = item["steps"] - lead_steps(item)
+    x = item["out_x0"] + (steps - 1) * item["out_step"] + item["last_pixels"] - 1
     if x > _LAST_PIXEL:
         yield f"a row reaches pixel {x}, the last is {_LAST_PIXEL}"
     slot = (item["group0"] + item["tiles"] - 1) // config.groups * item[f"{prefix}pitch"]

@@ -7,6 +7,7 @@ A function reads what the registers held at the start of the cycle; queue levels
 
 from hwshift.program.counters import Cause
 from hwshift.program.isa import Opcode, Token
+from hwshift.program.row_taps import ROW_TAPS
 from hwshift.sim.compiled import bare_njit as njit
 from hwshift.sim.cycle.columns import F
 from hwshift.sim.cycle.compute_state import QUEUE, RING, TOKENS
@@ -198,7 +199,9 @@ def sequencer(s, program, missing, cycle):
         last_column = s.column + 1 == program[work, F.steps]
         last_step = last_column and s.row + 1 == s.cur_rows
         final = s.cur_final == 1 and last_step
-        half = (program[work, F.out_x0] + s.column * program[work, F.out_step]) >> s.pixel_bits & 1
+        lead = (ROW_TAPS - 1) * program[work, F.row_taps]
+        pixel = program[work, F.out_x0] + max(s.column - lead, 0) * program[work, F.out_step]
+        half = pixel >> s.pixel_bits & 1
         residual = program[work, F.residual]
         if first_step and s.cur_drain and s.since < s.raw_distance:
             cause = _DRAIN

@@ -5,8 +5,8 @@
 Counts, not programs: a pass takes max(steps, the cycles its weight tile takes to load), everything else stays as the
 cycle model has it. `turned`: columns are neighbouring pixels, maps are turned before and after; `skewed`: the
 convolutions around the layer write and read maps that lie in that way, in 16 phases of pixels, each with its own
-weight tiles; `taps`: two elements of a column take what its lane read one and two steps ago;
-`unit`: nine elements for each channel, beside the array.
+weight tiles; `unit`: nine elements for each channel, beside the array. What the engine has as an option, three taps of
+a row in a step, is not counted but measured: ``hwshift bench bars``, setting ``16x16-taps``.
 """
 
 import sys
@@ -62,11 +62,6 @@ class Layer:
             sum(max(LOAD, own) for own in steps if own) - max(LOAD, self.rows * self.columns)
         )
 
-    def taps(self) -> int:
-        """Three steps for nine taps, two steps more for each row; with a stride, all columns are read."""
-        steps = self.rows * (self.columns * self.stride + 2)
-        return ceil(self.channels / SIZE) * 3 * max(LOAD, steps)
-
     def unit(self) -> int:
         """One step for the nine taps of a pixel that is read."""
         return ceil(self.channels / SIZE) * max(LOAD, self.rows * self.columns * self.stride**2)
@@ -101,7 +96,6 @@ def _around(network: FixedNetwork, layer: FixedLayer) -> int:
 MAPPINGS: Mapping[str, Callable[[Layer], int]] = {
     "turned": lambda layer: layer.turned() if layer.stride == 1 and not layer.pool else layer.diagonal,
     "skewed": lambda layer: layer.skewed() if layer.stride == 1 and not layer.pool else layer.diagonal,
-    "taps": Layer.taps,
     "unit": Layer.unit,
 }
 

@@ -24,7 +24,7 @@ from hwshift.resolve import load_network, prepare
 from hwshift.zoo.trained import TRAINED
 
 from ..seeds import generator
-from ..sim.drawn import REFUSALS, draw_for
+from ..sim.drawn import REFUSALS, draw_for, draw_row_taps, first_good
 from .projects import codes, config_of, pairwise, write
 
 CONFIG = PRESETS["4x4"]
@@ -257,6 +257,15 @@ def test_drawn_programs(index, rtl_builds):
 @pytest.mark.parametrize("index", range(len(PAIRS)))
 def test_all_pairs(index, rtl_builds):
     check(index, rtl_builds)
+
+
+@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 8))])
+def test_row_taps(seed, rtl_builds):
+    rng = generator(seed)
+    program, network = first_good(lambda: draw_row_taps(rng))
+    report = verify_hls_program(program, network, codes(network, 2, seed), build_dir=rtl_builds)
+    assert report.ok, (program.config, report.differences)
+    assert report.values_compared > 0
 
 
 @pytest.mark.slow

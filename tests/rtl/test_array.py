@@ -21,6 +21,8 @@ CONFIGS = {
     ),
     "16x4x4": AcceleratorConfig(rows=16, columns=4, pixels=4, weights=Pow2Format(-7, 2), **SMALL),
     "16x16": AcceleratorConfig(rows=16, columns=16, weight_rows=2, **SMALL),
+    "4x4-taps": AcceleratorConfig(row_taps=True, **SMALL),
+    "8x4-taps-mac": AcceleratorConfig(rows=8, pe="mac", weights=QFormat(2, 6), row_taps=True, **SMALL),
     "32x4": AcceleratorConfig(rows=32, columns=4, weight_rows=4, guard=0, **SMALL),
     "32x8-mac": AcceleratorConfig(rows=32, columns=8, pe="mac", weights=QFormat(4, 4), guard=0, **SMALL),
 }
@@ -51,7 +53,12 @@ def random_rows(config, rng, rows):
 def random_x(config, rng):
     low, high = config.act.min, config.act.max
     return [[rng.choice([low, high, 0, -1, rng.randint(low, high)]) for _ in range(config.rows)]
-            for _ in range(config.pixels)]  # fmt: skip
+            for _ in range(vectors(config))]  # fmt: skip
+
+
+def vectors(config):
+    """Of the pixel lanes, then what elements of age 1 and 2 take."""
+    return config.pixels + 2 * config.row_taps
 
 
 def term(config, x, code):
@@ -63,10 +70,18 @@ def term(config, x, code):
     return -shifted if code["sign"] else shifted
 
 
+def element(config, x, p, r, c):
+    """What an element takes: with row taps, the rows one and two below a column's lanes take what is older."""
+    for age, older in enumerate(x[config.pixels :], 1):
+        if (r - age) % config.columns == c:
+            return older[r]
+    return x[p][r]
+
+
 def column_sums(config, x, tile):
     """Modulo 2**width, which is exact unless acc_width is narrower than R terms."""
     half = 1 << (sum_shape(config).width - 1)
-    sums = [[sum(term(config, x[p][r], tile[r][c]) for r in range(config.rows))
+    sums = [[sum(term(config, element(config, x, p, r, c), tile[r][c]) for r in range(config.rows))
              for c in range(config.columns)] for p in range(config.pixels)]  # fmt: skip
     return [[(value + half) % (2 * half) - half for value in row] for row in sums]
 
@@ -80,11 +95,13 @@ def run(config, cycles):
     dut = Array(config)
     assert dut.latency == latency(config) == 1 + timing(config).tree_stages
     seen = []
-    idle = [[0] * config.rows] * config.pixels
+    idle = [[0] * config.rows] * vectors(config)
 
     async def bench(ctx):
         for x, swap, row, rows in cycles + [(idle, 0, None, None)] * latency(config):
-            ctx.set(dut.x, x)
+            ctx.set(dut.x, x[: config.pixels])
+            if config.row_taps:
+                ctx.set(dut.aged, x[config.pixels :])
             ctx.set(dut.swap, swap)
             ctx.set(dut.shadow.en, row is not None)
             if row is not None:
@@ -149,7 +166,7 @@ def test_tiles_follow_each_other_every_tile_words_cycles(config):
 def test_measured_latency(config):
     one = {"value": config.weights.max} if config.pe == "mac" else {"q": 0, "sign": 0, "zero": 0}
     tile = [[one] * config.columns] * config.rows
-    still, pulse = [[0] * config.rows] * config.pixels, [[config.act.max] * config.rows] * config.pixels
+    still, pulse = [[0] * config.rows] * vectors(config), [[config.act.max] * config.rows] * vectors(config)
     cycles = [(still, 0, row, rows) for row, rows in load(config, tile)] + [(still, 1, None, None)]
     cycles += [(pulse, 0, None, None)] + [(still, 0, None, None)] * 8
     seen = run(config, cycles)
@@ -164,13 +181,13 @@ def test_extreme_sums(config):
     else:
         codes = [{"q": 0, "sign": sign, "zero": 0} for sign in (0, 1)]
     cycles, expected = [], []
-    still = [[0] * config.rows] * config.pixels
+    still = [[0] * config.rows] * vectors(config)
     for code in codes:
         tile = [[code] * config.columns] * config.rows
         cycles += [(still, 0, row, rows) for row, rows in load(config, tile)] + [(still, 1, None, None)]
         expected += [None] * (config.tile_words + 1)
         for x in (config.act.min, config.act.max, -1):
-            values = [[x] * config.rows] * config.pixels
+            values = [[x] * config.rows] * vectors(config)
             cycles.append((values, 0, None, None))
             expected.append(column_sums(config, values, tile))
     seen = run(config, cycles)[latency(config) :]

@@ -17,6 +17,7 @@ from hwshift.tools import pin_yosys, simulator_problem
 from ..seeds import seed_of
 
 SHIFT_ADD = AcceleratorConfig(pixels=2, weight_rows=2, scale_digits=4, param_tiles=16, guard=3)
+TAPS = AcceleratorConfig(act=QFormat(8, 8), bus_width=32, row_taps=True)
 MAC = AcceleratorConfig(pe="mac", act=QFormat(8, 8), weights=QFormat(4, 8), param_tiles=16, guard=5)
 
 
@@ -56,6 +57,14 @@ class RowsReversed(Array):
     class column(Column):
         def _weights(self, m):
             return super()._weights(m)[::-1]
+
+
+class OwnLane(Array):
+    """Gives every element what its own lane reads, whatever its age."""
+
+    def elaborate(self, platform):
+        self._config = self._config.with_(row_taps=False)
+        return super().elaborate(platform)
 
 
 class SaturatesLow(Epilogue):
@@ -101,11 +110,16 @@ def test_passes(run, block, bench, config):
     assert run(block(config), bench, config).tests == 1
 
 
+def test_passes_with_row_taps(run):
+    assert run(Array(TAPS), "bench_array", TAPS).tests == 1
+
+
 BROKEN = [
     (SignBeforeShift, "bench_pe", SHIFT_ADD),
     (RoundedTerm, "bench_pe", MAC),
     (OneSign, "bench_array", SHIFT_ADD),
     (RowsReversed, "bench_array", MAC),
+    (OwnLane, "bench_array", TAPS),
     (SaturatesLow, "bench_epilogue", MAC),
     (RoundsDigits, "bench_epilogue", SHIFT_ADD),
 ]

@@ -26,6 +26,7 @@ FACTORS: dict[str, tuple] = {
     "bus": (32, 64, 128, 256, 512),
     "W_r": (1, 2, 4),
     "input": (1, 2, 3, 4),
+    "row taps": (False, True),
 }
 """What is varied. "some" guard bits are half of the exact ones; "input": channels of the networks' inputs."""
 SMALL_BUFFERS = {
@@ -51,16 +52,19 @@ def configuration(choice: Choice, **depths: int) -> AcceleratorConfig:
         name="-".join(str(value) for value in choice.values()), rows=choice["R"], columns=choice["C"],
         pixels=choice["P"], pe=choice["PE"], act=QFormat.parse(choice["act"]), scale_digits=digits,
         max_pool=choice["max pool"], residual=choice["residual"], bus_width=choice["bus"],
-        weight_rows=choice["W_r"], **depths,
+        weight_rows=choice["W_r"], row_taps=choice["row taps"], **depths,
     )  # fmt: skip
     guard = {"0": 0, "some": config.guard // 2, "exact": config.guard}[choice["G"]]
     return config.with_(weights=config.weights, guard=guard)
 
 
 def valid(choice: Choice) -> bool:
-    """The rules of the combinations, written apart from the configuration: at most one vector per beat, C divides R."""
+    """The rules of the combinations, written apart from the configuration: C divides R, a beat is at most one vector,
+    row taps go with one pixel lane.
+    """
     bits = 32 if choice["act"] == "Q16.16" else 16
-    return choice["R"] % choice["C"] == 0 and choice["bus"] <= choice["R"] * bits
+    fits = choice["R"] % choice["C"] == 0 and choice["bus"] <= choice["R"] * bits
+    return fits and (choice["P"] == 1 or not choice["row taps"])
 
 
 def _pairs(choice: Choice) -> set[Pair]:
@@ -73,7 +77,7 @@ def possible_pairs() -> set[Pair]:
     found: set[Pair] = set()
     for values in product(*(FACTORS[name] for name in bound)):
         chosen = dict(zip(bound, values, strict=True))
-        if valid(chosen):
+        if _fits(chosen):
             ordered = {name: chosen[name] for name in _NAMES if name in chosen}
             found |= _pairs(ordered)
             for name, value in ordered.items():
@@ -81,7 +85,8 @@ def possible_pairs() -> set[Pair]:
                     for each in FACTORS[other]:
                         found.add(_in_order((name, value), (other, each)))
     for first, second in combinations([name for name in _NAMES if name not in bound], 2):
-        found |= {((first, a), (second, b)) for a, b in product(FACTORS[first], FACTORS[second])}
+        pairs = product(FACTORS[first], FACTORS[second])
+        found |= {((first, a), (second, b)) for a, b in pairs if _fits({first: a, second: b})}
     return found
 
 
@@ -119,7 +124,7 @@ def _around(missing: list[Pair], rng: np.random.Generator) -> Choice | None:
 
 def _fits(chosen: Choice) -> bool:
     """Whether the rules allow it, as far as it is chosen."""
-    return valid({"R": 32, "C": 4, "act": "Q16.16", "bus": 32} | chosen)
+    return valid({"R": 32, "C": 4, "act": "Q16.16", "bus": 32, "P": 1, "row taps": False} | chosen)
 
 
 def table(rows: list[Choice]) -> str:

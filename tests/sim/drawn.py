@@ -18,6 +18,7 @@ from hwshift.network.quantize import quantize
 from hwshift.network.random import NetworkBuilder
 from hwshift.network.shifts import modulo_shifts
 from hwshift.program.image import Program
+from hwshift.program.isa import Opcode
 
 REFUSALS = (ConfigError, QuantizeError, CompileError)
 """What `draw` raises when what was drawn does not go together."""
@@ -47,6 +48,22 @@ def draw_gated(rng: np.random.Generator, scale: int = 1) -> tuple[Program, Fixed
     return draw_for(config, rng, scale, (*layers, _pointwise, _residual, _shifted, _joined))
 
 
+def draw_row_taps(rng: np.random.Generator, scale: int = 1) -> tuple[Program, FixedNetwork]:
+    """As `draw`, with windows of a row that are summed in one step: depthwise layers and average pools."""
+    drawn = _config(rng)
+    config = drawn.with_(weights=drawn.weights, guard=drawn.guard, pixels=1, row_taps=True)
+    layers = (_windows, _windows, _averages, _pointwise, _residual)
+    program, network = draw_for(config, rng, scale, layers, int(rng.integers(5, 20)))
+    if not has_row_taps(program):
+        raise CompileError("no layer has windows of a row")
+    return program, network
+
+
+def has_row_taps(program: Program) -> bool:
+    """Whether an instruction of a program sums taps of a row in a step."""
+    return any(item.opcode == Opcode.COMPUTE and item["row_taps"] for item in program.instructions)
+
+
 def draw_for(
     config: AcceleratorConfig,
     rng: np.random.Generator,
@@ -55,7 +72,9 @@ def draw_for(
     channels: int | None = None,
 ) -> tuple[Program, FixedNetwork]:
     """As `draw`, for a configuration, layers of some kinds, and an input of so many channels (None: 1 to 5)."""
-    network = _network(rng, scale, _LAYERS if layers is None else layers, channels)
+    if layers is None:
+        layers = (*_LAYERS, *WINDOWED * 3) if config.row_taps else _LAYERS
+    network = _network(rng, scale, layers, channels)
     kind = "fixed" if config.pe == "mac" else "pow2"
     fixed = quantize(network, act=config.act, weights=kind, weight_format=config.weights)
     fixed = with_shifts(fixed, [None, "fused", "moved"][rng.integers(3)])
@@ -138,6 +157,22 @@ def _depthwise(build: NetworkBuilder, name: str, source: str, rng: np.random.Gen
     return build.conv(name, source, channels, (3, 1), groups=channels, stride=int(rng.integers(1, 3)))
 
 
+def _windows(build: NetworkBuilder, name: str, source: str, rng: np.random.Generator) -> str:
+    channels, *size = build.shapes[source]
+    kernel = [int(rng.integers(1, min(high, side + 1) + 1)) for high, side in zip((3, 7), size, strict=True)]
+    options = {"stride": int(rng.integers(1, 4)), "dilation": (1, int(rng.integers(1, 3)))}
+    if rng.random() < 0.3:
+        source = build.add(f"{name}_shift", ops.SpatialShift(modulo_shifts(channels)), source)
+    return build.conv(name, source, channels, tuple(kernel), groups=channels, bias=True, **options)
+
+
+def _averages(build: NetworkBuilder, name: str, source: str, rng: np.random.Generator) -> str:
+    kernel = [int(rng.integers(2, min(4, side + 1) + 1)) for side in build.shapes[source][1:]]
+    stride = (int(rng.integers(1, 4)), int(rng.integers(1, 4)))
+    pool = ops.AveragePool(tuple(kernel), stride, (1, 1, 1, 1), include_border=bool(rng.integers(2)))
+    return build.add(name, pool, source)
+
+
 def _shifted(build: NetworkBuilder, name: str, source: str, rng: np.random.Generator) -> str:
     shift = ops.SpatialShift(modulo_shifts(build.shapes[source][0]), int(rng.integers(1, 3)))
     moved = build.add(f"{name}_shift", shift, source)
@@ -200,4 +235,6 @@ def _squashed(build: NetworkBuilder, name: str, source: str, rng: np.random.Gene
 
 
 _GATED = (_excited, _upsampled, _squashed)
+WINDOWED = (_windows, _averages)
+"""Layers whose taps of a row can be summed in a step."""
 _LAYERS = (_conv, _conv, _pointwise, _depthwise, _shifted, _residual, _residual, _pool, _joined, _linear)

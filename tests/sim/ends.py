@@ -62,6 +62,8 @@ def limits(config: AcceleratorConfig) -> dict[tuple[str, str], tuple[int, int, s
     )
     if not config.gates:
         out["STORE", "gates"] = (0, 0, "the configuration leaves out gates")
+    if not config.row_taps:
+        out["COMPUTE", "row_taps"] = (0, 0, "the configuration leaves out row_taps")
     if not config.sigmoid:
         out["COMPUTE", "act"] = (0, 2, "the configuration leaves out sigmoids")
         out["COMPUTE", "residual_act"] = (0, 2, "the configuration leaves out sigmoids")

@@ -11,7 +11,7 @@ from hwshift.sim.stalls import StallPattern
 
 from ..seeds import generator, seed_of
 from .cases import Case, noise_case
-from .drawn import draw, draw_gated, first_good
+from .drawn import draw, draw_gated, draw_row_taps, first_good
 
 CANDIDATES = 8
 """Programs drawn per seed; the one with the most of what is rare is run."""
@@ -26,6 +26,17 @@ def test_drawn_cases(seed: int, rtl_builds) -> None:
 @pytest.mark.parametrize("seed", range(100, 120))
 def test_many_drawn_cases(seed: int, rtl_builds) -> None:
     _check(seed, 1500, ("none", "half", "bursts", "one channel", "dense"), rtl_builds)
+
+
+@pytest.mark.parametrize("seed", [300])
+def test_drawn_cases_with_row_taps(seed: int, rtl_builds) -> None:
+    _check(seed, 800, ("none", "half"), rtl_builds, draw_row_taps)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(301, 321))
+def test_many_drawn_cases_with_row_taps(seed: int, rtl_builds) -> None:
+    _check(seed, 2500, ("none", "half", "bursts", "one channel", "dense"), rtl_builds, draw_row_taps)
 
 
 @pytest.mark.soak
@@ -98,6 +109,8 @@ def _rarities(case: Case) -> int:
         any(item["weight_offset"] for item in computes),
         any(item["residual"] for item in computes),
         any(item["maximum"] for item in computes),
+        any(item["row_taps"] and item["hold_weights"] for item in computes),
+        any(item["row_taps"] and item["residual"] for item in computes),
         any(item["out_step"] > config.pixels for item in computes),
         2 * any(item.opcode == Opcode.STORE and item["gates"] for item in case.program.instructions),
     ]

@@ -6,7 +6,8 @@ Nine shift-add elements with their adder tree give a channel's 3x3 convolution i
 moves over the map by one pixel in each, fed by two line buffers of 256 pixels; weights are double-buffered as in the
 array, and the result takes the place of the column's sum in front of its accumulator, which is one multiplexer.
 
-Much less is `RowTaps`: two of a column's own elements take what its lane read one and two steps ago.
+Much less is what the engine has as an option, `hwshift.rtl.row_taps`: two of a column's own elements take what its lane
+read one and two steps ago.
 """
 
 import tempfile
@@ -24,12 +25,13 @@ from hwshift.rtl.array import Column, sum_shape
 from hwshift.rtl.export import convert, without_contents
 from hwshift.rtl.interfaces import act_shape, code_layout
 from hwshift.rtl.pe import split_term
+from hwshift.rtl.row_taps import RowTaps
 from hwshift.synthesis.resources import Resources
 from hwshift.synthesis.run import count, map_modules
 from hwshift.synthesis.targets import TARGETS
 from hwshift.synthesis.verilog import plain_names
 
-__all__ = ["LINE", "TAPS", "DepthwiseChannel", "RowTaps", "area"]
+__all__ = ["LINE", "TAPS", "DepthwiseChannel", "area"]
 
 TAPS = 9
 LINE = 256
@@ -107,39 +109,6 @@ class DepthwiseChannel(wiring.Component):
         return taps
 
 
-class RowTaps(wiring.Component):
-    """What two elements of a column read: their own lanes, or the column's lane one and two steps ago.
-
-    Members
-    -------
-    own : In(act_shape), others : In(array [2] of act_shape)
-        What the lanes of the column and of the two elements read.
-    step, taps : In(1)
-        A step is there; it takes three taps of a row.
-    x : Out(array [2] of act_shape)
-        From registers, which take the place of those of the lanes: one cycle after a step.
-    """
-
-    def __init__(self, config: AcceleratorConfig) -> None:
-        pair = data.ArrayLayout(act_shape(config), 2)
-        super().__init__(
-            {"own": In(act_shape(config)), "others": In(pair), "step": In(1), "taps": In(1), "x": Out(pair)}
-        )
-
-    def elaborate(self, platform: object) -> Module:  # noqa: ARG002
-        m = Module()
-        before, earlier = (
-            Signal.like(self.own, name=name, reset_less=True) for name in ("before", "earlier")
-        )
-        with m.If(self.step):
-            m.d.sync += [before.eq(self.own), earlier.eq(before)]
-        for index, value in enumerate((before, earlier)):
-            x = Signal.like(self.own, name=f"x_{index}", reset_less=True)
-            m.d.sync += x.eq(Mux(self.taps, value, self.others[index]))
-            m.d.comb += self.x[index].eq(x)
-        return m
-
-
 def area(component: wiring.Component, target: str, folder: Path, **options: bool) -> Resources:
     """Cells of one block."""
     text = plain_names(without_contents(convert(component, "block")))
@@ -152,12 +121,22 @@ def main() -> None:
     config = PRESETS["16x16"]
     with tempfile.TemporaryDirectory() as folder:
         column, lane, channel, taps = (
-            area(block(config), "xilinx", Path(folder))
-            for block in (Column, AccumulatorLane, DepthwiseChannel, RowTaps)
+            area(block, "xilinx", Path(folder))
+            for block in (
+                Column(config),
+                AccumulatorLane(config),
+                DepthwiseChannel(config),
+                RowTaps(config.with_(row_taps=True)),
+            )
         )
-    for name, found in (("array and accumulators", column + lane), ("unit", channel), ("row taps", taps)):
-        print(f"{name}: {(config.columns * found).to_dict()}")
-        print(f"LUTs over the array's: {found.lut / (column.lut + lane.lut):.1%}")
+    array = config.columns * (column + lane)
+    for name, found in (
+        ("array and accumulators", array),
+        ("unit", config.columns * channel),
+        ("row taps", taps),
+    ):
+        print(f"{name}: {found.to_dict()}")
+        print(f"LUTs over the array's: {found.lut / array.lut:.1%}")
 
 
 if __name__ == "__main__":

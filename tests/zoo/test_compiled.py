@@ -19,6 +19,7 @@ CONFIGS = {
     "16x16-mac": PRESETS["16x16-mac"],
     "16x16x4": PRESETS["16x16x4"],
     "4x4": PRESETS["4x4"],
+    "8x8-taps": PRESETS["8x8"].with_(row_taps=True),
 }
 
 FEW = (
@@ -98,7 +99,8 @@ def test_one_of_each_kind(name):
     ("ShiftResNet20-6", "4x4"), ("ShiftResNet20-6", "16x16-mac"), ("ShiftResNet56-3", "16x16x4"),
     ("ShiftNet-C", "16x16x4"), ("FE-Net-1.0x", "16x16x4"), ("ShuffleNet-0.25x-g3", "4x4"),
     ("ShuffleNet-1x-g3", "16x16-mac"), ("MobileNetV2", "16x16x4"), ("FE-Net-1.0x-SE1", "16x16-mac"),
-    ("ShuffleNet-1x-g3-SE", "16x16-mac"), ("ShiftStyle,norm=batch", "16x16x4"),
+    ("ShuffleNet-1x-g3-SE", "16x16-mac"), ("ShiftStyle,norm=batch", "16x16x4"), ("ShuffleNet-1x-g3", "8x8-taps"),
+    ("MobileNetV2", "8x8-taps"), ("FE-Net-1.0x-DW", "8x8-taps"),
 ])  # fmt: skip
 def test_other_accelerators(name, config):
     check(name, config)

@@ -20,8 +20,37 @@ inline acc_t term(const act_t &x, const weight_t &weight) {
     }
 }
 
+// With row_taps, how many steps ago the element of a row and column takes its value.
+constexpr int element_age(int row, int column) {
+    const int behind = (row + COLUMNS - column % COLUMNS) % COLUMNS;
+    return behind < ROW_TAPS ? behind : 0;
+}
+
+// What an element takes: what its lane reads, or a lane above it read some steps ago.
+inline act_t element(const recent_t &recent, bool row_taps, int p, int row, int column) {
+    HLS(INLINE)
+    if constexpr (HAS_ROW_TAPS) {
+        const int age = element_age(row, column);
+        if (row_taps)
+            return recent.steps[age].at[p][(row + ROWS - age) % ROWS];
+    }
+    return recent.steps[0].at[p][row];
+}
+
+// What a step reads comes in front of what those before it read.
+inline void remember(recent_t &recent, const vectors_t &x) {
+    HLS(INLINE)
+    if constexpr (HAS_ROW_TAPS) {
+        for (int age = ROW_TAPS - 1; age > 0; age--) {
+            HLS(UNROLL)
+            recent.steps[age] = recent.steps[age - 1];
+        }
+    }
+    recent.steps[0] = x;
+}
+
 // Column sums of one step. Columns that hold nothing may wrap: they are masked when they are written.
-inline void multiply(const vectors_t &x, const tile_t weights, sums_t &out) {
+inline void multiply(const recent_t &recent, bool row_taps, const tile_t weights, sums_t &out) {
     HLS(INLINE)
     for (int p = 0; p < PIXELS; p++) {
         HLS(UNROLL)
@@ -30,7 +59,7 @@ inline void multiply(const vectors_t &x, const tile_t weights, sums_t &out) {
             acc_t sum = 0;
             for (int lane = 0; lane < ROWS; lane++) {
                 HLS(UNROLL)
-                sum = add_wrap(sum, term(x.at[p][lane], weights[lane][column]));
+                sum = add_wrap(sum, term(element(recent, row_taps, p, lane, column), weights[lane][column]));
             }
             out.at[p][column] = sum;
         }

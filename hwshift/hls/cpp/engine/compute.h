@@ -99,15 +99,22 @@ inline int used_lanes(const compute_t &op) {
     return int(op.out_step) < PIXELS ? int(op.out_step) : PIXELS;
 }
 
+// First steps of a row that give no pixels: they read what elements take from steps before.
+inline int lead_steps(const compute_t &op) {
+    HLS(INLINE)
+    return op.row_taps ? ROW_TAPS - 1 : 0;
+}
+
 // Where the step at (row, step) of a pass writes or reads a residual.
 inline place_t place_of(const compute_t &op, const pass_t &pass, int step, offset_t base, offset_t length, offset_t row,
                         int slot) {
     HLS(INLINE)
-    const int x = int(op.out_x0) + step * int(op.out_step);
+    const int given = step - lead_steps(op);
+    const int x = int(op.out_x0) + (given > 0 ? given : 0) * int(op.out_step);
     place_t out;
     out.word = word_of(base, length, std::uint32_t(row) + std::uint32_t(slot) + std::uint32_t(x >> SUB_BITS));
     out.sub = sub_bank(x);
-    out.pixels = step == int(op.steps) - 1 ? int(op.last_pixels) : used_lanes(op);
+    out.pixels = given < 0 ? 0 : step == int(op.steps) - 1 ? int(op.last_pixels) : used_lanes(op);
     out.group = pass.group;
     out.columns = pass.columns;
     return out;
@@ -147,6 +154,7 @@ inline void run_pass(const compute_t &op, const pass_t &pass, const lane_t lanes
     const int length = slot >= 0 && steps < TILE_WORDS ? TILE_WORDS : steps;
     source_t source = pass.source;
     offset_t row_offset = pass.row_offset, out_row = pass.out_row;
+    recent_t recent = {};
     int step = 0;
     HLS_LOOP(pass_steps)
     for (int i = 0; i < length; i++) {
@@ -162,7 +170,8 @@ inline void run_pass(const compute_t &op, const pass_t &pass, const lane_t lanes
             vectors_t x;
             sums_t sums;
             read_step(buffer, source, lanes, x);
-            multiply(x, active, sums);
+            remember(recent, x);
+            multiply(recent, op.row_taps, active, sums);
             accumulate(accumulators, i, pass.first, op.maximum, sums);
             if (pass.last) {
                 const place_t to = place_of(op, pass, step, op.out_base, op.out_length, out_row, pass.out_slot);
@@ -306,7 +315,7 @@ inline status_t compute(const compute_t &op, const registers_t &registers, const
     if (!window_of(int(op.act), registers.bounds.lo, registers.bounds.hi, act) ||
         !window_of(int(op.residual_act), registers.bounds.residual_lo, registers.bounds.residual_hi, residual_act))
         return BAD_OPCODE;
-    if (int(op.chunk_rows) * int(op.steps) > ACC_DEPTH)
+    if (int(op.chunk_rows) * int(op.steps) > ACC_DEPTH || (op.row_taps && !HAS_ROW_TAPS))
         return BAD_OPCODE;
     const bool sigmoid = int(op.residual ? op.residual_act : op.act) == ACT_SIGMOID;
     if ((sigmoid && !HAS_SIGMOID) || (op.residual && int(op.act) == ACT_SIGMOID))

@@ -55,6 +55,11 @@ struct vectors_t {
     act_t at[PIXELS][ROWS];
 };
 
+// The same of a step and of those before it: index [steps ago].
+struct recent_t {
+    vectors_t steps[HAS_ROW_TAPS ? ROW_TAPS : 1];
+};
+
 // Column sums of one step.
 struct sums_t {
     acc_t at[PIXELS][COLUMNS];
