@@ -87,7 +87,11 @@ def _proven(folder: Path, mutant: Mutant, known: list[Known]) -> bool:
         (folder / f"assumed_{number}.v").write_text(_wrapped(miter, [item.expression for item in known]))
         script.write_text(_PROOF.format(number=number, seconds=SECONDS))
         yosys(f"script {script.name}", folder, timeout=2 * SECONDS)
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
+    except (
+        subprocess.CalledProcessError,
+        subprocess.TimeoutExpired,
+        KeyError,
+    ):  # KeyError: no such name is left
         return False
     return result.is_file()
 
