@@ -19,8 +19,9 @@ _STEPS = (
     f"{_field('row_step')} < {_field('length')} && {{_step_down.q}}[16]",
     "rows of a region are less than its length apart: the verifier",
 )
+_TILES = CONFIG.weight_tiles
 _RING = (
-    "{{head.q}} < {0} && {{avail.q}} <= {0} && {{room.q}} <= {0}".format(CONFIG.weight_tiles),
+    f"{{head.q}} < {_TILES} && {{avail.q}} <= {_TILES} && {{room.q}} <= {_TILES}",
     "tiles that are there and free are at most those of the ring: tests/formal/test_credits.py",
 )
 _PLACE = write_request(CONFIG)["group"].offset
