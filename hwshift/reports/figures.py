@@ -328,7 +328,7 @@ def area_by_block(report: Report) -> Bars:
 
 
 _PATH = "array_limit"
-_DATAPATH = ("shift buffer", "weight buffer", "array", "accumulator", "epilogue", "pipeline")
+_DATAPATH = ("shift buffer", "weight buffer", "row taps", "array", "accumulator", "epilogue", "pipeline")
 
 _RELATIVE = {"cycles": "cycles", "energy": "energy", "luts": "LUTs, estimated"}
 

@@ -118,7 +118,7 @@ def estimate(config: AcceleratorConfig, target: str = "ecp5") -> AreaEstimate:
 def area_of(
     config: AcceleratorConfig, target: str, weights: Mapping[str, Mapping[str, Mapping[str, float]]]
 ) -> dict[str, Resources]:
-    """Resources of every block by weights: block, quantity, term."""
+    """Resources of every block that the configuration has, by weights: block, quantity, term."""
     brams, dsps = ram_blocks(config, target), dsp_blocks(config, target)
     out = {}
     for block in TERMS:
@@ -128,4 +128,4 @@ def area_of(
             for quantity in QUANTITIES
         }
         out[block] = Resources(**found, bram=brams.get(block, 0), dsp=dsps.get(block, 0))
-    return out
+    return {name: taken for name, taken in out.items() if taken != Resources()}

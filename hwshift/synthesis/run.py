@@ -30,6 +30,7 @@ BLOCKS = {
     "pipeline": f"{TOP}.engine.datapath",
     "shift buffer": f"{TOP}.engine.datapath.shift_buffer",
     "weight buffer": f"{TOP}.engine.datapath.weights",
+    "row taps": f"{TOP}.engine.datapath.row_taps",
     "array": f"{TOP}.engine.datapath.array",
     "accumulator": f"{TOP}.engine.datapath.accumulator",
     "epilogue": f"{TOP}.engine.datapath.epilogue",

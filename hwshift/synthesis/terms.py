@@ -112,6 +112,10 @@ def _weight_buffer(config: AcceleratorConfig) -> Terms:
     return {"fixed": 1, "bits of a word": column(config).code * config.columns * config.weight_rows}
 
 
+def _row_taps(config: AcceleratorConfig) -> Terms:
+    return {"activation bits of a vector": config.row_taps * config.rows * config.act.bits}
+
+
 def _array(config: AcceleratorConfig) -> Terms:
     one, columns, pes = column(config), config.columns, config.rows * config.columns
     copies, mac = columns * config.pixels, config.pe == "mac"
@@ -174,6 +178,7 @@ TERMS: dict[str, Callable[[AcceleratorConfig], Terms]] = {
     "pipeline": _pipeline,
     "shift buffer": _shift_buffer,
     "weight buffer": _weight_buffer,
+    "row taps": _row_taps,
     "array": _array,
     "accumulator": _accumulator,
     "epilogue": _epilogue,

@@ -20,7 +20,13 @@ def _mac(rows: int, columns: int, pixels: int = 1, act: str = "Q8.8", **fields: 
 def _config(rows: int, columns: int, pixels: int, pe: Any, act: str, fields: dict) -> AcceleratorConfig:
     if "pow2" in fields:
         fields["weights"] = Pow2Format(*fields.pop("pow2"))
-    words = {"guard": "G", "bus_width": "bus", "weight_rows": "W", "scale_digits": "digits"}
+    words = {
+        "guard": "G",
+        "bus_width": "bus",
+        "weight_rows": "W",
+        "scale_digits": "digits",
+        "row_taps": "taps",
+    }
     told = [f"{word}={fields[key]}" for key, word in words.items() if fields.get(key) is not None]
     name = " ".join([f"{rows}x{columns}x{pixels}", pe, act, *told])
     return AcceleratorConfig(
@@ -48,6 +54,7 @@ TRAINING = (
     _shift(32, 4, act="Q8.8", bus_width=512, weight_rows=1, feature_depth=512, scale_digits=2, lane_rows=512),
     _mac(8, 8, 4, "Q4.4", weights="Q2.6", bus_width=64, feature_depth=512, acc_depth=128, acc_width=36),
     _shift(4, 4, act="Q16.16", guard=0, bus_width=128, feature_depth=8192, sigmoid=True, address_width=64),
+    _mac(8, 4, act="Q8.8", bus_width=64, feature_depth=1024, row_taps=True),
 )  # fmt: skip
 """Every number of a configuration takes several values, and blocks stay small enough to map in minutes."""
 

@@ -13,6 +13,7 @@ from itertools import product
 import numpy as np
 
 from hwshift.program.expected import launch_of
+from hwshift.program.image import Program
 from hwshift.program.isa import FORMATS, INSTRUCTION_BYTES
 from hwshift.program.registers import REGISTER, REGISTERS, Access, ErrorCode
 from hwshift.sim.cycle.model import MemoryTiming, simulate_cycles
@@ -226,16 +227,35 @@ def _unused() -> Bench:
     """Programs whose instructions have anything in the bits that no field has: nothing changes."""
     rng, cases = np.random.default_rng(11), []
     for case in _cases(8, 1, 500):
-        image, base = case.image.copy(), case.program.program_base
-        for index, item in enumerate(case.program.instructions):
-            layout = FORMATS[item.opcode]
-            used = sum((1 << field.width) - 1 << layout.offsets[field.name] for field in layout.fields)
-            noise = int.from_bytes(rng.bytes(INSTRUCTION_BYTES), "little") & ~used
-            place = slice(base + index * INSTRUCTION_BYTES, base + (index + 1) * INSTRUCTION_BYTES)
-            word = int.from_bytes(image[place].tobytes(), "little") | noise
-            image[place] = np.frombuffer(word.to_bytes(INSTRUCTION_BYTES, "little"), np.uint8)
+        image = case.image.copy()
+        _fill_unused(case.program, image, rng)
         cases.append(replace(case, image=image))
     return _programs("unused bits", cases, [MemoryTiming()] * len(cases))
+
+
+def _fill_unused(program: Program, image: np.ndarray, rng: np.random.Generator) -> None:
+    """Anything in the bits of a program in memory that no field has."""
+    for index, item in enumerate(program.instructions):
+        layout = FORMATS[item.opcode]
+        used = sum((1 << field.width) - 1 << layout.offsets[field.name] for field in layout.fields)
+        noise = int.from_bytes(rng.bytes(INSTRUCTION_BYTES), "little") & ~used
+        first = program.program_base + index * INSTRUCTION_BYTES
+        place = slice(first, first + INSTRUCTION_BYTES)
+        word = int.from_bytes(image[place].tobytes(), "little") | noise
+        image[place] = np.frombuffer(word.to_bytes(INSTRUCTION_BYTES, "little"), np.uint8)
+
+
+def _unused_at_ends() -> Bench:
+    """The same for programs at the ends of their fields, whose loads and stores have many rows."""
+    rng, chosen = np.random.default_rng(13), []
+    for item in _at_ends():
+        before, after = item.before.copy(), item.after.copy()
+        _fill_unused(item.program, before, rng)
+        words = slice(item.program.program_base,
+                      item.program.program_base + len(item.program.instructions) * INSTRUCTION_BYTES)  # fmt: skip
+        after[words] = before[words]
+        chosen.append(replace(item, before=before, after=after))
+    return _extreme("unused bits, ends of fields", chosen)
 
 
 def _fields() -> Bench:
@@ -260,15 +280,19 @@ def _extreme(name: str, chosen: Sequence[Extreme]) -> Bench:
     return Bench(name, tuple(runs), check)
 
 
+@cache
+def _at_ends() -> tuple[Extreme, ...]:
+    rng = np.random.default_rng(3)
+    found = (models(program, any_input(program, rng), 5000) for program in directed(CONFIG))
+    return tuple(item for item in found if item)
+
+
 def _ends() -> Bench:
     """Programs at the ends of their fields."""
-    rng, chosen = np.random.default_rng(3), []
-    for program in directed(CONFIG):
-        chosen += [item] if (item := models(program, any_input(program, rng), 5000)) else []
-    return _extreme("ends of fields", chosen)
+    return _extreme("ends of fields", _at_ends())
 
 
 BENCHES: tuple[Callable[[], Bench], ...] = (
-    _first, _stalled, _unused, _registers, _queue, _more, _far, _faults, _fields, _edges, _ends,
+    _first, _stalled, _unused, _registers, _queue, _more, _far, _faults, _fields, _edges, _ends, _unused_at_ends,
 )  # fmt: skip
 """In the order in which mutants meet them."""

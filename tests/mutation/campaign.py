@@ -19,10 +19,12 @@ from hwshift.sim.runner import Build
 
 from ..seeds import python_random
 from ..sim.cases import SMALL as CONFIG
+from .assumed import assumed
 from .benches import BENCHES, Bench
 from .blocks import LONG, SHORT
 from .equivalence import equivalent
 from .icarus import build, killed, reference
+from .known import KNOWN
 from .netlist import Mutant, draw, netlist
 from .replay import Block, Replay, covers
 from .screen import Screen
@@ -58,10 +60,13 @@ class Campaign:
         )
 
     def run(self) -> None:
-        """All stages, each for the mutants that are left: blocks, proofs, the whole core, blocks in many cycles."""
+        """All stages, each for the mutants that are left.
+
+        Blocks, proofs, the whole core, blocks in many cycles, and proofs that assume what is known.
+        """
         stages: list[Callable[[list[Mutant]], set[Mutant]]] = [partial(self.replay, block) for block in SHORT]
         stages += [self._prove, *(partial(self._core, make) for make in BENCHES)]
-        stages += [partial(self.replay, block) for block in LONG]
+        stages += [*(partial(self.replay, block) for block in LONG), self._assume]
         for number, stage in enumerate(stages):
             left = [item for item in self.mutants if self._waits(item, number)]
             decided = stage(left) if left else set()
@@ -88,6 +93,13 @@ class Campaign:
         proven = equivalent(self.folder, left)
         for item, proof in proven.items():
             self._store(item, f"{EQUIVALENT}: {proof}")
+        return set(proven)
+
+    def _assume(self, left: list[Mutant]) -> set[Mutant]:
+        """Try to prove mutants equivalent where the design can get."""
+        proven = assumed(self.folder, left, KNOWN)
+        for item, why in proven.items():
+            self._store(item, f"{EQUIVALENT}: {why}")
         return set(proven)
 
     def _core(self, make: Callable[[], Bench], left: list[Mutant]) -> set[Mutant]:

@@ -8,6 +8,7 @@ import pytest
 from hwshift.sim.runner import available_simulators
 
 from ..seeds import seed_of
+from .assumed import Known, assumed
 from .benches import BENCHES
 from .blocks import SHORT
 from .campaign import COUNT, FLOOR, Campaign
@@ -71,6 +72,17 @@ def test_what_is_equivalent_is_proven_and_what_is_not_is_not(folder) -> None:
     same = Mutant(1, "top", "mutate -mode const0 -module top -cell masked -port A -portbit 0")
     other = Mutant(2, "top", "mutate -mode inv -module top -cell masked -port A -portbit 1")
     assert set(equivalent(folder / "proofs", [same, other])) == {same}
+
+
+@pytest.mark.slow
+def test_what_is_known_of_inputs_helps_a_proof(folder) -> None:
+    """A bit that is 0 in what a module is given is set to 0; one that is not is set to 0 as well."""
+    (folder / "assumed").mkdir()
+    (folder / "assumed" / "design.il").write_text(_DESIGN)
+    mutant = Mutant(3, "top", "mutate -mode const0 -module top -cell masked -port A -portbit 1")
+    assert not assumed(folder / "assumed", [mutant], [Known("top", "{a} < 3", "nothing of use")])
+    assert set(assumed(folder / "assumed", [mutant], [Known("top", "{a} < 2", "the caller")])) == {mutant}
+    assert not assumed(folder / "assumed", [mutant], [Known("other", "{a} < 2", "of another module")])
 
 
 _DESIGN = """

@@ -44,7 +44,7 @@ class Hasty(AxiLiteSlave):
         return m
 
 
-def test_benches_are_watched():
+def test_the_bench_sees_an_answer_to_nothing():
     dut = Hasty(12)
 
     async def bench(ctx):
