@@ -11,6 +11,7 @@ from hwshift.golden.steps import PARAMETERS
 from hwshift.golden.taps import FEW, direct
 from hwshift.golden.tile_finish import direct_tile, finish_tile
 from hwshift.golden.tiles import (
+    MASKED,
     PANEL,
     combine_rows,
     configure,
@@ -21,7 +22,7 @@ from hwshift.golden.tiles import (
 )
 from hwshift.golden.x86 import PIXELS
 
-__all__ = ["convolve_by_tiles", "direct_channels", "limbs_of", "stays_inside"]
+__all__ = ["convolve_by_tiles", "direct_channels", "largest_read", "limbs_of", "stays_inside"]
 
 
 _MOST_SIGNED = tuple(float(largest_signed(limbs)) for limbs in (2, 3, 4))
@@ -51,21 +52,31 @@ def _stride(step, ints, first):
 
 
 @kernel
-def convolve_by_tiles(step, part, limbs, calm, ints, reals, table, memory, floats, wide, peaks):
-    """As `hwshift.golden.taps.convolve`, with inputs of so many bytes."""
+def _share(step, part):
+    """What a part is: which share of the output channels, of which group, at which positions."""
     size = step.panels * COLUMNS
     split, rest = part % step.splits, part // step.splits
-    group, begin = rest % step.groups, rest // step.groups * size
-    end = min(begin + size, step.count)
+    begin = rest // step.groups * size
+    return split, rest % step.groups, begin, min(begin + size, step.count)
+
+
+@kernel
+def convolve_by_tiles(
+    step, part, limbs, calm, ints, reals, table, edges, source, target, floats, wide, peaks
+):
+    """As `hwshift.golden.taps.convolve`, with inputs of so many bytes, and masks where maps have no margins."""
+    split, group, begin, end = _share(step, part)
     tiles = (end - begin + PIXELS - 1) // PIXELS
     taps = step.tile_taps + group * step.tile_chunk * step.tile_chunks
     for tile in range(tiles):
         first = begin + tile * PIXELS
         where, stride = step.read_at + first, _stride(step, ints, first)
         place = step.first + first if step.linear else ints[where]
+        if step.tap_edges >= 0:
+            where, stride = step.tap_edges + taps - step.tile_taps, MASKED
         pack_tile(
-            wide, tile, memory, place, ints, taps, step.tile_chunk, step.tile_chunks, limbs, ints, where, stride,
-            step.ahead, step.tile_signed,
+            wide, tile, source, place, ints, taps, step.tile_chunk, step.tile_chunks, limbs, ints, where, stride,
+            step.ahead, step.tile_signed, edges, first // 8,
         )  # fmt: skip
     clear_totals(floats)
     blocks = (step.per_group + step.tile_rows - 1) // step.tile_rows
@@ -87,11 +98,28 @@ def convolve_by_tiles(step, part, limbs, calm, ints, reals, table, memory, float
                     )  # fmt: skip
             first, sums = begin + panel * PIXELS, ints[item + 1] + limbs - 1
             if calm:
-                _finish_tiles(step, group, block, first, end, sums, ints, reals, memory, floats, wide)
+                _finish_tiles(step, group, block, first, end, sums, ints, reals, target, floats, wide)
             else:
-                _finish_panel(step, group, block, first, end, sums, ints, reals, memory, floats, wide)
+                _finish_panel(step, group, block, first, end, sums, ints, reals, target, floats, wide)
     release()
     return totals(step, floats, peaks)
+
+
+@kernel
+def largest_read(step, part, ints, x):
+    """The largest magnitude that a part of a convolution reads of the caller's input."""
+    _, group, begin, end = _share(step, part)
+    taps = group * step.tile_chunk * step.tile_chunks
+    low, high = np.int32(0), np.int32(0)
+    for k in range(taps, taps + step.taps):
+        at, plane = ints[step.tile_taps + k], ints[step.tap_planes + k]
+        first = max(at + begin, plane)
+        row = x[first : max(first, min(at + end, plane + step.count))]
+        for j in range(len(row)):  # so written, the compiler takes many at a time
+            value = row[j]
+            low = value if value < low else low
+            high = value if value > high else high
+    return max(-float(low), float(high))
 
 
 @kernel
@@ -134,13 +162,15 @@ def _finish_tiles(step, group, block, begin, end, sums, ints, reals, memory, flo
     channel = group * step.per_group + row
     slot = 0
     for first in range(begin, min(begin + PANEL * PIXELS, end), PIXELS):
+        pixels = min(PIXELS, end - first)
+        mask = step.mask + first if step.mask >= 0 else COLUMNS - pixels
         finish_tile(
             wide, slot, sums, step.tile_cut, step.tile_rest, step.tile_lift, reals,
             step.parameters + channel * PARAMETERS, memory, ints, step.target + channel, ints, step.residual + channel,
-            step.first + first, ints, step.write_at + first, step.linear, reals, step.mask + first,
-            min(PIXELS, end - first), np.int64(step.floor), np.int64(step.ceiling),
-            np.int64(step.residual_floor), np.int64(step.residual_ceiling), step.residual_up, step.residual_down,
-            floats, TOTALS, rows, np.int64(step.residual >= 0), step.ahead,
+            step.first + first, ints, step.write_at + first, step.linear, reals,
+            mask, pixels, np.int64(step.floor), np.int64(step.ceiling), np.int64(step.residual_floor),
+            np.int64(step.residual_ceiling), step.residual_up, step.residual_down, floats, TOTALS, rows,
+            np.int64(step.residual >= 0), step.ahead,
         )  # fmt: skip
         slot += 1
 
@@ -155,11 +185,12 @@ def _finish_panel(step, group, block, begin, end, sums, ints, reals, memory, flo
         if count <= 0:
             return
         place = step.first + first if step.linear else first
+        mask = step.mask + first if step.mask >= 0 else COLUMNS - count
         for row in range(0, channels, ROWS):
             rows = min(ROWS, channels - row)
             channel = group * step.per_group + block * step.tile_rows + row
             combine_rows(wide, row, half, sums, floats, 0, rows)
             finish(
-                step, channel, rows, place, step.linear, count, step.mask + first, step.scale, reals,
+                step, channel, rows, place, step.linear, count, mask, step.scale, reals,
                 step.parameters + channel * PARAMETERS, floats, ints, reals, memory,
             )  # fmt: skip

@@ -12,6 +12,7 @@ __all__ = ["CALL", "give_up_call"]
 _ARRAYS = {
     "steps": "STEP of the plan",
     "ints": "int64: of the plan", "reals": "float64: of the plan",
+    "edges": "uint8: of the plan",
     "weights": "float64: of the recipe", "terms": "int64", "tiles": "uint8",
     "memory": "int32: the arena; its gaps are zero",
     "scratch": "int64, (threads, 4): addresses and lengths of floats and wide, each thread's own: sums of a block, "

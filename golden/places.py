@@ -1,6 +1,6 @@
 """Where the maps of a network lie in the arena: planes that nobody reads any more are taken by later maps."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -40,6 +40,8 @@ class Places:
         Computed at once.
     keep : bool
         Whether every map stays in memory until the end.
+    bare : bool
+        Whether maps have no margins, and the planes of input and output are the caller's (`hwshift.golden.bare`).
 
     Members
     -------
@@ -51,18 +53,24 @@ class Places:
         That are written.
     words : int
         Size of the arena.
+    bare : bool
     """
 
-    def __init__(self, recipe: Recipe, images: int, keep: bool) -> None:
-        self._network = recipe.network
+    def __init__(self, recipe: Recipe, images: int, keep: bool, bare: bool) -> None:
+        self._network, self.bare = recipe.network, bare
         self._geometries = {
-            size: Geometry(*size, *margin, images) for size, margin in recipe.margins().items()
+            size: Geometry(*size, *((0, 0) if bare else margin), images)
+            for size, margin in recipe.margins().items()
         }
         self.views: dict[str, View] = {}
         self.writers: dict[str, int] = {}
         owners = self._owners()
         self.maps = len(self.writers)
         self._place(owners, self._last_reads(owners, keep))
+        for layer in (recipe.network.input, recipe.network.output) if bare else ():
+            view = self.views[layer.name]  # their planes in the arena are never touched
+            own = np.arange(layer.shape[0]) * view.geometry.pixels
+            self.views[layer.name] = replace(view, planes=own)
 
     def _owners(self) -> dict[str, tuple[int, ...]]:
         """For each layer the maps that hold its values: its own, or those that it gives other names to."""

@@ -6,6 +6,7 @@ lays the maps of a number of images out in memory (`Places`) and points the step
 
 import numpy as np
 
+from hwshift.golden.bare import is_bare
 from hwshift.golden.places import Places
 from hwshift.golden.recipe import Recipe
 from hwshift.golden.step_builder import StepBuilder
@@ -25,11 +26,11 @@ class Plan:
     threads : int
         That share the work of a step.
     keep : bool
-        Whether every map stays in memory until the end, instead of a step at the end that copies the output.
+        Whether every map stays in memory until the end, and the output is not written.
 
     Members
     -------
-    steps, ints, reals : ndarray
+    steps, ints, reals, edges : ndarray
         As `hwshift.golden.engine.execute` takes them; weights and terms are the recipe's.
     words : int
         Size of the arena.
@@ -45,13 +46,16 @@ class Plan:
 
     def __init__(self, recipe: Recipe, images: int, threads: int, keep: bool) -> None:
         self.recipe, self.images, self.threads = recipe, images, threads
-        places = Places(recipe, images, keep)
+        bare = images == 1 and not keep and is_bare(recipe)
+        places = Places(recipe, images, keep, bare)
         builder = StepBuilder(recipe, places, images, threads)
-        layers = [layer for layer in recipe.network.layers if layer.name in places.writers]
-        steps = [builder.of(layer) for layer in layers] + ([] if keep else [builder.output()])
+        layers = [layer for layer in recipe.network.layers[int(bare) :] if layer.name in places.writers]
+        last = [] if keep or bare else [builder.output()]
+        steps = [builder.of(layer) for layer in layers] + last
         self.steps = np.array([tuple(step[name] for name in STEP.names or ()) for step in steps], STEP).view(
             np.recarray
         )
-        self.names = [layer.name for layer in layers] + ([] if keep else [recipe.network.output.name])
+        self.names = [layer.name for layer in layers] + [recipe.network.output.name] * len(last)
         self.views, self.maps, self.words, self.gates = places.views, places.maps, places.words, builder.gates
         self.ints, self.reals = builder.ints.array(), builder.reals.array()
+        self.edges = builder.edges.table.array()
