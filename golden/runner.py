@@ -127,8 +127,7 @@ class Runner:
         context.run(x, out)
         if read is not None:
             read(context, first, key[0])
-        with self._lock:
-            self._idle[key].append(context)
+        self._idle[key].append(context)
 
     def _cut(self, images: int, threads: int) -> tuple[int, int, int]:
         """Images of a block, threads that compute one together, threads that compute blocks beside each other."""
@@ -143,14 +142,17 @@ class Runner:
 
     def _take(self, key: tuple[int, int, bool]) -> Context:
         """Memory for a plan, which is made when it is first asked for."""
-        with self._lock:
-            idle = self._idle.get(key)
-            if idle:
-                return idle.pop()
-            if idle is None:
-                self._plans[key] = Plan(self.recipe, *key)
-                self._idle[key] = []
-        return Context(self._plans[key])
+        idle = self._idle.get(key)
+        if idle is None:
+            with self._lock:
+                if key not in self._idle:
+                    self._plans[key] = Plan(self.recipe, *key)
+                    self._idle[key] = []
+            idle = self._idle[key]
+        try:
+            return idle.pop()
+        except IndexError:
+            return Context(self._plans[key])
 
     def _block_images(self, images: int, threads: int) -> int:
         """How many images are computed at once: small maps together fill vectors and caches better.
