@@ -22,7 +22,14 @@ from hwshift.golden.tiles import (
 )
 from hwshift.golden.x86 import PIXELS
 
-__all__ = ["convolve_by_tiles", "direct_channels", "largest_read", "limbs_of", "stays_inside"]
+__all__ = [
+    "convolve_by_tiles",
+    "convolve_part",
+    "direct_channels",
+    "largest_read",
+    "limbs_of",
+    "stays_inside",
+]
 
 
 _MOST_SIGNED = tuple(float(largest_signed(limbs)) for limbs in (2, 3, 4))
@@ -52,37 +59,43 @@ def _stride(step, ints, first):
 
 
 @kernel
-def _share(step, part):
-    """What a part is: which share of the output channels, of which group, at which positions."""
+def convolve_part(step, part, limbs, calm, ints, reals, table, edges, memory, floats, wide, peaks):
+    """As `hwshift.golden.taps.convolve`, with inputs of so many bytes."""
     size = step.panels * COLUMNS
     split, rest = part % step.splits, part // step.splits
     begin = rest // step.groups * size
-    return split, rest % step.groups, begin, min(begin + size, step.count)
+    return convolve_by_tiles(
+        step, rest % step.groups, begin, min(begin + size, step.count), split, step.splits, limbs, calm, ints, reals,
+        table, edges, memory, 0, memory, 0, floats, wide, peaks,
+    )  # fmt: skip
 
 
 @kernel
 def convolve_by_tiles(
-    step, part, limbs, calm, ints, reals, table, edges, source, target, floats, wide, peaks
-):
-    """As `hwshift.golden.taps.convolve`, with inputs of so many bytes, and masks where maps have no margins."""
-    split, group, begin, end = _share(step, part)
+    step, group, begin, end, split, splits, limbs, calm, ints, reals, table, edges, source, s_at, target, t_at, floats,
+    wide, peaks,
+):  # fmt: skip
+    """Positions ``begin..end`` of a group, for a share of its outputs, with inputs of so many bytes.
+
+    Planes lie ``s_at`` and ``t_at`` behind where the step says.
+    """
     tiles = (end - begin + PIXELS - 1) // PIXELS
-    taps = step.tile_taps + group * step.tile_chunk * step.tile_chunks
+    taps = group * step.tile_chunk * step.tile_chunks
     for tile in range(tiles):
         first = begin + tile * PIXELS
         where, stride = step.read_at + first, _stride(step, ints, first)
-        place = step.first + first if step.linear else ints[where]
+        place = s_at + (step.first + first if step.linear else ints[where])
         if step.tap_edges >= 0:
-            where, stride = step.tap_edges + taps - step.tile_taps, MASKED
+            where, stride = step.tap_edges + taps, MASKED
         pack_tile(
-            wide, tile, source, place, ints, taps, step.tile_chunk, step.tile_chunks, limbs, ints, where, stride,
-            step.ahead, step.tile_signed, edges, first // 8,
+            wide, tile, source, place, ints, step.tile_taps + taps, step.tile_chunk, step.tile_chunks, limbs, ints,
+            where, stride, step.ahead, step.tile_signed, edges, first // 8,
         )  # fmt: skip
     clear_totals(floats)
     blocks = (step.per_group + step.tile_rows - 1) // step.tile_rows
     merged = step.tile_signed and limbs * step.tile_chunk <= ROW
     configure(table, step.tiles + ROW * (limbs - 1) if merged else step.tiles)
-    for block in range(blocks * split // step.splits, blocks * (split + 1) // step.splits):
+    for block in range(blocks * split // splits, blocks * (split + 1) // splits):
         item = step.tile_blocks + 2 * (group * blocks + block)
         for panel in range(0, tiles, PANEL):
             for slot in range(min(PANEL, tiles - panel)):
@@ -98,17 +111,16 @@ def convolve_by_tiles(
                     )  # fmt: skip
             first, sums = begin + panel * PIXELS, ints[item + 1] + limbs - 1
             if calm:
-                _finish_tiles(step, group, block, first, end, sums, ints, reals, target, floats, wide)
+                _finish_tiles(step, group, block, first, end, sums, ints, reals, target, t_at, floats, wide)
             else:
-                _finish_panel(step, group, block, first, end, sums, ints, reals, target, floats, wide)
+                _finish_panel(step, group, block, first, end, sums, ints, reals, target, t_at, floats, wide)
     release()
     return totals(step, floats, peaks)
 
 
 @kernel
-def largest_read(step, part, ints, x):
-    """The largest magnitude that a part of a convolution reads of the caller's input."""
-    _, group, begin, end = _share(step, part)
+def largest_read(step, group, begin, end, ints, x):
+    """The largest magnitude that positions ``begin..end`` of a group read of the caller's input."""
     taps = group * step.tile_chunk * step.tile_chunks
     low, high = np.int32(0), np.int32(0)
     for k in range(taps, taps + step.taps):
@@ -155,7 +167,7 @@ def _direct_tiles(step, channel, rows, begin, end, ints, reals, weights, memory,
 
 
 @kernel
-def _finish_tiles(step, group, block, begin, end, sums, ints, reals, memory, floats, wide):
+def _finish_tiles(step, group, block, begin, end, sums, ints, reals, memory, at, floats, wide):
     """The block's sums at the positions of a panel from ``begin`` on, as far as ``end``, where none can saturate."""
     row = block * step.tile_rows
     rows = min(step.tile_rows, step.per_group - row)
@@ -167,7 +179,7 @@ def _finish_tiles(step, group, block, begin, end, sums, ints, reals, memory, flo
         finish_tile(
             wide, slot, sums, step.tile_cut, step.tile_rest, step.tile_lift, reals,
             step.parameters + channel * PARAMETERS, memory, ints, step.target + channel, ints, step.residual + channel,
-            step.first + first, ints, step.write_at + first, step.linear, reals,
+            at + step.first + first, ints, step.write_at + first, step.linear, reals,
             mask, pixels, np.int64(step.floor), np.int64(step.ceiling), np.int64(step.residual_floor),
             np.int64(step.residual_ceiling), step.residual_up, step.residual_down, floats, TOTALS, rows,
             np.int64(step.residual >= 0), step.ahead,
@@ -176,7 +188,7 @@ def _finish_tiles(step, group, block, begin, end, sums, ints, reals, memory, flo
 
 
 @kernel
-def _finish_panel(step, group, block, begin, end, sums, ints, reals, memory, floats, wide):
+def _finish_panel(step, group, block, begin, end, sums, ints, reals, memory, at, floats, wide):
     """The block's sums at two rows of positions from ``begin`` on, as far as ``end``."""
     channels = min(step.tile_rows, step.per_group - block * step.tile_rows)
     for half in range(2):
@@ -184,7 +196,7 @@ def _finish_panel(step, group, block, begin, end, sums, ints, reals, memory, flo
         count = min(COLUMNS, end - first)
         if count <= 0:
             return
-        place = step.first + first if step.linear else first
+        place = at + step.first + first if step.linear else first
         mask = step.mask + first if step.mask >= 0 else COLUMNS - count
         for row in range(0, channels, ROWS):
             rows = min(ROWS, channels - row)

@@ -29,6 +29,8 @@ _NUMBERS = {
     "threads": "that share the work of a step",
     "images": "", "channels": "of `scales`",
     "begin": "first step", "end": "behind the last",
+    "strip": "positions of a strip that goes through all layers at once; 0: one layer behind the other",
+    "stretch": "of what a thread takes of them", "strip_words": "of memory, for each thread",
 }  # fmt: skip
 
 CALL = np.dtype(

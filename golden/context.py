@@ -80,6 +80,8 @@ class Context:
         for name, array in arrays.items():
             call[name], call[f"{name}_size"] = array.ctypes.data, array.size
         call["threads"], call["end"] = plan.threads, len(plan.steps)
+        call["strip"], call["stretch"] = plan.strip, plan.stretch
+        call["strip_words"] = plan.words // plan.threads
         call["images"], call["channels"] = self.scales.shape[:2]
         return call
 

@@ -8,7 +8,8 @@ otherwise; the proof is the largest input found while the input was written, tim
 
 import numpy as np
 
-from hwshift.golden.by_tiles import convolve_by_tiles, direct_channels, largest_read, limbs_of, stays_inside
+from hwshift.golden.by_strips import by_strips
+from hwshift.golden.by_tiles import convolve_part, direct_channels, limbs_of, stays_inside
 from hwshift.golden.calls import CALL
 from hwshift.golden.channels import by_rows, copy, leave, move
 from hwshift.golden.compiled import kernel
@@ -92,6 +93,24 @@ def _run(call, thread):
     saturated = array_at(call.saturated, call.saturated_size, np.int64).reshape((call.threads, len(steps)))
     shared = array_at(call.shared, call.shared_size, np.int64)
     own = peaks[thread]
+    if call.strip:
+        by_strips(
+            call,
+            steps,
+            thread * call.strip_words,
+            ints,
+            reals,
+            tiles,
+            edges,
+            memory,
+            x,
+            out,
+            floats,
+            wide,
+            shared,
+            own,
+        )
+        return
     for i in range(call.begin, call.end):
         step, done = steps[i], len(peaks) * len(steps) + i
         part = _next_part(shared, i, step.parts, thread, len(peaks))
@@ -102,14 +121,10 @@ def _run(call, thread):
         fits = step.largest * peak <= _EXACT
         limbs = limbs_of(peak, step.tile_signed)
         calm = stays_inside(step, peak, _peak(ints, peaks, step.residual_sources, step.residual_source_count))
-        source, target = x if step.from_input else memory, out if step.to_output else memory
         while part >= 0:
-            if step.from_input:
-                peak = largest_read(step, part, ints, source)
-                limbs, calm = limbs_of(peak, step.tile_signed), stays_inside(step, peak, 0.0)
             if fits and step.kind == CONVOLVE and limbs <= (step.tile_limbs if calm else step.tile_wild):
-                over = convolve_by_tiles(
-                    step, part, limbs, calm, ints, reals, tiles, edges, source, target, floats, wide, own
+                over = convolve_part(
+                    step, part, limbs, calm, ints, reals, tiles, edges, memory, floats, wide, own
                 )
             elif step.kind == CONVOLVE:
                 over = convolve(step, part, fits, ints, reals, weights, terms, memory, floats, wide, own)

@@ -1,6 +1,6 @@
 """Where the maps of a network lie in the arena: planes that nobody reads any more are taken by later maps."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -40,8 +40,6 @@ class Places:
         Computed at once.
     keep : bool
         Whether every map stays in memory until the end.
-    bare : bool
-        Whether maps have no margins, and the planes of input and output are the caller's (`hwshift.golden.bare`).
 
     Members
     -------
@@ -51,26 +49,20 @@ class Places:
         Layers that write planes, and their map's number.
     maps : int
         That are written.
-    words : int
-        Size of the arena.
-    bare : bool
+    words, touched : int
+        Size of the arena, all of which is read and written.
     """
 
-    def __init__(self, recipe: Recipe, images: int, keep: bool, bare: bool) -> None:
-        self._network, self.bare = recipe.network, bare
+    def __init__(self, recipe: Recipe, images: int, keep: bool) -> None:
+        self._network = recipe.network
         self._geometries = {
-            size: Geometry(*size, *((0, 0) if bare else margin), images)
-            for size, margin in recipe.margins().items()
+            size: Geometry(*size, *margin, images) for size, margin in recipe.margins().items()
         }
         self.views: dict[str, View] = {}
         self.writers: dict[str, int] = {}
         owners = self._owners()
         self.maps = len(self.writers)
         self._place(owners, self._last_reads(owners, keep))
-        for layer in (recipe.network.input, recipe.network.output) if bare else ():
-            view = self.views[layer.name]  # their planes in the arena are never touched
-            own = np.arange(layer.shape[0]) * view.geometry.pixels
-            self.views[layer.name] = replace(view, planes=own)
 
     def _owners(self) -> dict[str, tuple[int, ...]]:
         """For each layer the maps that hold its values: its own, or those that it gives other names to."""
@@ -104,6 +96,7 @@ class Places:
             base[size] = at
             at += region.planes * region.geometry.size
         self.words = at + 2 * MOST_PANELS * COLUMNS + max(g.first for g in self._geometries.values())
+        self.touched = self.words
         for layer in layers:
             geometry = self._geometries[layer.shape[1:]]
             planes = base[layer.shape[1:]] + slots[layer.name] * geometry.size

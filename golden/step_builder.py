@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from hwshift.golden.bare import Edges
 from hwshift.golden.blocks import COLUMNS, ROWS
 from hwshift.golden.epilogue import activation_range
 from hwshift.golden.layout import Geometry
@@ -31,6 +30,7 @@ from hwshift.golden.steps import (
     SUM,
     UPSAMPLE,
 )
+from hwshift.golden.strips import Edges, StripPlaces, reach
 from hwshift.golden.tables import MOST_PANELS, Tables, padded, strides
 from hwshift.golden.x86 import FAR, NEAR, VECTORS_512
 from hwshift.network import fixed
@@ -55,7 +55,7 @@ class StepBuilder:
     Parameters
     ----------
     recipe : Recipe
-    places : Places
+    places : Places or StripPlaces
     images, threads : int
 
     Members
@@ -66,7 +66,7 @@ class StepBuilder:
         Layers that scale channels.
     """
 
-    def __init__(self, recipe: Recipe, places: Places, images: int, threads: int) -> None:
+    def __init__(self, recipe: Recipe, places: Places | StripPlaces, images: int, threads: int) -> None:
         self.recipe, self.places, self.images, self.threads = recipe, places, images, threads
         self.ints, self.reals = Tables(np.int64), Tables(np.float64)
         self.reals.add([1.0] * COLUMNS + [0.0] * COLUMNS)  # masks of short rows
@@ -115,7 +115,7 @@ class StepBuilder:
         return dict.fromkeys(STEP.names or (), 0) | {
             "second": -1, "residual": -1, "pixel_scales": -1, "table": -1, "residual_table": -1, "terms": -1,
             "tiles": -1, "tap_edges": -1, "linear": 1, "channels": channels, "parts": channels, "images": self.images,
-            "stride_y": 1, "stride_x": 1, "ahead": NEAR if self.places.words <= _NEAR_WORDS else FAR,
+            "stride_y": 1, "stride_x": 1, "ahead": NEAR if self.places.touched <= _NEAR_WORDS else FAR,
         }  # fmt: skip
 
     def _rows(self, height: int) -> dict[str, int]:
@@ -150,7 +150,7 @@ class StepBuilder:
             "weights_step": packed.reals.size // layer.shape[0] if packed.direct and not packed.shared else 0,
             "terms_step": 3 * count if packed.direct and not packed.shared else 0,
         }  # fmt: skip
-        if self.places.bare:
+        if isinstance(self.places, StripPlaces):
             self._masks(step, layer, packed, source)
         else:
             self._positions(step, g, target, op.stride, step["per_group"])
@@ -183,13 +183,13 @@ class StepBuilder:
     def _masks(self, step: dict, layer: fixed.FixedLayer, packed: PackedWeights, source: View) -> None:
         """All pixels of maps without margins, in one row."""
         assert packed.tiles is not None
+        before, behind = reach(self.recipe, layer)
         edges = np.array([[self.edges.at(dy, dx) for _, dy, dx in taps] for taps in packed.taps.tolist()])
         step |= {
             "count": source.geometry.pixels, "mask": -1,
             "tap_edges": self.ints.add(packed.tiles.padded(edges)),
             "tap_planes": self.ints.add(packed.tiles.padded(source.planes[packed.taps[..., 0]])),
-            "from_input": int(layer.inputs[0] == self.recipe.network.input.name),
-            "to_output": int(layer.name == self.recipe.network.output.name),
+            "before": before, "behind": behind,
         }  # fmt: skip
 
     def _tiles(self, step: dict, layer: fixed.FixedLayer, packed: PackedWeights, reads: np.ndarray) -> None:

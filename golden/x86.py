@@ -41,7 +41,7 @@ COMPILED = VECTORS_512 and all(_FEATURES.get(f"amx-{name}") for name in ("tile",
 PIXELS = 16
 """Codes of 32 bits in a vector."""
 
-NEAR, FAR = 2 * PIXELS, 8 * PIXELS
+NEAR, FAR = 2 * PIXELS, 12 * PIXELS
 """Codes from what is read or written to what is asked for, since planes are more than the processor foresees: so few
 that the nearest cache still has them when they are needed, or so many that they come from memory in time."""
 

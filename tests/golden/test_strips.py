@@ -1,14 +1,14 @@
-"""Networks whose maps have no margins: every edge, in every bit, in the caller's own memory."""
+"""Networks of plain convolutions in strips: every edge, in every bit, in the caller's own memory."""
 
 import numpy as np
 import pytest
 
-from hwshift.golden import runner
-from hwshift.golden.bare import Edges, is_bare
+from hwshift.golden import runner, strips
 from hwshift.golden.formats import Arithmetic, Pow2Format, QFormat
 from hwshift.golden.plan import Plan
 from hwshift.golden.recipe import Recipe
 from hwshift.golden.steps import CONVOLVE, COPY, LEAVE
+from hwshift.golden.strips import Edges, in_strips
 from hwshift.golden.tiles import available, use_tiles
 from hwshift.network.fixed import RELU, SIGMOID, Activation, Conv, Epilogue, FixedLayer, FixedWeights
 
@@ -54,14 +54,20 @@ def chain(rng, a, size, kind=None):
     return network(a, (34, *size), *layers)
 
 
+SMALL = {"_WORDS": 0, "_LEAST": 0, "_STRETCH": 0}
+"""With these a strip is one vector, and a stretch as short as it may be."""
+
+
 def check(net, a, x):
-    """A bare network gives what plain integers give, on one thread and on three, between forbidden pages."""
-    assert is_bare(Recipe(net, a)) == available()
+    """A network in strips gives what plain integers give, on several threads, between forbidden pages."""
+    assert in_strips(Recipe(net, a)) == available()
     expected = [oracle.trace(net, a, image)[0][net.output.name].tolist() for image in x]
-    for threads, at_end in ((1, True), (3, False), (1, False), (3, True)):
-        with pytest.MonkeyPatch.context() as patch, guarded_runs(at_end) as guard:
+    for number, (threads, costs) in enumerate(((1, {}), (3, {}), (1, SMALL), (3, SMALL), (2, SMALL))):
+        with pytest.MonkeyPatch.context() as patch, guarded_runs(at_end=bool(number % 2)) as guard:
             patch.setattr(runner, "_WORTH_THREADS", 0)
             patch.setattr(runner, "_BLOCK_IMAGES", 1)
+            for name, cost in costs.items():
+                patch.setattr(strips, name, cost)
             own = guard.copy("x", x.astype(np.int32), fixed=True)
             out = guard.copy("out", np.full((len(x), *net.output.shape), 77, np.int32))
             one = runner.Runner(net, a)
@@ -94,22 +100,23 @@ def test_nothing_is_copied():
     net = chain(generator(1), MAC, (5, 6))
     recipe = Recipe(net, MAC)
     plan = Plan(recipe, 1, 1, False)
+    assert plan.strip == plan.stretch == 32
     assert plan.names == ["c0", "c1", "c2", "c3"]
     assert plan.steps.kind.tolist() == [CONVOLVE] * 4
-    assert plan.steps.from_input.tolist() == [1, 0, 0, 0]
-    assert plan.steps.to_output.tolist() == [0, 0, 0, 1]
     for images, keep, last in ((2, False, [LEAVE]), (1, True, [])):
-        assert Plan(recipe, images, 1, keep).steps.kind.tolist() == [COPY, *[CONVOLVE] * 4, *last]
+        plan = Plan(recipe, images, 1, keep)
+        assert plan.strip == 0
+        assert plan.steps.kind.tolist() == [COPY, *[CONVOLVE] * 4, *last]
 
 
 @unit
 def test_four_signed_bytes_that_do_not_hold_an_input():
     """Few taps are products of signed bytes, which do not reach 2**31: such a layer may need another way."""
     rng = generator(2)
-    for a, bare in ((MAC, False), (NARROW, True)):
+    for a, good in ((MAC, False), (NARROW, True)):
         net = conv_network(a, (24, 3, 7), conv(rng, a, 6, 24, shift=rng.integers(-1, 2, (24, 2))))
         assert Recipe(net, a).packed["out"].tiles.signed
-        assert is_bare(Recipe(net, a)) == bare
+        assert in_strips(Recipe(net, a)) == good
         x = rng.choice([a.act.min, a.act.max, 0, 1], (1, 24, 3, 7)).astype(np.int32)
         expected = oracle.trace(net, a, x[0])[0]["out"]
         out = np.empty((1, *net.output.shape), np.int32)
@@ -118,31 +125,31 @@ def test_four_signed_bytes_that_do_not_hold_an_input():
 
 
 @unit
-def test_which_networks_have_no_margins():
-    """Not those of which a layer may need something else than the matrix unit without margins."""
+def test_which_networks_are_computed_in_strips():
+    """Not those of which a layer may need anything but the matrix unit."""
     rng, size = generator(3), (4, 5)
     wide = np.zeros((34, 2), int)
 
-    def bare(op, own=None, shape=(34, *size), residual=None, a=MAC):
-        return is_bare(Recipe(conv_network(a, shape, op, own, residual), a))
+    def strips_for(op, own=None, shape=(34, *size), residual=None, a=MAC):
+        return in_strips(Recipe(conv_network(a, shape, op, own, residual), a))
 
     good = conv(rng, MAC, 34, 34, shift=wide)
-    assert bare(good)
-    assert not bare(conv(rng, MAC, 4, 34, largest=1 << 20))  # sums beyond float64
-    assert not bare(conv(rng, MAC, 4, 20), shape=(20, *size))  # few taps
-    assert not bare(conv(rng, MAC, 3, 34))  # channel by channel
-    assert not bare(conv(rng, MAC, 4, 34, stride=(2, 1)))
-    assert not bare(conv(rng, MAC, 4, 34, 3))  # another size
-    assert not bare(good, residual="in")
+    assert strips_for(good)
+    assert not strips_for(conv(rng, MAC, 4, 34, largest=1 << 20))  # sums beyond float64
+    assert not strips_for(conv(rng, MAC, 4, 20), shape=(20, *size))  # few taps
+    assert not strips_for(conv(rng, MAC, 3, 34))  # channel by channel
+    assert not strips_for(conv(rng, MAC, 4, 34, stride=(2, 1)))
+    assert not strips_for(conv(rng, MAC, 4, 34, 3))  # another size
+    assert not strips_for(good, residual="in")
     for kinds in ((SIGMOID, Activation("none")), (Activation("none"), SIGMOID)):
-        assert not bare(good, Epilogue.identity(34, *kinds))
+        assert not strips_for(good, Epilogue.identity(34, *kinds))
     lossy = Arithmetic("mac", QFormat(), QFormat(), guard=3)
-    assert not bare(conv(rng, lossy, 4, 34), a=lossy)
+    assert not strips_for(conv(rng, lossy, 4, 34), a=lossy)
     with use_tiles("never"):
-        assert not bare(good)
+        assert not strips_for(good)
     with use_tiles("always"):
-        assert not bare(conv(rng, MAC, 4, 6), shape=(6, *size))
-        assert bare(conv(rng, NARROW, 4, 6), shape=(6, *size), a=NARROW)
+        assert not strips_for(conv(rng, MAC, 4, 6), shape=(6, *size))
+        assert strips_for(conv(rng, NARROW, 4, 6), shape=(6, *size), a=NARROW)
 
 
 def test_neighbours_inside_the_map():
