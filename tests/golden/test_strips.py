@@ -24,13 +24,14 @@ POW2 = Arithmetic()
 unit = pytest.mark.skipif(not available(), reason="this processor has no matrix unit")
 
 
-def conv(rng, a, outputs, inputs, kernel=1, largest=1 << 9, **options):
-    """A convolution with weights up to a magnitude; those of powers of two are small enough for exact sums."""
+def conv(rng, a, outputs, inputs, kernel=1, largest=None, **options):
+    """A convolution with weights up to a magnitude, such that values neither vanish nor explode: up to 1/4, or to 1."""
     shape = (outputs, inputs, kernel, kernel)
     if isinstance(a.weights, Pow2Format):
         sign = rng.integers(-1, 2, shape)
-        power = np.where(sign == 0, a.weights.p_min, rng.integers(-15, -4, shape))
+        power = np.where(sign == 0, a.weights.p_min, rng.integers(-15, 1, shape))
         return Conv(FixedWeights(a.weights, sign, power), **options)
+    largest = largest or 1 << (a.weights.n - 2)
     return Conv(FixedWeights(a.weights, rng.integers(-largest, largest, shape, endpoint=True)), **options)
 
 
@@ -62,6 +63,7 @@ def check(net, a, x):
     """A network in strips gives what plain integers give, on several threads, between forbidden pages."""
     assert in_strips(Recipe(net, a)) == available()
     expected = [oracle.trace(net, a, image)[0][net.output.name].tolist() for image in x]
+    assert len(np.unique(expected)) >= min(net.output.shape[1:])
     for number, (threads, costs) in enumerate(((1, {}), (3, {}), (1, SMALL), (3, SMALL), (2, SMALL))):
         with pytest.MonkeyPatch.context() as patch, guarded_runs(at_end=bool(number % 2)) as guard:
             patch.setattr(runner, "_WORTH_THREADS", 0)
