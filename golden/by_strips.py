@@ -3,39 +3,27 @@
 from hwshift.golden.blocks import COLUMNS
 from hwshift.golden.by_tiles import convolve_by_tiles, largest_read, limbs_of, stays_inside
 from hwshift.golden.channels import rows_of
-from hwshift.golden.compiled import kernel
+from hwshift.golden.compiled import ONE, ZERO, inlined, kernel
 from hwshift.golden.llvm import fetch_add
 from hwshift.golden.x86 import PIXELS
 
 __all__ = ["by_strips"]
 
 
-@kernel
+@inlined
 def by_strips(call, steps, arena, ints, reals, tiles, edges, memory, x, out, floats, wide, shared, peaks):
     """Stretches that nobody has taken; ``arena`` is where the thread's begins in memory."""
     count = steps[0].count
-    while True:
-        begin = fetch_add(shared, 0, 1) * call.stretch
-        if begin >= count:
-            return
+    begin = fetch_add(shared, 0, 1) * call.stretch
+    while begin < count:
         end = min(begin + call.stretch, count)
         for done in range(begin, end, call.strip):
-            upto = min(done + call.strip, end)
             for i in range(len(steps)):
-                step, last = steps[i], i == len(steps) - 1
-                start = 0 if last else _start(steps, i, begin, done)
-                if done > begin and not last:
-                    _keep(
-                        steps, i, _start(steps, i, begin, done - call.strip), start, done, arena, ints, memory
-                    )
-                source, s_at = x, 0
-                if i > 0:
-                    source, s_at = memory, arena - _start(steps, i - 1, begin, done)
-                target, t_at = (out, 0) if last else (memory, arena - start)
                 _layer(
-                    step, _left(steps, i, begin, done), _end(steps, i, upto), i == 0, ints, reals, tiles, edges,
-                    source, s_at, target, t_at, floats, wide, peaks,
+                    steps, i, begin, done, min(done + call.strip, end), call.strip, arena, ints, reals, tiles, edges,
+                    memory, x, out, floats, wide, peaks,
                 )  # fmt: skip
+        begin = fetch_add(shared, 0, 1) * call.stretch
 
 
 @kernel
@@ -62,7 +50,7 @@ def _start(steps, i, begin, done):
     return max(0, (_left(steps, i + 1, begin, done) - steps[i + 1].before) // PIXELS * PIXELS)
 
 
-@kernel
+@inlined
 def _keep(steps, i, before, start, done, arena, ints, memory):
     """What of layer ``i`` the next strip will read moves to the beginning of its planes."""
     step = steps[i]
@@ -80,19 +68,28 @@ def _keep(steps, i, before, start, done, arena, ints, memory):
     )
 
 
-@kernel
+@inlined
 def _layer(
-    step, begin, end, of_input, ints, reals, tiles, edges, source, s_at, target, t_at, floats, wide, peaks
+    steps, i, begin, done, upto, strip, arena, ints, reals, tiles, edges, memory, x, out, floats, wide, peaks
 ):
-    """Positions of a layer, as many at a time as packed pixels stay in the cache."""
-    size, peak = step.panels * COLUMNS, peaks[ints[step.sources]]
-    for first in range(begin, end, size):
+    """What a layer adds for the last one's positions ``done..upto``, as many as packed pixels stay in the cache."""
+    step, last = steps[i], i == len(steps) - 1
+    source, s_at, target, t_at = x, ZERO, out, ZERO
+    if i > 0:
+        source, s_at = memory, arena - _start(steps, i - 1, begin, done)
+    if not last:
+        start = _start(steps, i, begin, done)
+        target, t_at = memory, arena - start
+        if done > begin:
+            _keep(steps, i, _start(steps, i, begin, done - strip), start, done, arena, ints, memory)
+    size, peak, end = step.panels * COLUMNS, peaks[ints[step.sources]], _end(steps, i, upto)
+    for first in range(_left(steps, i, begin, done), end, size):
         behind = min(first + size, end)
         for group in range(step.groups):
-            if of_input:
+            if i == 0:
                 peak = largest_read(step, group, first, behind, ints, source)
             limbs, calm = limbs_of(peak, step.tile_signed), stays_inside(step, peak, 0.0)
             convolve_by_tiles(
-                step, group, first, behind, 0, 1, limbs, calm, ints, reals, tiles, edges, source, s_at, target, t_at,
-                floats, wide, peaks,
+                step, group, first, behind, ZERO, ONE, limbs, calm, ints, reals, tiles, edges, source, s_at, target,
+                t_at, floats, wide, peaks,
             )  # fmt: skip

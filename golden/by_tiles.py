@@ -3,7 +3,7 @@
 import numpy as np
 
 from hwshift.golden.blocks import COLUMNS, ROWS
-from hwshift.golden.compiled import kernel
+from hwshift.golden.compiled import ZERO, inlined, kernel
 from hwshift.golden.finish import TOTALS, clear_totals, finish, totals
 from hwshift.golden.limbs import ROW, largest_signed
 from hwshift.golden.llvm import LANES
@@ -58,7 +58,7 @@ def _stride(step, ints, first):
     return 1 if step.linear else ints[step.read_strides + first // LANES]
 
 
-@kernel
+@inlined
 def convolve_part(step, part, limbs, calm, ints, reals, table, edges, memory, floats, wide, peaks):
     """As `hwshift.golden.taps.convolve`, with inputs of so many bytes."""
     size = step.panels * COLUMNS
@@ -66,7 +66,7 @@ def convolve_part(step, part, limbs, calm, ints, reals, table, edges, memory, fl
     begin = rest // step.groups * size
     return convolve_by_tiles(
         step, rest % step.groups, begin, min(begin + size, step.count), split, step.splits, limbs, calm, ints, reals,
-        table, edges, memory, 0, memory, 0, floats, wide, peaks,
+        table, edges, memory, ZERO, memory, ZERO, floats, wide, peaks,
     )  # fmt: skip
 
 
