@@ -12,10 +12,11 @@ from collections.abc import Callable
 import numpy as np
 
 from hwshift.golden.context import Context
-from hwshift.golden.crew import cores, offer
+from hwshift.golden.crew import cores, offer, soon
 from hwshift.golden.formats import Arithmetic
 from hwshift.golden.plan import Plan
 from hwshift.golden.recipe import Recipe
+from hwshift.golden.strips import in_strips
 from hwshift.golden.tiles import tile_choice
 from hwshift.golden.validate import check
 from hwshift.network.fixed import FixedNetwork
@@ -25,6 +26,9 @@ __all__ = ["Runner", "runner_of"]
 _BLOCK_BYTES = 1 << 20  # maps of the images that are computed at once
 _BLOCK_IMAGES = 16
 _WORTH_THREADS = 1 << 21  # multiplications of an image below which one thread is quicker
+_WORTH_STRIPS = (
+    1 << 19
+)  # the same in strips, where threads do not wait for each other, if nobody has to be woken
 
 
 class Runner:
@@ -96,6 +100,8 @@ class Runner:
             raise ValueError(f"threads must be an integer of at least 1, not {threads!r}")
         images = len(x)
         size, together, beside = self._cut(images, threads)
+        if together > 1 and self.recipe.macs < _WORTH_THREADS and not soon():
+            together = 1
         if images <= size:
             self._compute(x, out, 0, together, read)
             return
@@ -134,7 +140,8 @@ class Runner:
         key = images, threads
         if key not in self._cuts:
             if images < threads:
-                together = threads if self.recipe.macs >= _WORTH_THREADS else 1
+                worth = _WORTH_STRIPS if in_strips(self.recipe) else _WORTH_THREADS
+                together = threads if self.recipe.macs >= worth else 1
                 self._cuts[key] = 1 if together > 1 else self._block_images(images, 1), together, 1
             else:
                 self._cuts[key] = self._block_images(images, threads), 1, threads

@@ -36,6 +36,7 @@ def draw_case(seed):
 
 COSTS = {
     (runner, "_WORTH_THREADS"): [0],
+    (runner, "_WORTH_STRIPS"): [0],
     (runner, "_BLOCK_BYTES"): [1 << 20, 500],
     (step_builder, "_WORTH"): [1 << 18, 64],
     (step_builder, "_PANEL_BYTES"): [1 << 18, 1],

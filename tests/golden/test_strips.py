@@ -66,6 +66,7 @@ def check(net, a, x):
     assert len(np.unique(expected)) >= min(net.output.shape[1:])
     for number, (threads, costs) in enumerate(((1, {}), (3, {}), (1, SMALL), (3, SMALL), (2, SMALL))):
         with pytest.MonkeyPatch.context() as patch, guarded_runs(at_end=bool(number % 2)) as guard:
+            patch.setattr(runner, "_WORTH_STRIPS", 0)
             patch.setattr(runner, "_WORTH_THREADS", 0)
             patch.setattr(runner, "_BLOCK_IMAGES", 1)
             for name, cost in costs.items():
@@ -109,6 +110,22 @@ def test_nothing_is_copied():
         plan = Plan(recipe, images, 1, keep)
         assert plan.strip == 0
         assert plan.steps.kind.tolist() == [COPY, *[CONVOLVE] * 4, *last]
+
+
+@unit
+def test_small_images_take_a_thread_that_is_awake(monkeypatch):
+    """Not where it would have to be woken, and where layers wait for each other not at all."""
+    rng = generator(4)
+    net = chain(rng, MAC, (5, 6))
+    one = runner.Runner(net, MAC)
+    x, out = codes(rng, MAC.act, (1, 34, 5, 6)).astype(np.int32), np.empty((1, *net.output.shape), np.int32)
+    macs = one.recipe.macs
+    for worth, is_soon, threads in ((macs, True, 2), (macs, False, 1), (macs + 1, True, 1)):
+        monkeypatch.setattr(runner, "_WORTH_STRIPS", worth)
+        monkeypatch.setattr(runner, "soon", lambda is_soon=is_soon: is_soon)
+        one = runner.Runner(net, MAC)
+        one.run(x, out, 2)
+        assert list(one._plans) == [(1, threads, False)]
 
 
 @unit
