@@ -8,7 +8,7 @@ from hwshift.golden.finish import TOTALS, clear_totals, finish, totals
 from hwshift.golden.limbs import ROW, largest_signed
 from hwshift.golden.llvm import LANES
 from hwshift.golden.steps import PARAMETERS
-from hwshift.golden.taps import FEW, direct
+from hwshift.golden.taps import FEW, direct, direct_few
 from hwshift.golden.tile_finish import direct_tile, finish_tile
 from hwshift.golden.tiles import (
     MASKED,
@@ -140,6 +140,8 @@ def direct_channels(step, part, fits, calm, ints, reals, weights, terms, memory,
     size = step.panels * COLUMNS
     channel, begin = part % step.splits * step.tile_rows, part // step.splits * size
     rows, end = min(step.tile_rows, step.channels - channel), min(begin + size, step.count)
+    if fits and step.exact and step.count <= FEW and not step.maximum:
+        return direct_few(step, channel, rows, ints, reals, weights, memory, floats, peaks)
     if fits and calm and step.exact and step.tile_limbs and step.count > FEW:
         return _direct_tiles(step, channel, rows, begin, end, ints, reals, weights, memory, floats, peaks)
     over = 0
