@@ -17,13 +17,15 @@ from hwshift.golden.tables import Tables
 from hwshift.golden.x86 import PIXELS
 from hwshift.network import fixed
 
-__all__ = ["Edges", "StripPlaces", "in_strips", "reach"]
+__all__ = ["Edges", "StripPlaces", "in_strips", "reach", "strips_of"]
 
 _EXACT = 1 << 52  # as in `hwshift.golden.engine`
 _WORDS = 1 << 18  # of a strip's maps: they stay in a core's cache
 _LEAST = 2  # positions of a strip at least, for each that it needs around it
 _STRETCH = 8  # the same of a stretch, if there are more stretches than threads
 _STRETCHES = 8  # for a thread at most: no thread waits long
+_TWICE = 1  # positions around a stretch at most, for each of its own
+_MOST_WORDS = 1 << 20  # of a strip's maps, with which going layer by layer is no better
 
 
 class StripPlaces:
@@ -43,6 +45,8 @@ class StripPlaces:
         Size of one thread's arena.
     touched : int
         Words of all maps.
+    worth : bool
+        Whether strips stay near a core, and its ends, which are computed twice, are the smaller part of a stretch.
     """
 
     def __init__(self, recipe: Recipe, threads: int) -> None:
@@ -52,7 +56,7 @@ class StripPlaces:
         self.writers = {layer.name: number for number, layer in enumerate(layers)}
         around = [
             0
-        ]  # what a strip needs beside it, of the last layer first; both ends are rounded to whole vectors
+        ]  # positions that a strip needs beside it, of the last layer first; ends are whole vectors
         for layer in layers[:1:-1]:
             around.append(around[-1] + sum(reach(recipe, layer)) + 2 * PIXELS)
         most, between = around[-1], sum(layer.shape[0] for layer in layers[1:-1])
@@ -64,12 +68,13 @@ class StripPlaces:
             planes = np.arange(layer.shape[0])
             if 0 < number < len(layers) - 1:
                 # an odd number of cache lines, so that planes do not compete for the same places in a cache
-                size = ((self.strip + beside) // PIXELS | 1) * PIXELS
+                size = (_whole(min(self.strip + beside, pixels)) // PIXELS | 1) * PIXELS
                 planes = self.words + planes * size
                 self.words += layer.shape[0] * size
             else:
                 planes *= pixels
             self.views[layer.name] = View(planes, geometry, (number,))
+        self.worth = self.words <= _MOST_WORDS and (threads == 1 or most <= _TWICE * self.stretch)
 
 
 def _whole(positions: int) -> int:
@@ -114,6 +119,12 @@ class Edges:
             bits = np.packbits(np.pad(inside, (0, -inside.size % PIXELS)), bitorder="little")
             self._found[dy, dx] = self.table.add(bits)
         return self._found[dy, dx]
+
+
+def strips_of(recipe: Recipe, threads: int) -> StripPlaces | None:
+    """Where the strips of a network lie; None if it goes layer by layer."""
+    places = StripPlaces(recipe, threads) if in_strips(recipe) else None
+    return places if places is not None and places.worth else None
 
 
 def in_strips(recipe: Recipe) -> bool:

@@ -8,7 +8,7 @@ from hwshift.golden.formats import Arithmetic, Pow2Format, QFormat
 from hwshift.golden.plan import Plan
 from hwshift.golden.recipe import Recipe
 from hwshift.golden.steps import CONVOLVE, COPY, LEAVE
-from hwshift.golden.strips import Edges, in_strips
+from hwshift.golden.strips import Edges, in_strips, strips_of
 from hwshift.golden.tiles import available, use_tiles
 from hwshift.network.fixed import RELU, SIGMOID, Activation, Conv, Epilogue, FixedLayer, FixedWeights
 
@@ -55,7 +55,7 @@ def chain(rng, a, size, kind=None):
     return network(a, (34, *size), *layers)
 
 
-SMALL = {"_WORDS": 0, "_LEAST": 0, "_STRETCH": 0}
+SMALL = {"_WORDS": 0, "_LEAST": 0, "_STRETCH": 0, "_TWICE": 1 << 20}
 """With these a strip is one vector, and a stretch as short as it may be."""
 
 
@@ -151,6 +151,7 @@ def test_small_images_take_a_thread_that_is_awake(monkeypatch):
     """Not where it would have to be woken, and where layers wait for each other not at all."""
     rng = generator(4)
     net = chain(rng, MAC, (5, 6))
+    monkeypatch.setattr(strips, "_TWICE", 1 << 20)
     one = runner.Runner(net, MAC)
     x, out = codes(rng, MAC.act, (1, 34, 5, 6)).astype(np.int32), np.empty((1, *net.output.shape), np.int32)
     macs = one.recipe.macs
@@ -160,6 +161,27 @@ def test_small_images_take_a_thread_that_is_awake(monkeypatch):
         one = runner.Runner(net, MAC)
         one.run(x, out, 2)
         assert list(one._plans) == [(1, threads, False)]
+
+
+@unit
+def test_what_strips_are_too_large_or_too_short_for():
+    """Long chains: their strips leave the cache, and the ends of stretches are most of what threads compute."""
+
+    def chained(count, size, channels=34):
+        shift = np.array([[dy, dx] for dy in (-1, 0, 1) for dx in (-1, 0, 1)] * 4)[:channels]
+        ops = [conv(generator(i), MAC, channels, channels, shift=shift) for i in range(count)]
+        names = ["in", *(f"c{i}" for i in range(count))]
+        return Recipe(
+            network(MAC, (channels, *size), *(
+                FixedLayer(names[i + 1], op, (names[i],), (channels, *size), Epilogue.identity(channels))
+                for i, op in enumerate(ops)
+            )), MAC,
+        )  # fmt: skip
+
+    assert strips_of(chained(2, (11, 11)), 1) and strips_of(chained(2, (11, 11)), 2)
+    assert strips_of(chained(6, (11, 11)), 1) and not strips_of(chained(6, (11, 11)), 2)
+    assert strips_of(chained(6, (150, 40)), 2)
+    assert strips_of(chained(2, (10, 900)), 1) and not strips_of(chained(12, (40, 900)), 1)
 
 
 @unit
