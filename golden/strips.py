@@ -9,15 +9,16 @@ positions, and compute at their ends, of all layers but the last, what others co
 
 import numpy as np
 
+from hwshift.golden.blocks import COLUMNS
 from hwshift.golden.layout import Geometry
 from hwshift.golden.limbs import MOST_LIMBS, largest_signed
 from hwshift.golden.places import View
 from hwshift.golden.recipe import Recipe
-from hwshift.golden.tables import Tables
+from hwshift.golden.tables import MOST_PANELS, Tables
 from hwshift.golden.x86 import PIXELS
 from hwshift.network import fixed
 
-__all__ = ["Edges", "StripPlaces", "in_strips", "reach", "strips_of"]
+__all__ = ["Edges", "StripPlaces", "in_strips", "reach", "runs_of", "strips_of"]
 
 _EXACT = 1 << 52  # as in `hwshift.golden.engine`
 _WORDS = 1 << 18  # of a strip's maps: they stay in a core's cache
@@ -88,6 +89,32 @@ def reach(recipe: Recipe, layer: fixed.FixedLayer) -> tuple[int, int]:
     return max(0, -int(offsets.min())), max(0, int(offsets.max()))
 
 
+def runs_of(reads: np.ndarray) -> np.ndarray:
+    """What taps read together of a part: their offsets in a plane are one run where what they read overlaps.
+
+    Parameters
+    ----------
+    reads : ndarray of int64, shape (groups, taps, 2)
+        Plane and offset.
+
+    Returns
+    -------
+    ndarray of int64, shape (groups, runs, 3)
+        Plane, first and last offset; groups with fewer runs repeat their last.
+    """
+    found = []
+    for taps in reads.tolist():
+        runs: list[list[int]] = []
+        for plane, offset in sorted(taps):
+            if runs and runs[-1][0] == plane and offset - runs[-1][2] <= MOST_PANELS * COLUMNS:
+                runs[-1][2] = offset
+            else:
+                runs.append([plane, offset, offset])
+        found.append(runs)
+    most = max(len(runs) for runs in found)
+    return np.array([runs + runs[-1:] * (most - len(runs)) for runs in found])
+
+
 class Edges:
     """Which pixels of a map have a neighbour at an offset inside it: one bit each, for each offset asked for.
 
@@ -104,7 +131,7 @@ class Edges:
     def __init__(self, size: tuple[int, int]) -> None:
         self.table = Tables(np.uint8)
         self._size = size
-        self._found: dict[tuple[int, int], int] = {}
+        self._found: dict[tuple[int, int], tuple[int, np.ndarray]] = {}
 
     def at(self, dy: int, dx: int) -> int:
         """Index of the first byte for an offset."""
@@ -117,8 +144,13 @@ class Edges:
             )
             inside = (rows & columns).ravel()
             bits = np.packbits(np.pad(inside, (0, -inside.size % PIXELS)), bitorder="little")
-            self._found[dy, dx] = self.table.add(bits)
-        return self._found[dy, dx]
+            self._found[dy, dx] = self.table.add(bits), bits
+        return self._found[dy, dx][0]
+
+    def within(self, offsets: set[tuple[int, int]]) -> int:
+        """Index of one byte for each 16 pixels: 1 where they have all of these neighbours, for which `at` was asked."""
+        bits = np.bitwise_and.reduce([self._found[offset][1] for offset in offsets])
+        return self.table.add(bits.view(np.uint16) == (1 << PIXELS) - 1)
 
 
 def strips_of(recipe: Recipe, threads: int) -> StripPlaces | None:

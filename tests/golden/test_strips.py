@@ -8,7 +8,7 @@ from hwshift.golden.formats import Arithmetic, Pow2Format, QFormat
 from hwshift.golden.plan import Plan
 from hwshift.golden.recipe import Recipe
 from hwshift.golden.steps import CONVOLVE, COPY, LEAVE
-from hwshift.golden.strips import Edges, in_strips, strips_of
+from hwshift.golden.strips import Edges, in_strips, runs_of, strips_of
 from hwshift.golden.tiles import available, use_tiles
 from hwshift.network.fixed import RELU, SIGMOID, Activation, Conv, Epilogue, FixedLayer, FixedWeights
 
@@ -234,3 +234,19 @@ def test_neighbours_inside_the_map():
     bits = np.unpackbits(edges.table.array(), bitorder="little")
     assert bits[8 * first :][:32].tolist() == [1] * 18 + [0] * 14
     assert bits[8 * second :][:32].tolist() == [0, 0] + [1] * 7 + [0] * 23
+
+
+def test_taps_that_read_together():
+    reads = [[(9, 5), (0, -3), (0, 189), (0, 382), (9, 4)], [(7, 0), (7, 1), (7, 2), (7, 3), (7, 4)]]
+    expected = [[[0, -3, 189], [0, 382, 382], [9, 4, 5]], [[7, 0, 4]] * 3]
+    assert runs_of(np.array(reads)).tolist() == expected
+
+
+def test_vectors_inside_the_map():
+    """Rows of 40 pixels: vectors begin at columns 0, 16 and 32, then 8, 24 and 0."""
+    edges = Edges((3, 40))
+    offsets = {(0, 0), (0, 1), (1, -8)}
+    for offset in offsets:
+        edges.at(*offset)
+    first = edges.within(offsets)
+    assert edges.table.array()[first:][:8].tolist() == [0, 1, 0, 1, 0, 0, 0, 0]
