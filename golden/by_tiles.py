@@ -8,7 +8,7 @@ from hwshift.golden.finish import TOTALS, clear_totals, finish, totals
 from hwshift.golden.limbs import ROW, largest_signed
 from hwshift.golden.llvm import LANES
 from hwshift.golden.steps import PARAMETERS
-from hwshift.golden.taps import FEW, direct
+from hwshift.golden.taps import FEW, direct, direct_few
 from hwshift.golden.tile_finish import direct_tile, finish_tile
 from hwshift.golden.tiles import (
     MASKED,
@@ -85,7 +85,7 @@ def convolve_by_tiles(
         first = begin + tile * PIXELS
         where, stride = step.read_at + first, _stride(step, ints, first)
         place = s_at + (step.first + first if step.linear else ints[where])
-        if step.tap_edges >= 0:
+        if step.tap_edges >= 0 and not edges[step.within + first // PIXELS]:
             where, stride = step.tap_edges + taps, MASKED
         pack_tile(
             wide, tile, source, place, ints, step.tile_taps + taps, step.tile_chunk, step.tile_chunks, limbs, ints,
@@ -121,12 +121,12 @@ def convolve_by_tiles(
 @kernel
 def largest_read(step, group, begin, end, ints, x):
     """The largest magnitude that positions ``begin..end`` of a group read of the caller's input."""
-    taps = group * step.tile_chunk * step.tile_chunks
     low, high = np.int32(0), np.int32(0)
-    for k in range(taps, taps + step.taps):
-        at, plane = ints[step.tile_taps + k], ints[step.tap_planes + k]
-        first = max(at + begin, plane)
-        row = x[first : max(first, min(at + end, plane + step.count))]
+    for run in range(group * step.run_count, (group + 1) * step.run_count):
+        at = step.runs + 3 * run
+        first = max(0, begin + ints[at + 1])
+        last = max(first, min(end + ints[at + 2], step.count))
+        row = x[ints[at] + first : ints[at] + last]
         for j in range(len(row)):  # so written, the compiler takes many at a time
             value = row[j]
             low = value if value < low else low
@@ -140,6 +140,8 @@ def direct_channels(step, part, fits, calm, ints, reals, weights, terms, memory,
     size = step.panels * COLUMNS
     channel, begin = part % step.splits * step.tile_rows, part // step.splits * size
     rows, end = min(step.tile_rows, step.channels - channel), min(begin + size, step.count)
+    if fits and step.exact and step.count <= FEW and not step.maximum:
+        return direct_few(step, channel, rows, ints, reals, weights, memory, floats, peaks)
     if fits and calm and step.exact and step.tile_limbs and step.count > FEW:
         return _direct_tiles(step, channel, rows, begin, end, ints, reals, weights, memory, floats, peaks)
     over = 0

@@ -11,7 +11,7 @@ from hwshift.golden.places import Places
 from hwshift.golden.recipe import Recipe
 from hwshift.golden.step_builder import StepBuilder
 from hwshift.golden.steps import STEP
-from hwshift.golden.strips import StripPlaces, in_strips
+from hwshift.golden.strips import strips_of
 
 __all__ = ["Plan"]
 
@@ -49,7 +49,7 @@ class Plan:
 
     def __init__(self, recipe: Recipe, images: int, threads: int, keep: bool) -> None:
         self.recipe, self.images, self.threads = recipe, images, threads
-        strips = StripPlaces(recipe, threads) if images == 1 and not keep and in_strips(recipe) else None
+        strips = strips_of(recipe, threads) if images == 1 and not keep else None
         places = strips or Places(recipe, images, keep)
         builder = StepBuilder(recipe, places, images, threads if strips is None else 1)
         layers = [layer for layer in recipe.network.layers if layer.name in places.writers]

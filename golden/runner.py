@@ -16,7 +16,7 @@ from hwshift.golden.crew import cores, offer, soon
 from hwshift.golden.formats import Arithmetic
 from hwshift.golden.plan import Plan
 from hwshift.golden.recipe import Recipe
-from hwshift.golden.strips import in_strips
+from hwshift.golden.strips import strips_of
 from hwshift.golden.tiles import tile_choice
 from hwshift.golden.validate import check
 from hwshift.network.fixed import FixedNetwork
@@ -140,7 +140,7 @@ class Runner:
         key = images, threads
         if key not in self._cuts:
             if images < threads:
-                worth = _WORTH_STRIPS if in_strips(self.recipe) else _WORTH_THREADS
+                worth = _WORTH_THREADS if strips_of(self.recipe, threads) is None else _WORTH_STRIPS
                 together = threads if self.recipe.macs >= worth else 1
                 self._cuts[key] = 1 if together > 1 else self._block_images(images, 1), together, 1
             else:

@@ -30,7 +30,7 @@ from hwshift.golden.steps import (
     SUM,
     UPSAMPLE,
 )
-from hwshift.golden.strips import Edges, StripPlaces, reach
+from hwshift.golden.strips import Edges, StripPlaces, reach, runs_of
 from hwshift.golden.tables import MOST_PANELS, Tables, padded, strides
 from hwshift.golden.x86 import FAR, NEAR, VECTORS_512
 from hwshift.network import fixed
@@ -184,11 +184,14 @@ class StepBuilder:
         """All pixels of maps without margins, in one row."""
         assert packed.tiles is not None
         before, behind = reach(self.recipe, layer)
+        offsets = packed.taps[..., 1] * source.geometry.pitch + packed.taps[..., 2]
+        runs = runs_of(np.stack([source.planes[packed.taps[..., 0]], offsets], axis=2))
         edges = np.array([[self.edges.at(dy, dx) for _, dy, dx in taps] for taps in packed.taps.tolist()])
         step |= {
             "count": source.geometry.pixels, "mask": -1,
             "tap_edges": self.ints.add(packed.tiles.padded(edges)),
-            "tap_planes": self.ints.add(packed.tiles.padded(source.planes[packed.taps[..., 0]])),
+            "runs": self.ints.add(runs), "run_count": runs.shape[1],
+            "within": self.edges.within({(dy, dx) for _, dy, dx in packed.taps.reshape(-1, 3).tolist()}),
             "before": before, "behind": behind,
         }  # fmt: skip
 

@@ -9,21 +9,24 @@ positions, and compute at their ends, of all layers but the last, what others co
 
 import numpy as np
 
+from hwshift.golden.blocks import COLUMNS
 from hwshift.golden.layout import Geometry
 from hwshift.golden.limbs import MOST_LIMBS, largest_signed
 from hwshift.golden.places import View
 from hwshift.golden.recipe import Recipe
-from hwshift.golden.tables import Tables
+from hwshift.golden.tables import MOST_PANELS, Tables
 from hwshift.golden.x86 import PIXELS
 from hwshift.network import fixed
 
-__all__ = ["Edges", "StripPlaces", "in_strips", "reach"]
+__all__ = ["Edges", "StripPlaces", "in_strips", "reach", "runs_of", "strips_of"]
 
 _EXACT = 1 << 52  # as in `hwshift.golden.engine`
 _WORDS = 1 << 18  # of a strip's maps: they stay in a core's cache
 _LEAST = 2  # positions of a strip at least, for each that it needs around it
 _STRETCH = 8  # the same of a stretch, if there are more stretches than threads
 _STRETCHES = 8  # for a thread at most: no thread waits long
+_TWICE = 1  # positions around a stretch at most, for each of its own
+_MOST_WORDS = 1 << 20  # of a strip's maps, with which going layer by layer is no better
 
 
 class StripPlaces:
@@ -43,6 +46,8 @@ class StripPlaces:
         Size of one thread's arena.
     touched : int
         Words of all maps.
+    worth : bool
+        Whether strips stay near a core, and its ends, which are computed twice, are the smaller part of a stretch.
     """
 
     def __init__(self, recipe: Recipe, threads: int) -> None:
@@ -52,7 +57,7 @@ class StripPlaces:
         self.writers = {layer.name: number for number, layer in enumerate(layers)}
         around = [
             0
-        ]  # what a strip needs beside it, of the last layer first; both ends are rounded to whole vectors
+        ]  # positions that a strip needs beside it, of the last layer first; ends are whole vectors
         for layer in layers[:1:-1]:
             around.append(around[-1] + sum(reach(recipe, layer)) + 2 * PIXELS)
         most, between = around[-1], sum(layer.shape[0] for layer in layers[1:-1])
@@ -64,12 +69,13 @@ class StripPlaces:
             planes = np.arange(layer.shape[0])
             if 0 < number < len(layers) - 1:
                 # an odd number of cache lines, so that planes do not compete for the same places in a cache
-                size = ((self.strip + beside) // PIXELS | 1) * PIXELS
+                size = (_whole(min(self.strip + beside, pixels)) // PIXELS | 1) * PIXELS
                 planes = self.words + planes * size
                 self.words += layer.shape[0] * size
             else:
                 planes *= pixels
             self.views[layer.name] = View(planes, geometry, (number,))
+        self.worth = self.words <= _MOST_WORDS and (threads == 1 or most <= _TWICE * self.stretch)
 
 
 def _whole(positions: int) -> int:
@@ -81,6 +87,32 @@ def reach(recipe: Recipe, layer: fixed.FixedLayer) -> tuple[int, int]:
     _, dy, dx = np.moveaxis(recipe.packed[layer.name].taps, 2, 0)
     offsets = dy * layer.shape[2] + dx
     return max(0, -int(offsets.min())), max(0, int(offsets.max()))
+
+
+def runs_of(reads: np.ndarray) -> np.ndarray:
+    """What taps read together of a part: their offsets in a plane are one run where what they read overlaps.
+
+    Parameters
+    ----------
+    reads : ndarray of int64, shape (groups, taps, 2)
+        Plane and offset.
+
+    Returns
+    -------
+    ndarray of int64, shape (groups, runs, 3)
+        Plane, first and last offset; groups with fewer runs repeat their last.
+    """
+    found = []
+    for taps in reads.tolist():
+        runs: list[list[int]] = []
+        for plane, offset in sorted(taps):
+            if runs and runs[-1][0] == plane and offset - runs[-1][2] <= MOST_PANELS * COLUMNS:
+                runs[-1][2] = offset
+            else:
+                runs.append([plane, offset, offset])
+        found.append(runs)
+    most = max(len(runs) for runs in found)
+    return np.array([runs + runs[-1:] * (most - len(runs)) for runs in found])
 
 
 class Edges:
@@ -99,7 +131,7 @@ class Edges:
     def __init__(self, size: tuple[int, int]) -> None:
         self.table = Tables(np.uint8)
         self._size = size
-        self._found: dict[tuple[int, int], int] = {}
+        self._found: dict[tuple[int, int], tuple[int, np.ndarray]] = {}
 
     def at(self, dy: int, dx: int) -> int:
         """Index of the first byte for an offset."""
@@ -112,8 +144,19 @@ class Edges:
             )
             inside = (rows & columns).ravel()
             bits = np.packbits(np.pad(inside, (0, -inside.size % PIXELS)), bitorder="little")
-            self._found[dy, dx] = self.table.add(bits)
-        return self._found[dy, dx]
+            self._found[dy, dx] = self.table.add(bits), bits
+        return self._found[dy, dx][0]
+
+    def within(self, offsets: set[tuple[int, int]]) -> int:
+        """Index of one byte for each 16 pixels: 1 where they have all of these neighbours, for which `at` was asked."""
+        bits = np.bitwise_and.reduce([self._found[offset][1] for offset in offsets])
+        return self.table.add(bits.view(np.uint16) == (1 << PIXELS) - 1)
+
+
+def strips_of(recipe: Recipe, threads: int) -> StripPlaces | None:
+    """Where the strips of a network lie; None if it goes layer by layer."""
+    places = StripPlaces(recipe, threads) if in_strips(recipe) else None
+    return places if places is not None and places.worth else None
 
 
 def in_strips(recipe: Recipe) -> bool:

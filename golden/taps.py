@@ -19,7 +19,7 @@ from hwshift.golden.finish import PANELS, clear_totals, finish, scale_integers, 
 from hwshift.golden.llvm import LANES
 from hwshift.golden.steps import PARAMETERS
 
-__all__ = ["FEW", "convolve", "direct"]
+__all__ = ["FEW", "convolve", "direct", "direct_few"]
 
 FEW = 4
 """Positions of a plane, up to which each is done by itself."""
@@ -99,8 +99,6 @@ def direct(step, part, begin, end, fits, ints, reals, weights, terms, memory, fl
     for first in range(begin, end, COLUMNS):
         if step.maximum:
             _largest(step, ints, weights, memory, first, taps, own, sums, exact_sums)
-        elif fits and step.exact and step.count <= FEW:
-            _few(step, ints, weights, memory, taps, own, sums)
         elif fits and step.exact and step.linear:
             direct_block(weights, own, ints, taps, memory, step.first + first, floats, 0, step.taps)
         elif fits and step.exact:
@@ -129,6 +127,23 @@ def _largest(step, ints, weights, memory, first, taps, own, sums, exact_sums):
             largest = max(largest, np.int64(memory[ints[taps + k] + at]))
         sums[j] = largest * weights[own]
         exact_sums[j] = largest * np.int64(weights[own])
+
+
+@kernel
+def direct_few(step, channel, rows, ints, reals, weights, memory, floats, peaks):
+    """Output channels of planes of a few pixels, with sums that float64 holds, as many at a time as `finish` takes."""
+    clear_totals(floats)
+    for first in range(channel, channel + rows, ROWS):
+        count = min(ROWS, channel + rows - first)
+        for one in range(first, first + count):
+            taps = step.tap_at + one // step.per_group * step.taps
+            sums = floats[(one - first) * COLUMNS : (one - first + 1) * COLUMNS]
+            _few(step, ints, weights, memory, taps, step.weights + one * step.weights_step, sums)
+        finish(
+            step, first, count, step.first if step.linear else 0, step.linear, step.count, step.mask, step.scale,
+            reals, step.parameters + first * PARAMETERS, floats, ints, reals, memory,
+        )  # fmt: skip
+    return totals(step, floats, peaks)
 
 
 @kernel
