@@ -3,7 +3,7 @@
 import numpy as np
 
 from hwshift.golden.blocks import COLUMNS, ROWS
-from hwshift.golden.compiled import kernel
+from hwshift.golden.compiled import ZERO, inlined, kernel
 from hwshift.golden.finish import TOTALS, clear_totals, finish, totals
 from hwshift.golden.limbs import ROW, largest_signed
 from hwshift.golden.llvm import LANES
@@ -11,6 +11,7 @@ from hwshift.golden.steps import PARAMETERS
 from hwshift.golden.taps import FEW, direct
 from hwshift.golden.tile_finish import direct_tile, finish_tile
 from hwshift.golden.tiles import (
+    MASKED,
     PANEL,
     combine_rows,
     configure,
@@ -21,7 +22,14 @@ from hwshift.golden.tiles import (
 )
 from hwshift.golden.x86 import PIXELS
 
-__all__ = ["convolve_by_tiles", "direct_channels", "limbs_of", "stays_inside"]
+__all__ = [
+    "convolve_by_tiles",
+    "convolve_part",
+    "direct_channels",
+    "largest_read",
+    "limbs_of",
+    "stays_inside",
+]
 
 
 _MOST_SIGNED = tuple(float(largest_signed(limbs)) for limbs in (2, 3, 4))
@@ -50,28 +58,44 @@ def _stride(step, ints, first):
     return 1 if step.linear else ints[step.read_strides + first // LANES]
 
 
-@kernel
-def convolve_by_tiles(step, part, limbs, calm, ints, reals, table, memory, floats, wide, peaks):
+@inlined
+def convolve_part(step, part, limbs, calm, ints, reals, table, edges, memory, floats, wide, peaks):
     """As `hwshift.golden.taps.convolve`, with inputs of so many bytes."""
     size = step.panels * COLUMNS
     split, rest = part % step.splits, part // step.splits
-    group, begin = rest % step.groups, rest // step.groups * size
-    end = min(begin + size, step.count)
+    begin = rest // step.groups * size
+    return convolve_by_tiles(
+        step, rest % step.groups, begin, min(begin + size, step.count), split, step.splits, limbs, calm, ints, reals,
+        table, edges, memory, ZERO, memory, ZERO, floats, wide, peaks,
+    )  # fmt: skip
+
+
+@kernel
+def convolve_by_tiles(
+    step, group, begin, end, split, splits, limbs, calm, ints, reals, table, edges, source, s_at, target, t_at, floats,
+    wide, peaks,
+):  # fmt: skip
+    """Positions ``begin..end`` of a group, for a share of its outputs, with inputs of so many bytes.
+
+    Planes lie ``s_at`` and ``t_at`` behind where the step says.
+    """
     tiles = (end - begin + PIXELS - 1) // PIXELS
-    taps = step.tile_taps + group * step.tile_chunk * step.tile_chunks
+    taps = group * step.tile_chunk * step.tile_chunks
     for tile in range(tiles):
         first = begin + tile * PIXELS
         where, stride = step.read_at + first, _stride(step, ints, first)
-        place = step.first + first if step.linear else ints[where]
+        place = s_at + (step.first + first if step.linear else ints[where])
+        if step.tap_edges >= 0:
+            where, stride = step.tap_edges + taps, MASKED
         pack_tile(
-            wide, tile, memory, place, ints, taps, step.tile_chunk, step.tile_chunks, limbs, ints, where, stride,
-            step.ahead, step.tile_signed,
+            wide, tile, source, place, ints, step.tile_taps + taps, step.tile_chunk, step.tile_chunks, limbs, ints,
+            where, stride, step.ahead, step.tile_signed, edges, first // 8,
         )  # fmt: skip
     clear_totals(floats)
     blocks = (step.per_group + step.tile_rows - 1) // step.tile_rows
     merged = step.tile_signed and limbs * step.tile_chunk <= ROW
     configure(table, step.tiles + ROW * (limbs - 1) if merged else step.tiles)
-    for block in range(blocks * split // step.splits, blocks * (split + 1) // step.splits):
+    for block in range(blocks * split // splits, blocks * (split + 1) // splits):
         item = step.tile_blocks + 2 * (group * blocks + block)
         for panel in range(0, tiles, PANEL):
             for slot in range(min(PANEL, tiles - panel)):
@@ -87,11 +111,27 @@ def convolve_by_tiles(step, part, limbs, calm, ints, reals, table, memory, float
                     )  # fmt: skip
             first, sums = begin + panel * PIXELS, ints[item + 1] + limbs - 1
             if calm:
-                _finish_tiles(step, group, block, first, end, sums, ints, reals, memory, floats, wide)
+                _finish_tiles(step, group, block, first, end, sums, ints, reals, target, t_at, floats, wide)
             else:
-                _finish_panel(step, group, block, first, end, sums, ints, reals, memory, floats, wide)
+                _finish_panel(step, group, block, first, end, sums, ints, reals, target, t_at, floats, wide)
     release()
     return totals(step, floats, peaks)
+
+
+@kernel
+def largest_read(step, group, begin, end, ints, x):
+    """The largest magnitude that positions ``begin..end`` of a group read of the caller's input."""
+    taps = group * step.tile_chunk * step.tile_chunks
+    low, high = np.int32(0), np.int32(0)
+    for k in range(taps, taps + step.taps):
+        at, plane = ints[step.tile_taps + k], ints[step.tap_planes + k]
+        first = max(at + begin, plane)
+        row = x[first : max(first, min(at + end, plane + step.count))]
+        for j in range(len(row)):  # so written, the compiler takes many at a time
+            value = row[j]
+            low = value if value < low else low
+            high = value if value > high else high
+    return max(-float(low), float(high))
 
 
 @kernel
@@ -127,26 +167,28 @@ def _direct_tiles(step, channel, rows, begin, end, ints, reals, weights, memory,
 
 
 @kernel
-def _finish_tiles(step, group, block, begin, end, sums, ints, reals, memory, floats, wide):
+def _finish_tiles(step, group, block, begin, end, sums, ints, reals, memory, at, floats, wide):
     """The block's sums at the positions of a panel from ``begin`` on, as far as ``end``, where none can saturate."""
     row = block * step.tile_rows
     rows = min(step.tile_rows, step.per_group - row)
     channel = group * step.per_group + row
     slot = 0
     for first in range(begin, min(begin + PANEL * PIXELS, end), PIXELS):
+        pixels = min(PIXELS, end - first)
+        mask = step.mask + first if step.mask >= 0 else COLUMNS - pixels
         finish_tile(
             wide, slot, sums, step.tile_cut, step.tile_rest, step.tile_lift, reals,
             step.parameters + channel * PARAMETERS, memory, ints, step.target + channel, ints, step.residual + channel,
-            step.first + first, ints, step.write_at + first, step.linear, reals, step.mask + first,
-            min(PIXELS, end - first), np.int64(step.floor), np.int64(step.ceiling),
-            np.int64(step.residual_floor), np.int64(step.residual_ceiling), step.residual_up, step.residual_down,
-            floats, TOTALS, rows, np.int64(step.residual >= 0), step.ahead,
+            at + step.first + first, ints, step.write_at + first, step.linear, reals,
+            mask, pixels, np.int64(step.floor), np.int64(step.ceiling), np.int64(step.residual_floor),
+            np.int64(step.residual_ceiling), step.residual_up, step.residual_down, floats, TOTALS, rows,
+            np.int64(step.residual >= 0), step.ahead,
         )  # fmt: skip
         slot += 1
 
 
 @kernel
-def _finish_panel(step, group, block, begin, end, sums, ints, reals, memory, floats, wide):
+def _finish_panel(step, group, block, begin, end, sums, ints, reals, memory, at, floats, wide):
     """The block's sums at two rows of positions from ``begin`` on, as far as ``end``."""
     channels = min(step.tile_rows, step.per_group - block * step.tile_rows)
     for half in range(2):
@@ -154,12 +196,13 @@ def _finish_panel(step, group, block, begin, end, sums, ints, reals, memory, flo
         count = min(COLUMNS, end - first)
         if count <= 0:
             return
-        place = step.first + first if step.linear else first
+        place = at + step.first + first if step.linear else first
+        mask = step.mask + first if step.mask >= 0 else COLUMNS - count
         for row in range(0, channels, ROWS):
             rows = min(ROWS, channels - row)
             channel = group * step.per_group + block * step.tile_rows + row
             combine_rows(wide, row, half, sums, floats, 0, rows)
             finish(
-                step, channel, rows, place, step.linear, count, step.mask + first, step.scale, reals,
+                step, channel, rows, place, step.linear, count, mask, step.scale, reals,
                 step.parameters + channel * PARAMETERS, floats, ints, reals, memory,
             )  # fmt: skip

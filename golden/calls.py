@@ -12,6 +12,7 @@ __all__ = ["CALL", "give_up_call"]
 _ARRAYS = {
     "steps": "STEP of the plan",
     "ints": "int64: of the plan", "reals": "float64: of the plan",
+    "edges": "uint8: of the plan",
     "weights": "float64: of the recipe", "terms": "int64", "tiles": "uint8",
     "memory": "int32: the arena; its gaps are zero",
     "scratch": "int64, (threads, 4): addresses and lengths of floats and wide, each thread's own: sums of a block, "
@@ -28,6 +29,8 @@ _NUMBERS = {
     "threads": "that share the work of a step",
     "images": "", "channels": "of `scales`",
     "begin": "first step", "end": "behind the last",
+    "strip": "positions of a strip that goes through all layers at once; 0: one layer behind the other",
+    "stretch": "of what a thread takes of them", "strip_words": "of memory, for each thread",
 }  # fmt: skip
 
 CALL = np.dtype(

@@ -2,9 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from hwshift.kernels import kernel_decorator
 
-__all__ = ["inlined", "kernel"]
+__all__ = ["ONE", "ZERO", "inlined", "kernel"]
+
+ZERO, ONE = np.int64(0), np.int64(1)
+"""Arguments of the type that variables have; a number in the code has its own, for which a kernel is compiled again."""
 
 kernel = kernel_decorator(Path(__file__).parent, _nrt=False)
 """Decorator of a kernel."""

@@ -71,14 +71,17 @@ class Context:
             ]
         )
         arrays = {
-            "steps": plan.steps.view(np.ndarray), "ints": plan.ints, "reals": plan.reals, "weights": recipe.weights,
-            "terms": recipe.terms, "tiles": recipe.tiles, "memory": self.memory, "scratch": self._scratch,
-            "scales": self.scales, "peaks": self._peaks, "saturated": self.saturated, "shared": self._shared,
+            "steps": plan.steps.view(np.ndarray), "ints": plan.ints, "reals": plan.reals, "edges": plan.edges,
+            "weights": recipe.weights, "terms": recipe.terms, "tiles": recipe.tiles, "memory": self.memory,
+            "scratch": self._scratch, "scales": self.scales, "peaks": self._peaks, "saturated": self.saturated,
+            "shared": self._shared,
         }  # fmt: skip
         call = np.zeros(1, CALL)
         for name, array in arrays.items():
             call[name], call[f"{name}_size"] = array.ctypes.data, array.size
         call["threads"], call["end"] = plan.threads, len(plan.steps)
+        call["strip"], call["stretch"] = plan.strip, plan.stretch
+        call["strip_words"] = plan.words // plan.threads
         call["images"], call["channels"] = self.scales.shape[:2]
         return call
 

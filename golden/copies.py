@@ -4,10 +4,9 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
-from hwshift.golden.llvm import I32, I64, Loop, address, spread, store_masked
+from hwshift.golden.llvm import I32, I64, Loop, address, load_masked, spread, store_masked
 
 __all__ = ["copy_rows"]
 
@@ -35,7 +34,7 @@ def copy_rows(context, source, s_at, s_pitch, target, t_at, t_pitch, rows, width
         mask = builder.icmp_signed(
             "<", ir.Constant(_VECTOR, list(range(_CODES))), _spread(builder, builder.sub(args[7], first))
         )
-        value = _read(builder, builder.gep(begin, [first]), mask, none)
+        value = load_masked(builder, builder.bitcast(builder.gep(begin, [first]), _VECTOR.as_pointer()), mask)
         store_masked(builder, value, builder.gep(end, [first]), mask)
         least, most = inner.values
         inner.close([
@@ -62,10 +61,3 @@ def _spread(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
     most = I64(_CODES)
     value = builder.trunc(builder.select(builder.icmp_signed("<", value, most), value, most), I32)
     return spread(builder, value, _CODES)
-
-
-def _read(builder: ir.IRBuilder, where: ir.Value, mask: ir.Value, none: ir.Value) -> ir.Value:
-    where = builder.bitcast(where, _VECTOR.as_pointer())
-    kind = ir.FunctionType(_VECTOR, [where.type, I32, mask.type, _VECTOR])
-    function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.masked.load.v{_CODES}i32.p0")
-    return builder.call(function, [where, I32(4), mask, none])

@@ -6,6 +6,7 @@ without Python and without being woken; then it sleeps.
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from queue import SimpleQueue
 
@@ -15,10 +16,11 @@ from hwshift.golden.calls import give_up_call
 from hwshift.golden.engine import execute
 from hwshift.golden.posts import ASLEEP, POST, RING, abandoned, give_up, settle
 
-__all__ = ["Help", "call_engine", "cores", "offer"]
+__all__ = ["Help", "call_engine", "cores", "offer", "soon"]
 
 _MOST = 64  # helpers that have a post
 _LOOKS = 4000  # at a post before a helper sleeps: about 0.2 ms
+_SOON = 100_000  # ns
 
 
 class Help:
@@ -71,6 +73,7 @@ _started = 0
 _posts = np.zeros(_MOST * POST, np.int64)
 _no_map = np.zeros(1, np.int32)
 _failures: dict[int, BaseException] = {}
+_asked = 0  # `soon`, the last time
 _loaded = False  # whether the engine is: helpers wait in Python until a caller has compiled it
 
 
@@ -115,6 +118,13 @@ def call_engine(address: int, threads: int, x: np.ndarray, out: np.ndarray) -> N
         raise
     if failed:
         raise _failures.pop(address)
+
+
+def soon() -> bool:
+    """Whether the time this was asked before is so near that a helper that was woken then is still awake."""
+    global _asked
+    before, _asked = _asked, time.perf_counter_ns()
+    return _asked - before < _SOON
 
 
 def _awake(helpers: int) -> None:

@@ -8,7 +8,8 @@ otherwise; the proof is the largest input found while the input was written, tim
 
 import numpy as np
 
-from hwshift.golden.by_tiles import convolve_by_tiles, direct_channels, limbs_of, stays_inside
+from hwshift.golden.by_strips import by_strips
+from hwshift.golden.by_tiles import convolve_part, direct_channels, limbs_of, stays_inside
 from hwshift.golden.calls import CALL
 from hwshift.golden.channels import by_rows, copy, leave, move
 from hwshift.golden.compiled import kernel
@@ -74,9 +75,14 @@ def _run(call, thread):
         array_at(call.weights, call.weights_size, np.float64),
         array_at(call.terms, call.terms_size, np.int64),
     )
-    tiles, memory = (
+    tiles, edges = (
         array_at(call.tiles, call.tiles_size, np.uint8),
+        array_at(call.edges, call.edges_size, np.uint8),
+    )
+    memory, x, out = (
         array_at(call.memory, call.memory_size, np.int32),
+        array_at(call.x, call.x_size, np.int32),
+        array_at(call.out, call.out_size, np.int32),
     )
     scratch = array_at(call.scratch + 32 * thread, 4, np.int64)
     floats, wide = array_at(scratch[0], scratch[1], np.float64), array_at(scratch[2], scratch[3], np.int64)
@@ -87,6 +93,24 @@ def _run(call, thread):
     saturated = array_at(call.saturated, call.saturated_size, np.int64).reshape((call.threads, len(steps)))
     shared = array_at(call.shared, call.shared_size, np.int64)
     own = peaks[thread]
+    if call.strip:
+        by_strips(
+            call,
+            steps,
+            thread * call.strip_words,
+            ints,
+            reals,
+            tiles,
+            edges,
+            memory,
+            x,
+            out,
+            floats,
+            wide,
+            shared,
+            own,
+        )
+        return
     for i in range(call.begin, call.end):
         step, done = steps[i], len(peaks) * len(steps) + i
         part = _next_part(shared, i, step.parts, thread, len(peaks))
@@ -99,8 +123,8 @@ def _run(call, thread):
         calm = stays_inside(step, peak, _peak(ints, peaks, step.residual_sources, step.residual_source_count))
         while part >= 0:
             if fits and step.kind == CONVOLVE and limbs <= (step.tile_limbs if calm else step.tile_wild):
-                over = convolve_by_tiles(
-                    step, part, limbs, calm, ints, reals, tiles, memory, floats, wide, own
+                over = convolve_part(
+                    step, part, limbs, calm, ints, reals, tiles, edges, memory, floats, wide, own
                 )
             elif step.kind == CONVOLVE:
                 over = convolve(step, part, fits, ints, reals, weights, terms, memory, floats, wide, own)
@@ -109,10 +133,8 @@ def _run(call, thread):
                     step, part, fits, calm, ints, reals, weights, terms, memory, floats, wide, own
                 )
             elif step.kind == COPY:
-                x = array_at(call.x, call.x_size, np.int32)
                 over = copy(step, part, ints, x, memory, own)
             elif step.kind == LEAVE:
-                out = array_at(call.out, call.out_size, np.int32)
                 over = leave(step, part, ints, memory, out)
             elif step.kind == SHIFT or step.kind == UPSAMPLE:
                 over = move(step, part, ints, memory, own)

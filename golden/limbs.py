@@ -12,7 +12,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["ROW", "SPARE", "TILE", "TILE_ROWS", "TileWeights", "largest_signed", "pack_limbs", "split"]
+__all__ = [
+    "MOST_LIMBS",
+    "ROW",
+    "SPARE",
+    "TILE",
+    "TILE_ROWS",
+    "TileWeights",
+    "largest_signed",
+    "pack_limbs",
+    "split",
+]
 
 ROW = 64
 """Bytes of a row of a tile."""
@@ -22,6 +32,9 @@ TILE = ROW * TILE_ROWS
 
 LIMBS = range(2, 4)
 """Of a weight; one more for an input: so many sums as there are tiles beside one of weights and one of inputs."""
+
+MOST_LIMBS = LIMBS[-1] + 1
+"""Limbs that hold every int32, unless all of them are signed."""
 
 SPARE = LIMBS[-1]
 """Limbs of zeros on either side of a signed weight's: one less than an input has at most."""

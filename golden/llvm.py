@@ -25,6 +25,7 @@ __all__ = [
     "fetch_add",
     "gather",
     "load",
+    "load_masked",
     "pause",
     "read_shared",
     "spread",
@@ -131,6 +132,17 @@ def store(builder: ir.IRBuilder, value: ir.Value, base: ir.Value, at: ir.Value |
     """Write a vector ``at`` elements behind ``base``."""
     where, vector = _vector(builder, base, at)
     builder.store(value, where).align = 4 if vector.element == I32 else 8
+
+
+def load_masked(builder: ir.IRBuilder, where: ir.Value, mask: ir.Value) -> ir.Value:
+    """Those of a vector of int32 that ``mask`` names, and 0 for the others, which are not touched."""
+    kind = where.type.pointee
+    function = cgutils.get_or_insert_function(
+        builder.module,
+        ir.FunctionType(kind, [where.type, I32, mask.type, kind]),
+        f"llvm.masked.load.v{kind.count}i32.p0",
+    )
+    return builder.call(function, [where, I32(4), mask, ir.Constant(kind, [0] * kind.count)])
 
 
 def store_masked(builder: ir.IRBuilder, codes: ir.Value, where: ir.Value, mask: ir.Value) -> None:

@@ -80,10 +80,11 @@ def run(
         If x is not contiguous, or for less than one thread.
     """
     runner = runner_of(network, arithmetic)
-    batch = _as_batch(runner, np.asarray(x))
+    x = np.asarray(x)
+    batch = _as_batch(runner, x)
     out = empty((len(batch), *network.output.shape))
     runner.run(batch, out, threads)
-    return out[0] if np.ndim(x) == 3 else out
+    return out[0] if x.ndim == 3 else out
 
 
 def trace(
@@ -99,14 +100,12 @@ def trace(
 
 def _as_batch(runner: Runner, x: np.ndarray) -> np.ndarray:
     """The checked input as int32 with four axes; nothing is computed before."""
-    if (
-        x.dtype is _CODES
-        and x.shape[1:] == runner.shape
-        and x.flags.c_contiguous
-        and len(x)
-        and runner.any_code
-    ):
-        return x  # what is checked below, for what needs no look at the values
+    if x.dtype is _CODES and x.flags.c_contiguous and runner.any_code:
+        # what is checked below, for what needs no look at the values
+        if x.shape == runner.shape:
+            return x[None]
+        if x.shape[1:] == runner.shape and len(x):
+            return x
     source = runner.recipe.network.input
     if x.dtype.kind not in "iu":
         raise TypeError(f"x must hold integers, not {x.dtype}")

@@ -49,8 +49,8 @@ class Places:
         Layers that write planes, and their map's number.
     maps : int
         That are written.
-    words : int
-        Size of the arena.
+    words, touched : int
+        Size of the arena, all of which is read and written.
     """
 
     def __init__(self, recipe: Recipe, images: int, keep: bool) -> None:
@@ -96,6 +96,7 @@ class Places:
             base[size] = at
             at += region.planes * region.geometry.size
         self.words = at + 2 * MOST_PANELS * COLUMNS + max(g.first for g in self._geometries.values())
+        self.touched = self.words
         for layer in layers:
             geometry = self._geometries[layer.shape[1:]]
             planes = base[layer.shape[1:]] + slots[layer.name] * geometry.size

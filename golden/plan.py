@@ -1,7 +1,8 @@
 """From a bound network to a plan: the steps and tables that the compiled engine runs.
 
 A `Recipe` holds what depends on the network and its arithmetic alone, above all the packed weights; a `Plan`
-lays the maps of a number of images out in memory (`Places`) and points the steps at them (`StepBuilder`).
+lays the maps of a number of images out in memory (`Places`), or strips of them (`StripPlaces`), and points the steps
+at them (`StepBuilder`).
 """
 
 import numpy as np
@@ -10,6 +11,7 @@ from hwshift.golden.places import Places
 from hwshift.golden.recipe import Recipe
 from hwshift.golden.step_builder import StepBuilder
 from hwshift.golden.steps import STEP
+from hwshift.golden.strips import StripPlaces, in_strips
 
 __all__ = ["Plan"]
 
@@ -25,14 +27,16 @@ class Plan:
     threads : int
         That share the work of a step.
     keep : bool
-        Whether every map stays in memory until the end, instead of a step at the end that copies the output.
+        Whether every map stays in memory until the end, and the output is not written.
 
     Members
     -------
-    steps, ints, reals : ndarray
+    steps, ints, reals, edges : ndarray
         As `hwshift.golden.engine.execute` takes them; weights and terms are the recipe's.
     words : int
         Size of the arena.
+    strip, stretch : int
+        As `StripPlaces` says, of a plan in strips, else 0.
     views : dict of str to View
         Where each layer's map is; those of a plan without ``keep`` are overwritten, but for the output.
     maps : int
@@ -45,13 +49,21 @@ class Plan:
 
     def __init__(self, recipe: Recipe, images: int, threads: int, keep: bool) -> None:
         self.recipe, self.images, self.threads = recipe, images, threads
-        places = Places(recipe, images, keep)
-        builder = StepBuilder(recipe, places, images, threads)
+        strips = StripPlaces(recipe, threads) if images == 1 and not keep and in_strips(recipe) else None
+        places = strips or Places(recipe, images, keep)
+        builder = StepBuilder(recipe, places, images, threads if strips is None else 1)
         layers = [layer for layer in recipe.network.layers if layer.name in places.writers]
-        steps = [builder.of(layer) for layer in layers] + ([] if keep else [builder.output()])
+        if strips is not None:
+            layers = layers[1:]  # the input is where it is
+        last = [] if keep or strips is not None else [builder.output()]
+        steps = [builder.of(layer) for layer in layers] + last
         self.steps = np.array([tuple(step[name] for name in STEP.names or ()) for step in steps], STEP).view(
             np.recarray
         )
-        self.names = [layer.name for layer in layers] + ([] if keep else [recipe.network.output.name])
+        self.names = [layer.name for layer in layers] + [recipe.network.output.name] * len(last)
         self.views, self.maps, self.words, self.gates = places.views, places.maps, places.words, builder.gates
+        self.strip, self.stretch = (strips.strip, strips.stretch) if strips is not None else (0, 0)
+        if strips is not None:
+            self.words *= threads
         self.ints, self.reals = builder.ints.array(), builder.reals.array()
+        self.edges = builder.edges.table.array()

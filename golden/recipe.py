@@ -15,6 +15,8 @@ from hwshift.network.layer_formats import layer_formats
 
 __all__ = ["Recipe"]
 
+_WORTH_TILES = 24  # taps from which on the matrix unit is quicker than vectors of float64
+
 
 class Recipe:
     """What every plan of a network shares.
@@ -71,6 +73,12 @@ class Recipe:
     def pixels(self) -> int:
         """Values of all maps of one image."""
         return sum(math.prod(shape) for shape in self.shapes.values())
+
+    def always_tiled(self, name: str) -> bool:
+        """Whether the matrix unit does a convolution that it can do even where values may saturate."""
+        if self.tile_choice == "auto":
+            return self.packed[name].taps.shape[1] >= _WORTH_TILES
+        return self.tile_choice == "always"
 
     def margins(self) -> dict[tuple[int, int], tuple[int, int]]:
         """For each size of map the rows and columns beside it that some layer reads."""

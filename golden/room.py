@@ -1,6 +1,5 @@
 """Room for large outputs: what nobody holds any more is used again."""
 
-import math
 import sys
 import threading
 
@@ -17,14 +16,15 @@ _lock = threading.Lock()
 
 def empty(shape: tuple[int, ...]) -> np.ndarray:
     """An array of int32 with anything in it; to clear fresh pages takes as long as to compute what goes there."""
-    words = math.prod(shape)
-    if words * 4 < _LARGE:
-        return np.empty(shape, np.int32)
+    out = np.empty(shape, np.int32)
+    if out.nbytes < _LARGE:
+        return out
+    words = out.size
     with _lock:
         for i in range(len(_rooms)):
             # a view of any view holds the array itself: two are the list's and the call's
             if _rooms[i].size == words and sys.getrefcount(_rooms[i]) == 2:
                 return _rooms[i].reshape(shape)
-        _rooms.append(np.empty(words, np.int32))
+        _rooms.append(out)
         del _rooms[:-_KEPT]
         return _rooms[-1].reshape(shape)

@@ -12,10 +12,11 @@ from collections.abc import Callable
 import numpy as np
 
 from hwshift.golden.context import Context
-from hwshift.golden.crew import cores, offer
+from hwshift.golden.crew import cores, offer, soon
 from hwshift.golden.formats import Arithmetic
 from hwshift.golden.plan import Plan
 from hwshift.golden.recipe import Recipe
+from hwshift.golden.strips import in_strips
 from hwshift.golden.tiles import tile_choice
 from hwshift.golden.validate import check
 from hwshift.network.fixed import FixedNetwork
@@ -25,6 +26,9 @@ __all__ = ["Runner", "runner_of"]
 _BLOCK_BYTES = 1 << 20  # maps of the images that are computed at once
 _BLOCK_IMAGES = 16
 _WORTH_THREADS = 1 << 21  # multiplications of an image below which one thread is quicker
+_WORTH_STRIPS = (
+    1 << 19
+)  # the same in strips, where threads do not wait for each other, if nobody has to be woken
 
 
 class Runner:
@@ -96,6 +100,8 @@ class Runner:
             raise ValueError(f"threads must be an integer of at least 1, not {threads!r}")
         images = len(x)
         size, together, beside = self._cut(images, threads)
+        if together > 1 and self.recipe.macs < _WORTH_THREADS and not soon():
+            together = 1
         if images <= size:
             self._compute(x, out, 0, together, read)
             return
@@ -127,15 +133,15 @@ class Runner:
         context.run(x, out)
         if read is not None:
             read(context, first, key[0])
-        with self._lock:
-            self._idle[key].append(context)
+        self._idle[key].append(context)
 
     def _cut(self, images: int, threads: int) -> tuple[int, int, int]:
         """Images of a block, threads that compute one together, threads that compute blocks beside each other."""
         key = images, threads
         if key not in self._cuts:
             if images < threads:
-                together = threads if self.recipe.macs >= _WORTH_THREADS else 1
+                worth = _WORTH_STRIPS if in_strips(self.recipe) else _WORTH_THREADS
+                together = threads if self.recipe.macs >= worth else 1
                 self._cuts[key] = 1 if together > 1 else self._block_images(images, 1), together, 1
             else:
                 self._cuts[key] = self._block_images(images, threads), 1, threads
@@ -143,14 +149,17 @@ class Runner:
 
     def _take(self, key: tuple[int, int, bool]) -> Context:
         """Memory for a plan, which is made when it is first asked for."""
-        with self._lock:
-            idle = self._idle.get(key)
-            if idle:
-                return idle.pop()
-            if idle is None:
-                self._plans[key] = Plan(self.recipe, *key)
-                self._idle[key] = []
-        return Context(self._plans[key])
+        idle = self._idle.get(key)
+        if idle is None:
+            with self._lock:
+                if key not in self._idle:
+                    self._plans[key] = Plan(self.recipe, *key)
+                    self._idle[key] = []
+            idle = self._idle[key]
+        try:
+            return idle.pop()
+        except IndexError:
+            return Context(self._plans[key])
 
     def _block_images(self, images: int, threads: int) -> int:
         """How many images are computed at once: small maps together fill vectors and caches better.

@@ -8,8 +8,9 @@ import numpy as np
 from hwshift.golden.blocks import COLUMNS, ROWS
 from hwshift.golden.epilogue import activation_range
 from hwshift.golden.layout import Geometry
-from hwshift.golden.limbs import TileWeights
-from hwshift.golden.places import Places
+from hwshift.golden.limbs import MOST_LIMBS
+from hwshift.golden.packing import PackedWeights
+from hwshift.golden.places import Places, View
 from hwshift.golden.pools import pool_counts
 from hwshift.golden.recipe import Recipe
 from hwshift.golden.rows import FULL, PLAIN
@@ -29,6 +30,7 @@ from hwshift.golden.steps import (
     SUM,
     UPSAMPLE,
 )
+from hwshift.golden.strips import Edges, StripPlaces, reach
 from hwshift.golden.tables import MOST_PANELS, Tables, padded, strides
 from hwshift.golden.x86 import FAR, NEAR, VECTORS_512
 from hwshift.network import fixed
@@ -39,8 +41,6 @@ __all__ = ["StepBuilder"]
 _CUT = 24  # bits below which a scale works on the lower part of a float64 accumulator
 _PANEL_BYTES = 1 << 18  # packed pixels that stay in a core's cache
 _ROWS = 16  # output channels of a part that does them one by one
-_MOST_LIMBS = 4  # of an int32
-_WORTH_TILES = 24  # taps from which on the matrix unit is quicker, even where values may saturate
 _CUT_TAPS = 1 << 13  # sums of so many products have room for what is carried over from the sum below
 _LEAST_PANELS = 4  # of positions, for which a channel is worth being begun
 _NEAR_WORDS = 1 << 22  # of an arena that is not read from memory, but from some cache
@@ -55,21 +55,23 @@ class StepBuilder:
     Parameters
     ----------
     recipe : Recipe
-    places : Places
+    places : Places or StripPlaces
     images, threads : int
 
     Members
     -------
     ints, reals : Tables
+    edges : Edges
     gates : list of str
         Layers that scale channels.
     """
 
-    def __init__(self, recipe: Recipe, places: Places, images: int, threads: int) -> None:
+    def __init__(self, recipe: Recipe, places: Places | StripPlaces, images: int, threads: int) -> None:
         self.recipe, self.places, self.images, self.threads = recipe, places, images, threads
         self.ints, self.reals = Tables(np.int64), Tables(np.float64)
         self.reals.add([1.0] * COLUMNS + [0.0] * COLUMNS)  # masks of short rows
         self.gates: list[str] = []
+        self.edges = Edges(recipe.network.input.shape[1:])
 
     def of(self, layer: fixed.FixedLayer) -> dict:
         """The fields of STEP for a layer."""
@@ -112,8 +114,8 @@ class StepBuilder:
     def _blank(self, channels: int) -> dict[str, Any]:
         return dict.fromkeys(STEP.names or (), 0) | {
             "second": -1, "residual": -1, "pixel_scales": -1, "table": -1, "residual_table": -1, "terms": -1,
-            "tiles": -1, "linear": 1, "channels": channels, "parts": channels, "images": self.images,
-            "stride_y": 1, "stride_x": 1, "ahead": NEAR if self.places.words <= _NEAR_WORDS else FAR,
+            "tiles": -1, "tap_edges": -1, "linear": 1, "channels": channels, "parts": channels, "images": self.images,
+            "stride_y": 1, "stride_x": 1, "ahead": NEAR if self.places.touched <= _NEAR_WORDS else FAR,
         }  # fmt: skip
 
     def _rows(self, height: int) -> dict[str, int]:
@@ -148,9 +150,12 @@ class StepBuilder:
             "weights_step": packed.reals.size // layer.shape[0] if packed.direct and not packed.shared else 0,
             "terms_step": 3 * count if packed.direct and not packed.shared else 0,
         }  # fmt: skip
-        self._positions(step, g, target, op.stride, step["per_group"])
+        if isinstance(self.places, StripPlaces):
+            self._masks(step, layer, packed, source)
+        else:
+            self._positions(step, g, target, op.stride, step["per_group"])
         if step["kind"] == CONVOLVE:
-            self._tiles(step, packed.tiles, reads)
+            self._tiles(step, layer, packed, reads)
             self._parts(step)
         else:
             self._channel_parts(step)
@@ -175,13 +180,26 @@ class StepBuilder:
         step["write_at"] = self.ints.add(padded(target.positions(), edge=True))
         step["mask"] = self.reals.add(padded(np.ones(target.pixels)))
 
-    def _tiles(self, step: dict, tiles: TileWeights | None, reads: np.ndarray) -> None:
+    def _masks(self, step: dict, layer: fixed.FixedLayer, packed: PackedWeights, source: View) -> None:
+        """All pixels of maps without margins, in one row."""
+        assert packed.tiles is not None
+        before, behind = reach(self.recipe, layer)
+        edges = np.array([[self.edges.at(dy, dx) for _, dy, dx in taps] for taps in packed.taps.tolist()])
+        step |= {
+            "count": source.geometry.pixels, "mask": -1,
+            "tap_edges": self.ints.add(packed.tiles.padded(edges)),
+            "tap_planes": self.ints.add(packed.tiles.padded(source.planes[packed.taps[..., 0]])),
+            "before": before, "behind": behind,
+        }  # fmt: skip
+
+    def _tiles(self, step: dict, layer: fixed.FixedLayer, packed: PackedWeights, reads: np.ndarray) -> None:
         """Whether the matrix unit does the products, for inputs of how many limbs."""
+        tiles = packed.tiles
         if tiles is None or self.recipe.tile_choice == "never":
             return
         step |= {
-            "tiles": tiles.at, "tile_limbs": _MOST_LIMBS,
-            "tile_wild": _MOST_LIMBS if self.recipe.tile_choice == "always" or step["taps"] >= _WORTH_TILES else 0,
+            "tiles": tiles.at, "tile_limbs": MOST_LIMBS,
+            "tile_wild": MOST_LIMBS if self.recipe.always_tiled(layer.name) else 0,
             "tile_taps": self.ints.add(tiles.padded(reads)),
             "tile_chunk": tiles.chunk, "tile_chunks": tiles.chunks, "tile_rows": tiles.rows,
             "tile_signed": int(tiles.signed),
@@ -200,7 +218,7 @@ class StepBuilder:
         splits = -(-step["channels"] // rows)
         step |= {
             "tile_rows": rows, "panels": panels, "splits": splits, "parts": splits * -(-whole // panels),
-            "tile_limbs": _MOST_LIMBS if VECTORS_512 and self.recipe.tile_choice != "never" else 0,
+            "tile_limbs": MOST_LIMBS if VECTORS_512 and self.recipe.tile_choice != "never" else 0,
         }  # fmt: skip
 
     def _parts(self, step: dict) -> None:

@@ -22,7 +22,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from hwshift.golden.limbs import LIMBS, ROW, SPARE, TILE
+from hwshift.golden.limbs import LIMBS, MOST_LIMBS, ROW, SPARE, TILE
 from hwshift.golden.llvm import FLOATS, I32, I64, LANES, VECTORS, Loop, address, call, load, spread, store
 from hwshift.golden.x86 import (
     CODES,
@@ -34,6 +34,7 @@ from hwshift.golden.x86 import (
     prefetch,
     read_codes,
     read_every_second,
+    read_masked,
     scratch,
     where_compiled,
     x86,
@@ -41,6 +42,7 @@ from hwshift.golden.x86 import (
 
 __all__ = [
     "CHOICES",
+    "MASKED",
     "PANEL",
     "SUMS",
     "available",
@@ -59,6 +61,9 @@ SUMS = 6
 """Tiles of sums: for each i + j."""
 PANEL = VECTORS * LANES * 2 // PIXELS
 """Tiles whose sums are kept at a time: they are two rows of COLUMNS."""
+
+MASKED = 3
+"""Instead of a stride: 1, and what lies beside the map is not read."""
 
 CHOICES = ("auto", "never", "always")
 _default = os.environ.get("HWSHIFT_TILES", CHOICES[0])
@@ -126,11 +131,14 @@ def release(context):
 
 @intrinsic
 def pack_tile(
-    context, room, tile, memory, place, taps, t_at, chunk, chunks, limbs, where, w_at, stride, ahead, signed
-):
+    context, room, tile, memory, place, taps, t_at, chunk, chunks, limbs, where, w_at, stride, ahead, signed, edges,
+    e_at,
+):  # fmt: skip
     """Limbs of 16 pixels ``memory[taps[k] + place + stride * p]``.
 
-    Stride 1 or 2; or 0 for ``memory[taps[k] + where[p]]``. Otherwise what is ``ahead`` strides behind is asked for.
+    Stride 1 or 2; or 0 for ``memory[taps[k] + where[p]]``; or MASKED, which is 1 for pixels whose bits are set in the
+    two bytes ``edges[where[k] + e_at :]``; the others are not read, and 0. What is ``ahead`` strides behind is asked
+    for, unless the stride is 0.
     """
 
     def code(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> None:
@@ -143,6 +151,7 @@ def pack_tile(
         def body(n: int, stride: int, signed: bool) -> None:
             memory = address(context, builder, signature, args, 2, args[3] if stride else I64(0))
             halves = None if stride else [load(builder, where, half * LANES) for half in (0, 1)]
+            masks = address(context, builder, signature, args, 14, args[15])
             loop = Loop(builder, chunks, [])
             own = byte(builder, base, builder.mul(loop.index, one))
             quads = builder.udiv(chunk, I64(4))
@@ -154,8 +163,14 @@ def pack_tile(
             ]
             if stride:
                 for plane in planes:
-                    prefetch(builder, plane, builder.mul(args[12], I64(stride)))
-            if stride == 2:
+                    prefetch(builder, plane, builder.mul(args[12], I64(2 if stride == 2 else 1)))
+            if stride == MASKED:
+                bits = [builder.load(builder.gep(where, [builder.add(first, I64(i))])) for i in range(4)]
+                codes = [
+                    read_masked(builder, plane, builder.gep(masks, [at]))
+                    for plane, at in zip(planes, bits, strict=True)
+                ]
+            elif stride == 2:
                 codes = [read_every_second(builder, plane) for plane in planes]
             else:
                 codes = [read_codes(builder, plane, halves) for plane in planes]
@@ -167,15 +182,15 @@ def pack_tile(
             inner.close([])
             loop.close([])
 
-        cases(builder, args[11], range(3), lambda stride: cases(
-            builder, limbs, range(LIMBS[0], LIMBS[-1] + 2), lambda n: cases(
+        cases(builder, args[11], range(4), lambda stride: cases(
+            builder, limbs, range(LIMBS[0], MOST_LIMBS + 1), lambda n: cases(
                 builder, args[13], range(2), lambda signed: body(n, stride, bool(signed))
             )
         ))  # fmt: skip
 
     return types.void(
-        room, types.int64, memory, types.int64, taps, *[types.int64] * 4, where, *[types.int64] * 4
-    ), where_compiled(code)
+        room, types.int64, memory, types.int64, taps, *[types.int64] * 4, where, *[types.int64] * 4, edges, types.int64,
+    ), where_compiled(code)  # fmt: skip
 
 
 def _transposed(builder: ir.IRBuilder, codes: list[ir.Value], limbs: int, signed: bool) -> list[ir.Value]:
@@ -285,7 +300,7 @@ def _store_sums(builder: ir.IRBuilder, sums: ir.Value, count: int) -> None:
 def _for_limbs(builder: ir.IRBuilder, args: Any, body: Callable[[int, int], None]) -> None:
     """Code for each number of limbs of weights and of inputs."""
     cases(builder, args[7], LIMBS, lambda rows: cases(
-        builder, args[8], range(LIMBS[0], LIMBS[-1] + 2), lambda columns: body(rows, columns)
+        builder, args[8], range(LIMBS[0], MOST_LIMBS + 1), lambda columns: body(rows, columns)
     ))  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import llvmlite.binding
 from llvmlite import ir
 from numba.core import cgutils
 
-from hwshift.golden.llvm import I32, I64, LANES, address, load
+from hwshift.golden.llvm import I32, I64, LANES, address, load, load_masked
 
 __all__ = [
     "CODES",
@@ -26,6 +26,7 @@ __all__ = [
     "read_codes",
     "read_every_second",
     "read_halves",
+    "read_masked",
     "scratch",
     "where_compiled",
     "x86",
@@ -40,7 +41,7 @@ COMPILED = VECTORS_512 and all(_FEATURES.get(f"amx-{name}") for name in ("tile",
 PIXELS = 16
 """Codes of 32 bits in a vector."""
 
-NEAR, FAR = 2 * PIXELS, 8 * PIXELS
+NEAR, FAR = 2 * PIXELS, 12 * PIXELS
 """Codes from what is read or written to what is asked for, since planes are more than the processor foresees: so few
 that the nearest cache still has them when they are needed, or so many that they come from memory in time."""
 
@@ -113,6 +114,14 @@ def read_codes(builder: ir.IRBuilder, plane: ir.Value, places: list[ir.Value] | 
     base = byte(builder, plane)
     name = "avx512.mask.gather.qpi.512"
     return joined(builder, *(x86(builder, name, HALF, none, base, half, every, I32(4)) for half in places))
+
+
+def read_masked(builder: ir.IRBuilder, plane: ir.Value, bits: ir.Value) -> ir.Value:
+    """16 codes in a row whose bits, two bytes behind a pointer, are set; the others are not read, and 0."""
+    whole = builder.load(builder.bitcast(bits, ir.IntType(PIXELS).as_pointer()))
+    whole.align = 1
+    mask = builder.bitcast(whole, ir.VectorType(ir.IntType(1), PIXELS))
+    return load_masked(builder, builder.bitcast(plane, CODES.as_pointer()), mask)
 
 
 def read_halves(

@@ -11,6 +11,7 @@ TESTS = Path(__file__).parent / "golden"
 SOME = [
     "test_packing.py",
     "test_plan.py",
+    "test_strips.py::test_epilogues",
     "test_model.py::test_products_of_the_ends[1-mac-Q5.6-Q3.8-G1-DNone]",
     "test_model.py::test_products_of_the_ends[8-shift_add-Q5.6-pow2[-7,2]-G7-D1]",
     "test_operations.py::test_sigmoid[kinds0-mac-Q5.6-Q3.8-G1-DNone]",

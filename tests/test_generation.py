@@ -104,7 +104,7 @@ def test_program_files(design):
             words[address] = np.frombuffer(bytes.fromhex(line), np.uint8)[::-1]
             address += 1
     assert words.tobytes() == image.tobytes()
-    assert (folder / "program.txt").read_text().splitlines()[0].startswith("HEADER version=3 ")
+    assert (folder / "program.txt").read_text().splitlines()[0].startswith("HEADER version=4 ")
 
 
 def test_configuration_and_constants(design):

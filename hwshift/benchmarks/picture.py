@@ -43,10 +43,13 @@ def draw_curve(curve: Sequence[dict], path: Path | str) -> None:
             axes.plot(sizes, values, color=colour, marker=marker, label=label)
             for size, value in zip(sizes, values, strict=True):
                 axes.annotate(f"{value:.2f}", (size, value), (0, above), textcoords="offset points", ha="center",
-                              color=colour)  # fmt: skip
-        axes.set(xscale="log", yscale="log", ylim=(0.6, None), xlabel="feature buffer in KiB")
-        axes.set_xticks(sizes, [str(size) for size in sizes])
+                              color=colour, fontsize="small")  # fmt: skip
         top = max((row["dram_over_compulsory"] for row in rows), default=1)
+        axes.set(
+            xscale="log", yscale="log", ylim=(0.6, 2 * top), xlabel="feature buffer in KiB", ylabel="ratio"
+        )
+        # a size between powers of two stands one line lower, beside their labels it has no room
+        axes.set_xticks(sizes, [str(size) if size & (size - 1) == 0 else f"\n{size}" for size in sizes])
         ratios = [2**power for power in range(6) if 2**power <= top]
         axes.set_yticks(ratios, [str(ratio) for ratio in ratios])
         axes.minorticks_off()

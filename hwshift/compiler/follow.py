@@ -6,7 +6,7 @@ layers behind it find them there.
 """
 
 from hwshift.compiler.placement import InPlace
-from hwshift.network.fixed import ChannelScale, Concat, Conv, FixedLayer, FixedNetwork, Pool, Shuffle, Slice
+from hwshift.network.fixed import ChannelScale, Conv, FixedLayer, FixedNetwork, Pick, Pool
 
 __all__ = ["behind", "may_follow"]
 
@@ -35,9 +35,7 @@ def behind(network: FixedNetwork, name: str, renamed: frozenset[str], free: froz
         if names.intersection(layer.inputs):
             if layer.name in free:
                 found.add(layer.name)
-            if layer.name in free or (
-                layer.name in renamed and isinstance(layer.op, Concat | Shuffle | Slice)
-            ):
+            if layer.name in free or (layer.name in renamed and isinstance(layer.op, Pick)):
                 names.add(layer.name)
     return frozenset(found)
 

@@ -14,18 +14,16 @@ import numpy as np
 from hwshift.compiler.placement import InPlace, View
 from hwshift.network.fixed import (
     ChannelScale,
-    Concat,
     Conv,
     FixedLayer,
     FixedNetwork,
     FixedWeights,
+    Pick,
     Shuffle,
     Slice,
 )
 
 __all__ = ["find_in_place", "laid_out", "reordered"]
-
-_Move = Concat | Shuffle | Slice
 
 
 def find_in_place(network: FixedNetwork, refused: Collection[str] = ()) -> InPlace:
@@ -124,7 +122,7 @@ class _Follower:
     def _follow(self, index: int) -> np.ndarray:
         layer = self._layers[index]
         inputs = [self._values[self._index[name]] for name in layer.inputs]
-        if isinstance(layer.op, _Move):
+        if isinstance(layer.op, Pick):
             if isinstance(layer.op, Shuffle):
                 value = inputs[0][layer.op.order]
             elif isinstance(layer.op, Slice):
@@ -164,7 +162,7 @@ class _Follower:
         residual = self._layers[self._index[layer.residual or ""]]
         return (
             not self._refused & {layer.name, self._layers[base].name}
-            and (isinstance(residual.op, _Move) or residual.name in self._names)
+            and (isinstance(residual.op, Pick) or residual.name in self._names)
             and bool((added[:, 0] == base).all())
             and len(np.unique(added[:, 1])) == len(added)
             and not any((value[:, 0] == base).any() for value in inputs)
@@ -191,7 +189,7 @@ class _Follower:
     def _moves_behind(self, name: str) -> set[str]:
         """The concatenations, shuffles and slices between a layer and what is computed."""
         layer = self._layers[self._index[name]]
-        if not isinstance(layer.op, _Move):
+        if not isinstance(layer.op, Pick):
             return set()
         return {name}.union(*map(self._moves_behind, layer.inputs))
 

@@ -9,7 +9,7 @@ from hwshift.compiler.lower import ktiles_of
 from hwshift.compiler.placement import NOWHERE, InPlace, tensors_of, views_of
 from hwshift.config import AcceleratorConfig
 from hwshift.errors import CompileError
-from hwshift.network.fixed import ChannelScale, Concat, FixedNetwork, Input, Shuffle, Slice
+from hwshift.network.fixed import ChannelScale, FixedNetwork, Input, Pick
 
 __all__ = ["Renaming", "no_renaming", "plan_renaming"]
 
@@ -37,7 +37,7 @@ class Renaming:
 
 def no_renaming(network: FixedNetwork, why: str) -> Renaming:
     """Every concatenation, shuffle and slice is a pass, for one reason."""
-    movable = (layer.name for layer in network.layers if isinstance(layer.op, Concat | Shuffle | Slice))
+    movable = (layer.name for layer in network.layers if isinstance(layer.op, Pick))
     return Renaming(why=dict.fromkeys(movable, why))
 
 
@@ -77,11 +77,7 @@ def _plan(
     renaming, free = Renaming(in_place.names, why, in_place), may_follow(network, in_place)
     before = _steps(network, config, renaming, known)
     for layer in network.layers:
-        if (
-            not isinstance(layer.op, Concat | Shuffle | Slice)
-            or layer.name in why
-            or layer.name in renaming.layers
-        ):
+        if not isinstance(layer.op, Pick) or layer.name in why or layer.name in renaming.layers:
             continue
         trial = replace(renaming, layers=renaming.layers | {layer.name})
         if not _is_computed(network, trial.layers):
@@ -107,7 +103,7 @@ def _plan(
 def _fixed_layers(network: FixedNetwork) -> dict[str, str]:
     """Concatenations, shuffles and slices that are passes whatever it takes, and why."""
     why: dict[str, str] = {}
-    movable = {layer.name for layer in network.layers if isinstance(layer.op, Concat | Shuffle | Slice)}
+    movable = {layer.name for layer in network.layers if isinstance(layer.op, Pick)}
     for layer in network.layers:
         if isinstance(layer.op, ChannelScale) and layer.inputs[1] in movable:
             why[layer.inputs[1]] = f"{layer.name} takes it as gates, which are stored channel by channel"
@@ -135,7 +131,7 @@ def _steps(
     reads = views_of(network, renamed, in_place, renaming.follows).reads
     tensors = tensors_of(network, renamed, config, in_place)
     total = 0
-    movable = {layer.name for layer in network.layers if isinstance(layer.op, Concat | Shuffle | Slice)}
+    movable = {layer.name for layer in network.layers if isinstance(layer.op, Pick)}
     movable |= may_follow(network, in_place) if movable else set()
     for layer in network.layers[1:]:
         if layer.name in renamed or not ({layer.name, *layer.inputs} & movable):

@@ -30,6 +30,7 @@ __all__ = [
     "InstanceNorm",
     "LayerOp",
     "Move",
+    "Pick",
     "Pool",
     "Shift",
     "Shuffle",
@@ -242,7 +243,10 @@ class Upsample:
     factor: tuple[int, int]
 
 
-Move = Shift | Concat | Shuffle | Slice | Upsample
+Pick = Concat | Shuffle | Slice
+"""Operations that only say which channels come in which order."""
+
+Move = Shift | Pick | Upsample
 """Operations that only move data: no epilogue, and the output has the input's format."""
 
 LayerOp = Input | Conv | Pool | Sum | ChannelScale | InstanceNorm | Move

@@ -78,7 +78,7 @@ def guarded_runs(at_end: bool) -> Iterator[Guarded]:
             self.wide = [
                 guard.copy("wide", junk.integers(-(1 << 62), 1 << 62, row.shape)) for row in self.wide
             ]
-            for name in ("steps", "ints", "reals"):
+            for name in ("steps", "ints", "reals", "edges"):
                 setattr(plan, name, guard.copy(name, getattr(plan, name), fixed=True))
             for name in ("weights", "terms", "tiles"):
                 setattr(plan.recipe, name, guard.copy(name, getattr(plan.recipe, name), fixed=True))

@@ -62,3 +62,11 @@ def test_what_a_helper_raises_is_raised_where_it_is_waited_for():
     (again,) = crew.offer(lambda _: done.set(), 1)
     assert done.wait(60)
     again.settle()
+
+
+def test_what_is_asked_soon_after(monkeypatch):
+    start = 10**9
+    times = iter([start, start + crew._SOON, start + 2 * crew._SOON - 1, start + 2 * crew._SOON])
+    monkeypatch.setattr(crew, "_asked", 0)
+    monkeypatch.setattr(crew.time, "perf_counter_ns", lambda: next(times))
+    assert [crew.soon() for _ in range(4)] == [False, False, True, True]

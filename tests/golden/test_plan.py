@@ -240,7 +240,7 @@ def test_kinds_of_steps():
 def test_parts_cover_a_convolution(shape, threads):
     """Every block of outputs at every position belongs to exactly one part, as `taps.convolve` cuts them."""
     own = weights(generator(1), A, (shape[0], shape[0], 1, 1))
-    step = plan_of(conv_network(A, shape, Conv(own)), threads=threads).steps[1]
+    step = plan_of(conv_network(A, shape, Conv(own)), threads=threads, keep=True).steps[1]
     tile = step.panels * COLUMNS
     tiles, blocks = -(-step["count"] // tile), -(-step.per_group // ROWS)
     assert step.parts == tiles * step.splits

@@ -16,6 +16,7 @@ from hwshift.rtl.compute_side import ComputeSide
 from hwshift.rtl.control import Control
 from hwshift.rtl.gearbox import Gearbox
 from hwshift.rtl.queue import BlockQueue, Queue
+from hwshift.rtl.row_taps import RowTaps
 from hwshift.rtl.weight_buffer import WeightBuffer
 
 from ..sim import test_memory_side_model
@@ -35,6 +36,7 @@ from . import (
     test_memory_side,
     test_pe,
     test_queue,
+    test_row_taps,
     test_weight_buffer,
 )
 from .memory_side import MemorySide
@@ -130,6 +132,10 @@ CASES = {
     "an entry with another payload": (
         test_queue, broken(BlockQueue, lambda dut: dut.o.payload.b.eq(0)), partial(test_queue.test_every_cycle,
         depth=3, rule=test_queue.Prefetching, idle=0.5, stall=0.5),
+    ),
+    "elements that forget": (
+        test_row_taps, broken(RowTaps, lambda dut: dut.aged[1][0].eq(0)),
+        lambda: test_row_taps.test_values_walk_down_the_rows("4x4", 0.4),
     ),
     "rows of another tile": (
         test_weight_buffer, broken(WeightBuffer, lambda dut: dut.shadow.row.eq(0)),
