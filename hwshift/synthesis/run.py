@@ -171,7 +171,9 @@ def count(
     def visit(module: str, block: str, times: int) -> None:
         for cell, number in modules[module].items():
             if cell in modules:
-                visit(cell, names.get(cell, block), times * number)
+                visit(
+                    cell, names.get(cell.partition("$")[0], block), times * number
+                )  # some names have numbers
             else:
                 out[block] += target.resources(cell, times * number)
 
