@@ -69,7 +69,7 @@ def test_assemble(hwshift, tiny):
     bad = {
         text.replace("push=LOAD_COMPUTE ", "", 1): "deadlock: ",
         text.replace("COMPUTE pop", "FOO pop", 1): "bad.txt: line 8: unknown operation 'FOO'",
-        text.replace("version=3", "version=9"): "the header's version must be 3, not 9",
+        text.replace("version=4", "version=9"): "the header's version must be 4, not 9",
     }
     for changed, message in bad.items():
         assert changed != text
