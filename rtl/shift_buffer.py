@@ -347,7 +347,6 @@ class ShiftBuffer(wiring.Component):
         step, region = self._stage_2(m), self._stage_3(m)
         times = timing(self._config)
         en = delay(m, self.cmd.valid, times.read_stage - times.lane_stage, "read")
-        reads = delay(m, en, times.x_stage - 1 - times.read_stage, "step")
         relu = delay(m, self.cmd.payload.relu_fetch, self.latency - 1, "relu", reset_less=True)
         for index in range(self._config.rows):
             m.submodules[f"lane_{index}"] = lane = LaneAddress(self._config)
@@ -358,8 +357,11 @@ class ShiftBuffer(wiring.Component):
                 bank.pixels.eq(lane.pixels), bank.en.eq(en), bank.relu.eq(relu),
             ]  # fmt: skip
             m.d.comb += [self.x[pixel][index].eq(bank.x[pixel]) for pixel in range(self._config.pixels)]
-            if self._config.row_taps:
-                m.d.comb += [bank.step.eq(reads), self.coming[index].eq(bank.coming[0])]
+        if self._config.row_taps:
+            step_5 = delay(m, en, times.x_stage - 1 - times.read_stage, "step")
+            for index in range(self._config.rows):
+                bank = m.submodules[f"bank_{index}"]
+                m.d.comb += [bank.step.eq(step_5), self.coming[index].eq(bank.coming[0])]
         return m
 
     def _stage_2(self, m: Module) -> data.View:
