@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from hwshift.config import AcceleratorConfig
 from hwshift.program.counters import Cause
 from hwshift.program.isa import Token
-from hwshift.program.row_taps import ROW_TAPS
+from hwshift.program.row_taps import LEAD_STEPS
 from hwshift.rtl.delay import delay
 from hwshift.rtl.interfaces import COORDINATE, WORD, step_layout
 from hwshift.rtl.pass_generator import pass_layout
@@ -206,7 +206,7 @@ class Sequencer(wiring.Component):
     def _count_lead(self, m: Module) -> None:
         """The first steps of a row, which give no pixels with row_taps: a one for each that is left."""
         current, coming = self._current, self.i.payload
-        left = self._lead = Signal(ROW_TAPS - 1, name="lead")
+        left = self._lead = Signal(LEAD_STEPS, name="lead")
         with m.If(self.issue):
             m.d.sync += left.eq(Mux(self._last_column, current.row_taps.replicate(len(left)), left >> 1))
         with m.If(self._take):

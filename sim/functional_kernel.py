@@ -4,7 +4,7 @@ import numpy as np
 
 from hwshift.golden.epilogue import scale_floor
 from hwshift.program.isa import Act
-from hwshift.program.row_taps import ROW_TAPS
+from hwshift.program.row_taps import LEAD_STEPS, ROW_TAPS
 from hwshift.sim.compiled import njit
 
 __all__ = ["ADDRESS", "OVERFLOW", "RACE", "compute_kernel"]
@@ -177,7 +177,7 @@ def compute_kernel(
     rows_banks, sub_banks, depth = buffer.shape
     columns = acc.shape[2]
     lanes_used = min(f.out_step, acc.shape[0])
-    lead = ROW_TAPS - 1 if f.row_taps else 0
+    lead = LEAD_STEPS if f.row_taps else 0
     recent = np.zeros((ROW_TAPS, rows_banks), np.int64)
     x = recent[0]
     sums = np.zeros(columns, np.int64)
@@ -206,8 +206,8 @@ def compute_kernel(
                         valid = f.last_pixels if step == f.steps - 1 else lanes_used
                         pixel = f.out_x0 + max(step - lead, 0) * f.out_step
                         if f.row_taps:
-                            recent[2] = recent[1]
-                            recent[1] = x
+                            for age in range(ROW_TAPS - 1, 0, -1):
+                                recent[age] = recent[age - 1]
                         if step >= lead:
                             counts[OPERATIONS] += products[0] * valid
                             counts[NONZERO] += products[1] * valid

@@ -9,7 +9,7 @@ from hwshift.compiler.tiles import Pattern
 from hwshift.config import AcceleratorConfig
 from hwshift.errors import CompileError
 from hwshift.network.fixed import Activation, Epilogue, FixedLayer
-from hwshift.program.row_taps import lead_steps
+from hwshift.program.row_taps import LEAD_STEPS
 
 __all__ = ["OFFSET_HIGH", "OFFSET_LOW", "Lowered", "Rectangle", "finish", "whole"]
 
@@ -90,7 +90,7 @@ class Lowered:
     @property
     def lead(self) -> int:
         """First steps of every row that give no pixels."""
-        return lead_steps({"row_taps": self.row_taps})
+        return LEAD_STEPS if self.row_taps else 0
 
     @property
     def tiles(self) -> int:

@@ -39,7 +39,7 @@ from hwshift.network.fixed import (
     Upsample,
 )
 from hwshift.program.isa import INPUT_CHANNELS
-from hwshift.program.row_taps import ROW_TAPS, share_a_tile, windows_that_pay
+from hwshift.program.row_taps import LEAD_STEPS, share_a_tile, windows_that_pay
 
 __all__ = ["Bound", "LayerWork", "compulsory_bytes", "cycle_bound", "layer_works", "multiplications"]
 
@@ -155,7 +155,7 @@ def _row_taps_work(layer: FixedLayer, config: AcceleratorConfig) -> LayerWork | 
     return LayerWork(
         layer.name,
         len(kernel.rows) * len(windows) * -(-channels // config.rows),
-        height * (width + ROW_TAPS - 1),
+        height * (width + LEAD_STEPS),
         share_a_tile(kernel, windows),
         True,
         macs,

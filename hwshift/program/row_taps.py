@@ -13,6 +13,7 @@ from hwshift.network.depthwise import DepthwiseKernel
 from hwshift.program.instruction import Instruction
 
 __all__ = [
+    "LEAD_STEPS",
     "ROW_TAPS",
     "Window",
     "element_ages",
@@ -25,13 +26,16 @@ __all__ = [
 ROW_TAPS = 3
 """Taps of a row that a step sums."""
 
+LEAD_STEPS = ROW_TAPS - 1
+"""First steps of a row that only read."""
+
 Window = tuple[int | None, ...]
 """Kernel columns of a pass: what is read in the step, one step before, two before; None where there is none."""
 
 
 def lead_steps(fields: Mapping[str, int] | Instruction) -> int:
     """Steps at the beginning of every row of a COMPUTE that give no pixels."""
-    return ROW_TAPS - 1 if fields["row_taps"] else 0
+    return LEAD_STEPS if fields["row_taps"] else 0
 
 
 def element_ages(rows: int, columns: int) -> np.ndarray:
@@ -77,7 +81,7 @@ def windows_that_pay(kernel: DepthwiseKernel, size: tuple[int, int], tile_words:
     windows = row_windows(kernel.columns, kernel.stride)
     each = len(kernel.columns) * max(rows * columns, 0 if kernel.alike else tile_words)
     own = 0 if share_a_tile(kernel, windows) else tile_words
-    together = len(windows) * max(rows * (columns + ROW_TAPS - 1), own)
+    together = len(windows) * max(rows * (columns + LEAD_STEPS), own)
     return windows if together < each else ()
 
 

@@ -7,7 +7,7 @@ A function reads what the registers held at the start of the cycle; queue levels
 
 from hwshift.program.counters import Cause
 from hwshift.program.isa import Opcode, Token
-from hwshift.program.row_taps import ROW_TAPS
+from hwshift.program.row_taps import LEAD_STEPS
 from hwshift.sim.compiled import bare_njit as njit
 from hwshift.sim.cycle.columns import F
 from hwshift.sim.cycle.compute_state import QUEUE, RING, TOKENS
@@ -199,7 +199,7 @@ def sequencer(s, program, missing, cycle):
         last_column = s.column + 1 == program[work, F.steps]
         last_step = last_column and s.row + 1 == s.cur_rows
         final = s.cur_final == 1 and last_step
-        lead = (ROW_TAPS - 1) * program[work, F.row_taps]
+        lead = LEAD_STEPS * program[work, F.row_taps]
         pixel = program[work, F.out_x0] + max(s.column - lead, 0) * program[work, F.out_step]
         half = pixel >> s.pixel_bits & 1
         residual = program[work, F.residual]

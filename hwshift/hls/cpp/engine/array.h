@@ -22,7 +22,7 @@ inline acc_t term(const act_t &x, const weight_t &weight) {
 
 // With row_taps, how many steps ago the element of a row and column takes its value.
 constexpr int element_age(int row, int column) {
-    const int behind = (row + COLUMNS - column % COLUMNS) % COLUMNS;
+    const int behind = (row + COLUMNS - column) % COLUMNS;
     return behind < ROW_TAPS ? behind : 0;
 }
 
