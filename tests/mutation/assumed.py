@@ -38,20 +38,20 @@ class Known:
 
 
 _CUT = "hierarchy -top {scope}; flatten; rename {scope} {side}; dffunmap; expose -evert-dff; opt_clean"
-_MITER = f"""
+_MITER = """
 read_rtlil design.il
-{_CUT}
+{gold}
 design -stash gold
 read_rtlil design.il
-{{command}}
-{_CUT}
+{command}
+{gate}
 design -stash gate
 design -copy-from gold -as gold gold
 design -copy-from gate -as gate gate
 miter -equiv -flatten gold gate miter
 opt_clean
 select miter
-write_verilog -noattr -selected miter_{{number}}.v
+write_verilog -noattr -selected miter_{number}.v
 """
 _PROOF = """
 read_verilog miter_{number}.v assumed_{number}.v
@@ -79,9 +79,8 @@ def _proven(folder: Path, mutant: Mutant, known: list[Known]) -> bool:
     result.unlink(missing_ok=True)
     script = folder / f"assumed_{number}.ys"
     try:
-        text = _MITER.format(scope=mutant.module, side="{side}", command=mutant.command, number=number)
-        halves = text.split("{side}")
-        script.write_text(halves[0] + "gold" + halves[1] + "gate" + halves[2])
+        cuts = {side: _CUT.format(scope=mutant.module, side=side) for side in ("gold", "gate")}
+        script.write_text(_MITER.format(**cuts, command=mutant.command, number=number))
         yosys(f"script {script.name}", folder, timeout=SECONDS)
         (miter,) = modules((folder / f"miter_{number}.v").read_text()).values()
         (folder / f"assumed_{number}.v").write_text(_wrapped(miter, [item.expression for item in known]))
