@@ -7,6 +7,7 @@ of the folder, one entry per mutant.
 """
 
 import json
+import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -19,7 +20,6 @@ from hwshift.sim.runner import Build
 
 from ..seeds import python_random
 from ..sim.cases import SMALL as CONFIG
-from .assumed import assumed
 from .benches import BENCHES, Bench
 from .blocks import LONG, SHORT
 from .equivalence import equivalent
@@ -28,6 +28,7 @@ from .known import KNOWN
 from .netlist import Mutant, draw, netlist
 from .replay import Block, Replay, covers
 from .screen import Screen
+from .sequences import never_seen
 
 COUNT = 320
 SURVIVED = "survived"
@@ -62,14 +63,18 @@ class Campaign:
     def run(self) -> None:
         """All stages, each for the mutants that are left.
 
-        Blocks, proofs, the whole core, blocks in many cycles, and proofs that assume what is known.
+        Blocks, proofs of one step, the whole core, blocks in many cycles, and proofs of all cycles.
         """
         stages: list[Callable[[list[Mutant]], set[Mutant]]] = [partial(self.replay, block) for block in SHORT]
         stages += [self._prove, *(partial(self._core, make) for make in BENCHES)]
-        stages += [*(partial(self.replay, block) for block in LONG), self._assume]
+        stages += [*(partial(self.replay, block) for block in LONG), self._never]
         for number, stage in enumerate(stages):
             left = [item for item in self.mutants if self._waits(item, number)]
+            begin = sum(os.times()[:4])
             decided = stage(left) if left else set()
+            if left:
+                print(f"stage {number}: {sum(os.times()[:4]) - begin:.0f} s of CPU, {len(left)} before, "
+                      f"{len(decided)} decided", flush=True)  # fmt: skip
             for item in left:
                 if item not in decided:
                     self._store(item, SURVIVED if number == len(stages) - 1 else f"{PASSED}{number + 1}")
@@ -95,9 +100,9 @@ class Campaign:
             self._store(item, f"{EQUIVALENT}: {proof}")
         return set(proven)
 
-    def _assume(self, left: list[Mutant]) -> set[Mutant]:
-        """Try to prove mutants equivalent where the design can get."""
-        proven = assumed(self.folder, left, KNOWN)
+    def _never(self, left: list[Mutant]) -> set[Mutant]:
+        """Try to prove that mutants are never seen, with what is known of what modules are given."""
+        proven = never_seen(self.folder, left, KNOWN)
         for item, why in proven.items():
             self._store(item, f"{EQUIVALENT}: {why}")
         return set(proven)

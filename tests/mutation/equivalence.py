@@ -13,13 +13,15 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-from .netlist import Mutant, yosys
+from .netlist import ONE_OF_MANY, Mutant, yosys
 
 SECONDS = 300
 """For all mutants of a module."""
 
 _REGISTER = re.compile(r"^  cell (\$\w*(?:ff|mem)\w*) (\$\S+)$", re.MULTILINE)
-_INSIDE = "hierarchy -top {scope}; flatten; rename {scope} {side}; rename -hide w:*; opt_clean"
+_INSIDE = (
+    f"hierarchy -top {{scope}}; flatten; {ONE_OF_MANY}; rename {{scope}} {{side}}; rename -hide w:*; opt_clean"
+)
 _GOLD = f"read_rtlil named.il; {_INSIDE}; design -save gold\n"
 _MUTANT = f"""
 design -reset

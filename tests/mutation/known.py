@@ -1,35 +1,52 @@
-"""What is known of inputs and registers of modules, beyond what the modules themselves ask for."""
+"""What is known of what modules are given, beyond what they themselves ask for."""
 
-from hwshift.rtl.interfaces import write_request
+from dataclasses import replace
+
+from hwshift.rtl.interfaces import step_layout, write_request
 from hwshift.rtl.pixel_walk import region_layout
 
 from ..sim.cases import SMALL as CONFIG
-from .assumed import Known
+from .sequences import Known
 
 _REGION = region_layout()
 
 
-def _field(name: str) -> str:
+def _field(region: str, name: str) -> str:
     """A field of a region in Verilog."""
     part = _REGION[name]
-    return f"{{region}}[{part.offset + part.width - 1}:{part.offset}]"
+    return f"{region}[{part.offset + part.width - 1}:{part.offset}]"
 
 
-_STEPS = (
-    f"{_field('row_step')} < {_field('length')} && {{_step_down.q}}[16]",
-    "rows of a region are less than its length apart: the verifier",
+_GIVEN, _KEPT = ("{region}", "{_region}")
+_STEPS = Known(
+    "storer.walk",
+    f"(!({{advance}} && {{start}}) || ({_field(_GIVEN, 'row_step')} < {_field(_GIVEN, 'length')}"
+    f" && {_field(_GIVEN, 'offset')} < {_field(_GIVEN, 'length')}))"
+    " && (!{advance} || {start} || begun)",
+    "offsets and steps of a region are below its length: the verifier",
+    state="  reg begun = 0; always @(posedge clk)"
+    " begun <= !{rst} && !{reset} && (begun || ({advance} && {start}));\n"
+    f"  wire [16:0] length = {{1'b0, {_field(_KEPT, 'row_step')}}} - {{_step_down}};",
+    lemma="!begun || ({_row}[17:16] == 3 && {_step_down}[16] && length <= 65535 && length != 0)",
 )
-_TILES = CONFIG.weight_tiles
-_RING = (
-    f"{{head.q}} < {_TILES} && {{avail.q}} <= {_TILES} && {{room.q}} <= {_TILES}",
-    "tiles that are there and free are at most those of the ring: tests/formal/test_credits.py",
+_RING = Known(
+    "compute.weights",
+    "(!{take_room} || ({has_room} && !writing)) && (!{tile_done} || writing)",
+    "the loader begins a tile where there is room, and ends each: tests/formal/test_credits.py",
+    state="  reg writing = 0; always @(posedge clk)"
+    " writing <= !{rst} && !{reset} && (writing || {take_room}) && !{tile_done};",
 )
 _PLACE = write_request(CONFIG)["group"].offset
-_GROUP = f"!{{write__payload}}[{_PLACE}] && !{{write_1.q}}[{_PLACE}]"
-KNOWN = (
-    Known("storer.walk", *_STEPS),
-    Known("writer.walk", *_STEPS),
-    Known("compute.weights", *_RING),
-    Known("shift_buffer.port_b", _GROUP, "there is one group of columns: the verifier"),
+_GROUP = Known(
+    "shift_buffer.port_b",
+    f"!{{write__payload}}[{_PLACE}]",
+    "there is one group of columns: the verifier",
 )
+_SUM = step_layout(CONFIG)["offset"]
+_WORDS = Known(
+    "engine.compute",
+    f"{{step}}[{_SUM.offset + _SUM.width - 1}:{_SUM.offset}] < {2 * CONFIG.feature_depth}",
+    "offsets of k-tile and lane stay below twice the length: the verifier",
+)
+KNOWN = (_STEPS, replace(_STEPS, module="writer.walk"), _RING, _GROUP, _WORDS)
 """For mutants of the 4x4 core with small memories, `tests.sim.cases.SMALL`."""

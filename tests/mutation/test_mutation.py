@@ -1,5 +1,7 @@
 """The benches kill mutants of the Verilog; the whole campaign soaks, a sample takes minutes."""
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,13 +10,13 @@ import pytest
 from hwshift.sim.runner import available_simulators
 
 from ..seeds import seed_of
-from .assumed import Known, assumed
 from .benches import BENCHES
 from .blocks import SHORT
 from .campaign import COUNT, FLOOR, Campaign
 from .equivalence import equivalent
-from .netlist import Mutant, shares
+from .netlist import Mutant, shares, yosys
 from .replay import covers
+from .sequences import Known, never_seen
 
 SAMPLE = 12
 """Mutants of the sample, drawn from those of the campaign; some of them may be equivalent."""
@@ -74,17 +76,57 @@ def test_what_is_equivalent_is_proven_and_what_is_not_is_not(folder) -> None:
     assert set(equivalent(folder / "proofs", [same, other])) == {same}
 
 
+def _never(place: Path, design: str, cell: str, bit: int, *known: Known) -> bool:
+    """Whether it is proven that a bit of a cell's input A may be 0."""
+    place.mkdir()
+    (place / "design.v").write_text(design)
+    yosys("read_verilog design.v; proc; opt_clean; write_rtlil design.il", place)
+    (name,) = re.findall(rf"^  cell \{cell} (\S+)$", (place / "design.il").read_text(), re.MULTILINE)
+    mutant = Mutant(3, "top", f"mutate -mode const0 -module top -cell {name} -port A -portbit {bit}")
+    return bool(never_seen(place, [mutant], known))
+
+
+@pytest.mark.slow
+def test_a_state_that_is_never_met(folder) -> None:
+    """A counter to 2: what tells that it is at 3 may be anything, what tells that it is at 2 may not."""
+    assert _never(folder / "never", _COUNTER, "$reduce_and", 0)
+    assert not _never(folder / "met", _COUNTER, "$eq", 1)
+
+
 @pytest.mark.slow
 def test_what_is_known_of_inputs_helps_a_proof(folder) -> None:
-    """A bit that is 0 in what a module is given is set to 0; one that is not is set to 0 as well."""
-    (folder / "assumed").mkdir()
-    (folder / "assumed" / "design.il").write_text(_DESIGN)
-    mutant = Mutant(3, "top", "mutate -mode const0 -module top -cell masked -port A -portbit 1")
-    assert not assumed(folder / "assumed", [mutant], [Known("top", "{a} < 3", "nothing of use")])
-    assert set(assumed(folder / "assumed", [mutant], [Known("top", "{a} < 2", "the caller")])) == {mutant}
-    assert not assumed(folder / "assumed", [mutant], [Known("other", "{a} < 2", "of another module")])
+    """An upper bit that is kept a cycle: it may be 0 if it always was, and not for a reason that does not hold."""
+    below = Known("top", "{a} < 2", "the caller")
+    cases: list[tuple[bool, tuple[Known, ...]]] = [
+        (True, (below,)),
+        (True, (replace(below, lemma="!{q}[1]"),)),
+        (False, ()),
+        (False, (replace(below, expression="{a} < 3"),)),
+        (False, (replace(below, module="other"),)),
+        (False, (replace(below, lemma="{q} == 0"),)),
+        (False, (replace(below, expression="1", lemma="!{q}[1]"),)),
+        (True, (replace(below, expression="before < 2", state="reg [1:0] before = 0; wire [1:0] now = {a};\n"
+                        "always @(posedge clk) before <= now;"),)),
+    ]  # fmt: skip
+    for index, (proven, known) in enumerate(cases):
+        assert _never(folder / f"known_{index}", _KEPT, "$gt", 1, *known) == proven, known
 
 
+_COUNTER = """
+module top(input clk, output alarm, output last);
+  reg [1:0] q = 0;
+  assign last = q == 2'd2;
+  assign alarm = &q;
+  always @(posedge clk) q <= last ? 2'd0 : q + 2'd1;
+endmodule
+"""
+_KEPT = """
+module top(input clk, input [1:0] a, output y);
+  reg [1:0] q = 0;
+  assign y = q > 2'd1;
+  always @(posedge clk) q <= a;
+endmodule
+"""
 _DESIGN = """
 module \\top
   wire width 2 input 1 \\a

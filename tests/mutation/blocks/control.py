@@ -7,7 +7,7 @@ from hwshift.program.counters import COUNTER_BITS, COUNTERS
 from hwshift.program.isa import ISA_VERSION, Token
 from hwshift.program.registers import ADDRESS_BITS, REGISTER, REGISTERS, Access, ErrorCode
 from hwshift.rtl.commands import ADDRESSES, settings_layout
-from hwshift.timing import timing
+from hwshift.timing import COMMAND_QUEUE, timing
 
 from ...sim.cases import SMALL as CONFIG
 from ..replay import Block, Cycles
@@ -243,9 +243,36 @@ def _run(rng: Random, part: int) -> Cycles:
             state = "idle"
 
 
+def _commands(rng: Random, _part: int) -> Cycles:
+    """Requests to start and to queue, runs that begin when they can, and now and then all is forgotten."""
+    waiting: list[int] = []
+    active: int | None = None
+    rates = [rng.choice([0.1, 0.5, 0.9]) for _ in range(3)]
+    bits = settings_layout(CONFIG).size
+    for _ in range(100):
+        start, queue, ready = (rng.random() < rate for rate in rates)
+        queue, drop, between = queue and not start, rng.random() < 0.02, rng.random() < 0.5
+        staged = rng.getrandbits(bits)
+        at_once = ready and not waiting and (start or queue)
+        pop = ready and bool(waiting)
+        push = queue and not at_once and len(waiting) < COMMAND_QUEUE and not drop
+        following = waiting[0] if waiting else staged
+        yield {
+            "staged": staged, "start_request": int(start), "queue_request": int(queue), "ready": int(ready),
+            "between": int(between), "drop": int(drop),
+        }, {
+            "start": int(at_once or pop), "next": following, "active": active, "waiting": len(waiting),
+            "refused": int((start or queue) and not at_once and not push),
+        }  # fmt: skip
+        active = following if between else active
+        waiting = [*waiting[pop:], *([staged] if push else [])]
+        waiting = [] if drop else waiting
+
+
 BLOCKS = (
     Block("control.counters", {}, _counters, parts=100,
           deposits={f"{item.name}_value": COUNTER_BITS for item in COUNTERS}),
+    Block("control.commands", {}, _commands, parts=60, names={"staged": "i__payload"}),
     Block("control.run", {}, _run, parts=150, deposits={"quiet": 32, "age": 32}),
     Block("control.registers", {"settings": settings_layout(CONFIG)}, _registers, parts=6),
     Block("engine.compute.tokens", {}, _tokens, parts=40),

@@ -28,18 +28,39 @@ def _near(rng: Random, param: tuple[int, int, int], bounds: dict[str, int], resi
     return clip(((target - b) << CONFIG.guard + s) // m + rng.randint(-9, 9), low, high)
 
 
-def _cycles(rng: Random, _part: int) -> Cycles:
-    """A table, and steps with pauses under the same bounds."""
-    table = [[random_param(CONFIG, rng) for _ in range(_COLUMNS)] for _ in range(CONFIG.param_tiles)]
+def _acc(rng: Random, param: tuple[int, int, int], bounds: dict[str, int], residual: int) -> int:
+    """An accumulator of one of the three kinds."""
+    kind = rng.random()
+    if kind < 0.4:
+        return _near(rng, param, bounds, residual)
+    return _longest(rng, param) if kind < 0.6 else random_acc(CONFIG, param, rng)
+
+
+def _longest(rng: Random, param: tuple[int, int, int]) -> int:
+    """An accumulator whose result has its first bit next to the first one that an activation has no place for."""
+    m, s, _ = param
+    top = 1 << CONFIG.guard + s + CONFIG.act.bits + rng.randint(-1, 3)
+    low, high = -(1 << CONFIG.acc_width - 1), (1 << CONFIG.acc_width - 1) - 1
+    return clip(rng.choice([-1, 1]) * (top + rng.getrandbits(40)) // (m or 1), low, high)
+
+
+def _param(rng: Random, shift: int) -> tuple[int, int, int]:
+    """Anything, often with a given shift."""
+    m, s, b = random_param(CONFIG, rng)
+    return m, shift % (63 - CONFIG.guard) if rng.random() < 0.5 else s, b
+
+
+def _cycles(rng: Random, part: int) -> Cycles:
+    """A table, in any order, and steps with pauses under the same bounds."""
+    tiles, beats = CONFIG.param_tiles, CONFIG.param_beats
+    table = [[_param(rng, part * tiles + tile) for _ in range(_COLUMNS)] for tile in range(tiles)]
     quiet: dict = {"valid": 0, "param_write": {"en": 0}}
-    for tile, row in enumerate(table):
-        word = sum(encode_param(CONFIG, *param) << _ENTRY * column for column, param in enumerate(row))
-        for beat in range(CONFIG.param_beats):
-            data = word >> beat * CONFIG.bus_width & (1 << CONFIG.bus_width) - 1
-            yield (
-                quiet | {"param_write": {"en": 1, "address": tile * CONFIG.param_beats + beat, "data": data}},
-                {},
-            )
+    words = [sum(encode_param(CONFIG, *param) << _ENTRY * column for column, param in enumerate(row))
+             for row in table]  # fmt: skip
+    for address in rng.sample(range(tiles * beats), tiles * beats):
+        tile, beat = divmod(address, beats)
+        data = words[tile] >> beat * CONFIG.bus_width & (1 << CONFIG.bus_width) - 1
+        yield quiet | {"param_write": {"en": 1, "address": address, "data": data}}, {}
     bounds = random_bounds(CONFIG, rng)
     steps: list = [None] * 2
     for _ in range(_STEPS):
@@ -49,8 +70,7 @@ def _cycles(rng: Random, _part: int) -> Cycles:
         tile = rng.randrange(CONFIG.param_tiles)
         residual = [rng.choice([0, rng.randint(-99, 99), rng.randint(CONFIG.act.min, CONFIG.act.max)])
                     for _ in range(_COLUMNS)]  # fmt: skip
-        acc = [_near(rng, param, bounds, add) if rng.random() < 0.5 else random_acc(CONFIG, param, rng)
-               for param, add in zip(table[tile], residual, strict=True)]  # fmt: skip
+        acc = [_acc(rng, param, bounds, add) for param, add in zip(table[tile], residual, strict=True)]
         control = random_control(CONFIG, rng, bounds)
         y = [epilogue(CONFIG, a, p, control, r) for a, p, r in zip(acc, table[tile], residual, strict=True)]
         steps.append((tile, control, acc, residual, y))

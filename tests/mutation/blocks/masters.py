@@ -17,12 +17,12 @@ _WIDTH, _BEAT, _PAGE = CONFIG.address_width, CONFIG.beat_bytes, 4096
 _PER = INSTRUCTION_BYTES // _BEAT
 
 
-def _fetch(rng: Random, _part: int) -> Cycles:
-    """A program somewhere, fetched from a memory that takes its time."""
+def _fetch(rng: Random, part: int) -> Cycles:
+    """A program somewhere, fetched from a memory that takes its time; in the first parts one bit of its length is 1."""
     most = _TIMES.fetch_burst
-    count, base = near_power(rng, 32, 20), rng.getrandbits(_WIDTH)
+    count, base = 1 << part if part < 32 else near_power(rng, 32, 20), rng.getrandbits(_WIDTH)
     if rng.random() < 0.5:
-        base = (1 << rng.randint(10, _WIDTH)) - rng.randint(1, 2000)
+        base = (1 << rng.randint(11, _WIDTH)) - rng.randint(1, 2000)
     start_at = base >> 8 << 8
     left, asked_at, due, given = count, 0, 0, []
     queue: list[int] = []
@@ -44,6 +44,7 @@ def _fetch(rng: Random, _part: int) -> Cycles:
         }, {
             "burst__valid": valid, "burst__payload": burst if valid else None, "o__valid": int(bool(queue)),
             "o__payload": queue[0] if queue else None, "exhausted": int(left == 0 and owed == 0),
+            "watch": {"beyond": max(0, left - 2 * most)},
         }  # fmt: skip
         if queue and pop:
             queue.pop(0)
@@ -241,7 +242,8 @@ def _writes(rng: Random, _part: int) -> Cycles:
 
 _BURSTS = {name: burst_layout(CONFIG) for name in ("fetch__payload", "load__payload", "burst__payload")}
 BLOCKS = (
-    Block("engine.fetch", _BURSTS, _fetch, parts=60, parted={"o__payload": ("out_17", "out_495")}),
+    Block("engine.fetch", _BURSTS, _fetch, parts=92, parted={"o__payload": ("out_17", "out_495")},
+          watched={"beyond": 32}),
     Block("engine.read_master", _BURSTS, _reads, parts=400, names={"fetch__ready": "decide"}),
     Block("engine.write_master", _BURSTS, _writes, parts=300, names={"burst__ready": "decide"}),
 )
