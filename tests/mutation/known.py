@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from hwshift.program.isa import LoadKind
 from hwshift.rtl.interfaces import step_layout, write_request
 from hwshift.rtl.pixel_walk import region_layout
 
@@ -36,6 +37,25 @@ _RING = Known(
     state="  reg writing = 0; always @(posedge clk)"
     " writing <= !{rst} && !{reset} && (writing || {take_room}) && !{tile_done};",
 )
+_EMPTY = (
+    "!{%sstart} || (({%sused} == 0 || ({%so__valid} && {%so__ready} && {%so__payload.last}))"
+    " && !({%si__valid} && {%si__ready}))"
+)
+_KINDS = ", ".join(f"{{does_{kind.name.lower()}}}" for kind in LoadKind)
+LOAD = Known(
+    "loader.writer",
+    "1",
+    "proven by induction",
+    state=f"wire [{len(LoadKind) - 1}:0] kinds = {{{_KINDS}}};",
+    lemma=f"({_EMPTY.replace('%s', 'gearbox.')}) && (kinds & (kinds - 1)) == 0"
+    " && !({does_weights} && ({walks} || {writes_table}))",
+)
+"""Of the writer: what `KNOWN` has of its gearbox is a lemma there."""
+_LOAD = Known(
+    "writer.gearbox",
+    _EMPTY.replace("%s", ""),
+    "a load begins with nothing held: tests/mutation/test_mutation.py",
+)
 _PLACE = write_request(CONFIG)["group"].offset
 _GROUP = Known(
     "shift_buffer.port_b",
@@ -48,5 +68,5 @@ _WORDS = Known(
     f"{{step}}[{_SUM.offset + _SUM.width - 1}:{_SUM.offset}] < {2 * CONFIG.feature_depth}",
     "offsets of k-tile and lane stay below twice the length: the verifier",
 )
-KNOWN = (_STEPS, replace(_STEPS, module="writer.walk"), _RING, _GROUP, _WORDS)
+KNOWN = (_STEPS, replace(_STEPS, module="writer.walk"), _RING, _LOAD, _GROUP, _WORDS)
 """For mutants of the 4x4 core with small memories, `tests.sim.cases.SMALL`."""

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from .netlist import ONE_OF_MANY, Mutant, yosys
@@ -66,10 +67,7 @@ design -stash gate
 design -copy-from gold -as gold gold
 design -copy-from gate -as gate gate
 """
-_MITER = """
-miter -equiv -flatten gold gate miter
-design -copy-from watch -as watch watch
-"""
+_MITER = "miter -equiv -flatten gold gate miter\n"
 _TOP = """
 read_verilog {top}.v
 hierarchy -top {top}
@@ -97,14 +95,16 @@ read_verilog stub.v
 simplemap
 abc -script "+read_aiger,netlist.aig;strash;scorr;write_aiger,reduced.aig;strash;pdr,-T,{seconds},-L,verdict.txt"
 """
-_LEMMA = _WATCH + "design -copy-from watch -as watch watch\n" + _TOP.format(top="follows") + _INDUCTION
+_COPY = "design -copy-from watch -as watch watch\n"
+_LEMMA = _WATCH + _COPY + _TOP.format(top="follows") + _INDUCTION
 _STEP = f"""{_SIDES}
 expose -shared -dff gold gate
 expose -shared {{wires}}
 miter -equiv -flatten -make_outputs gold gate miter
 {_TOP.format(top="stays")}{_INDUCTION}
 """
-_EVER = _WATCH + _SIDES + _MITER + _TOP.format(top="seen") + _SEARCH
+_EVER = _SIDES + _MITER + _TOP.format(top="seen") + _SEARCH
+_EVER_KNOWN = _WATCH + _SIDES + _MITER + _COPY + _TOP.format(top="seen") + _SEARCH
 _STUB = "module stub(input a, b, output y);\n  assign y = a & b;\nendmodule\n"
 _WIRE = re.compile(r"^  wire (?:width (\d+) )?(?:\w+ \S+ )*?\\(\S+)$", re.MULTILINE)
 _INPUT = re.compile(r"^  wire .*\binput \d+ \\(\S+)$", re.MULTILINE)
@@ -125,11 +125,17 @@ def never_seen(folder: Path, mutants: Iterable[Mutant], known: Iterable[Known]) 
             path = f".{scope.partition('$')[0]}"
             mine = [item for item in known if path.endswith(f".{item.module}")]
             for given in [[], mine] if mine else [[]]:
-                if mutant not in out and _proven(folder, mutant, scope, texts[scope], given):
+                proof = _Proof(folder / f"sequences_{mutant.number}", texts, scope, tuple(given))
+                if mutant not in out and proof.equal(mutant.command):
                     out[mutant] = "; ".join([f"never seen outside of {scope}", *(item.why for item in given)])
             if mutant in out:
                 break
     return out
+
+
+def follows(folder: Path, scope: str, known: Known) -> bool:
+    """Whether a lemma of a module is proven."""
+    return _Proof(folder / "follows", _modules(folder / "design.il"), scope, (known,)).lemma()
 
 
 def scopes(module: str) -> Iterator[str]:
@@ -158,37 +164,116 @@ def _memory_bits(texts: dict[str, str], scope: str) -> int:
     return total
 
 
-def _proven(folder: Path, mutant: Mutant, scope: str, text: str, known: list[Known]) -> bool:
-    """By induction over one step, if more is known than `equivalence` does, or by a search for an invariant."""
-    place = folder / f"sequences_{mutant.number}"
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir()
-    (place / "stub.v").write_text(_STUB)
-    for top in ("follows", "seen", "stays"):
-        verilog, watched = _top(top, text, known)
-        (place / f"{top}.v").write_text(verilog)
-    values = {side: _SIDE.format(scope=scope, side=side) for side in ("gold", "gate", "watch")} | {
-        "wires": " ".join(f"w:{name}" for name in watched) or "w:*clk*", "command": mutant.command,
-        "seconds": str(SECONDS),
-    }  # fmt: skip
-    if any(item.lemma for item in known) and not _run(place, "follows", _LEMMA.format(top="follows", **values)):
-        return False
-    if known and _run(place, "stays", _STEP.format(top="stays", **values)):
-        return True
-    _run(place, "ever", _EVER.format(**values))
-    verdict = place / "verdict.txt"
-    return _nothing(place / "reduced.aig") or (verdict.is_file() and verdict.read_text().startswith("snl_UNSAT"))
+@dataclass(frozen=True)
+class _Proof:
+    """Of one module, with what is known of what it is given."""
 
+    place: Path
+    texts: dict[str, str]
+    scope: str
+    known: tuple[Known, ...]
 
-def _run(place: Path, name: str, script: str) -> bool:
-    """Whether a script came to its end and said so."""
-    (place / f"{name}.ys").write_text(script)
-    try:
-        yosys(f"script {name}.ys", place, timeout=2 * SECONDS)
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
-        # Yosys cannot take back what ABC makes of a search: its verdict is in files
-        pass
-    return (place / f"{name}.txt").is_file()
+    def lemma(self) -> bool:
+        """Whether what is said to follow does."""
+        self._begin()
+        return self._run("follows", _LEMMA)
+
+    def equal(self, command: str) -> bool:
+        """Whether a mutant is never seen: by induction over one step, if more is known than `equivalence` does, or by
+        a search for an invariant."""
+        if any(item.lemma for item in self.known) and not self.lemma():
+            return False
+        self._begin()
+        if self.known and self._run("stays", _STEP, command):
+            return True
+        self._run("seen", _EVER_KNOWN if self._watched else _EVER, command)
+        verdict = self.place / "verdict.txt"
+        proven = verdict.is_file() and verdict.read_text().startswith("snl_UNSAT")
+        return proven or _nothing(self.place / "reduced.aig")
+
+    def _begin(self) -> None:
+        shutil.rmtree(self.place, ignore_errors=True)
+        self.place.mkdir()
+        (self.place / "stub.v").write_text(_STUB)
+
+    def _run(self, top: str, script: str, command: str = "") -> bool:
+        """Whether a script came to its end and said so."""
+        (self.place / f"{top}.v").write_text(self._top(top))
+        sides = {side: _SIDE.format(scope=self.scope, side=side) for side in ("gold", "gate", "watch")}
+        wires = " ".join(f"w:{name}" for name in self._watched) or "w:*clk*"
+        (self.place / f"{top}.ys").write_text(
+            script.format(**sides, top=top, wires=wires, command=command, seconds=SECONDS)
+        )
+        try:
+            yosys(f"script {top}.ys", self.place, timeout=2 * SECONDS)
+        except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
+            pass  # Yosys cannot take back what ABC makes of a search: its verdict is in files
+        return (self.place / f"{top}.txt").is_file()
+
+    # -- names ---------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _widths(self) -> dict[str, int]:
+        """Of wires, also of the modules in this one."""
+        out = {}
+        for name, text in self.texts.items():
+            if name == self.scope or name.rpartition(".")[0] == self.scope:
+                inside = name[len(self.scope) + 1 :]
+                prefix = f"{inside}." if inside else ""
+                out |= {f"{prefix}{wire}": int(width or 1) for width, wire in _WIRE.findall(text)}
+        return out
+
+    @cached_property
+    def _inputs(self) -> list[str]:
+        return _INPUT.findall(self.texts[self.scope])
+
+    @cached_property
+    def _long(self) -> dict[str, str]:
+        """Names as they are written to those with the numbers that Amaranth gives."""
+        return {re.sub(r"\$\d+", "", name): name for name in self._widths} | {
+            name: name for name in self._widths
+        }
+
+    @cached_property
+    def _watched(self) -> list[str]:
+        """Wires of the design as it was that have to be looked at."""
+        texts = [text for item in self.known for text in (item.state, item.expression, item.lemma)]
+        used = {self._long[name] for name in _NAME.findall(" ".join(texts))}
+        return sorted(used - set(self._inputs))
+
+    # -- what is to be proven ------------------------------------------------------------------------------
+
+    def _top(self, name: str) -> str:
+        """A module that says what is wrong while what is known has held.
+
+        ``follows``: a lemma does not hold. ``seen``: outputs are different while the lemmas held, too; ``stays``: the
+        same of a miter that shows registers.
+        """
+        states, given, lemmas = ([_NAME.sub(self._use, item) for item in column if item] for column in (
+            [item.state for item in self.known], [item.expression for item in self.known],
+            [item.lemma for item in self.known],
+        ))  # fmt: skip
+        given += [] if name == "follows" else lemmas
+        joined = [f".\\in_{item} (\\{item} )" for item in self._inputs]
+        shown = ", ".join(f".\\{item} (\\{item} )" for item in [*self._inputs, *self._watched])
+        design = f"watch design({shown});" if self._watched and name != "stays" else ""
+        if name == "stays":
+            joined += [f".\\gold_{item} (\\{item} )" for item in self._watched]
+        wrong = f"assign now = !({_all(lemmas)});" if name == "follows" else f"miter both(.trigger(now), {', '.join(joined)});"
+        lines = [
+            f"module {name}({', '.join(['output wrong', *(self._declared('input', item) for item in self._inputs)])});",
+            *(f"  {self._declared('wire', item)};" for item in self._watched), *states,
+            "  wire now;", "  reg so_far = 1;", f"  wire known = {_all(given)};", f"  {design}", f"  {wrong}",
+            *(["  always @(posedge clk) so_far <= so_far & known;"] if "clk" in self._inputs else []),
+            "  assign wrong = so_far & known & now;", "endmodule", "",
+        ]  # fmt: skip
+        return "\n".join(lines)
+
+    def _declared(self, kind: str, name: str) -> str:
+        return f"{kind} [{self._widths[name] - 1}:0] \\{name} "
+
+    def _use(self, found: re.Match) -> str:
+        return f"\\{self._long[found[1]]} "
 
 
 def _nothing(path: Path) -> bool:
@@ -200,46 +285,5 @@ def _nothing(path: Path) -> bool:
     return latches == gates == b"0" and lines[0] == b"0"
 
 
-def _top(name: str, text: str, known: list[Known]) -> tuple[str, list[str]]:
-    """A module that says what is wrong while what is known has held, and the wires it looks at.
-
-    ``follows``: a lemma does not hold. ``seen``: outputs are different while the lemmas held, too; ``stays``: the same
-    of a miter that shows registers.
-    """
-    widths = {name: int(width or 1) for width, name in _WIRE.findall(text)}
-    inputs = _INPUT.findall(text)
-    short = {re.sub(r"\$\d+", "", name): name for name in [*widths, *inputs]}
-    watched: list[str] = []
-
-    def use(found: re.Match) -> str:
-        name = short[found[1]]
-        if name not in [*inputs, *watched]:
-            watched.append(name)
-        return f"\\{name} "
-
-    states, given, lemmas = ([_NAME.sub(use, item) for item in column] for column in (
-        [item.state for item in known], [item.expression for item in known], [item.lemma for item in known],
-    ))  # fmt: skip
-    declared = [f"input [{widths[name] - 1}:0] \\{name} " for name in inputs]
-    wires = [f"  wire [{widths[name] - 1}:0] \\{name} ;" for name in watched]
-    joined = ", ".join(f".\\in_{name} (\\{name} )" for name in inputs)
-    shown = ", ".join(f".\\{name} (\\{name} )" for name in [*inputs, *watched])
-    design, miter = f"watch design({shown});", f"miter both(.trigger(wrong_now), {joined});"
-    if name == "follows":
-        miter = "assign wrong_now = ~lemma;"
-    elif name == "stays":
-        golden = ", ".join(f".\\gold_{name} (\\{name} )" for name in watched)
-        design, miter = "", f"miter both(.trigger(wrong_now), {', '.join(filter(None, [joined, golden]))});"
-    lines = [
-        f"module {name}({', '.join(['output wrong', *declared])});", *wires, *states,
-        "  wire wrong_now;", "  reg so_far = 1;", f"  {design}",
-        f"  wire lemma = {_all(lemmas)};",
-        f"  wire known = {_all([*given, 'lemma'] if name != 'follows' else given)};", f"  {miter}",
-        *(["  always @(posedge clk) so_far <= so_far & known;"] if "clk" in inputs else []),
-        "  assign wrong = so_far & known & wrong_now;", "endmodule", "",
-    ]  # fmt: skip
-    return "\n".join(lines), watched
-
-
 def _all(expressions: list[str]) -> str:
-    return " && ".join(f"({item})" for item in expressions if item) or "1"
+    return " && ".join(["1'b1", *(f"({item})" for item in expressions)])

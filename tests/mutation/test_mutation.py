@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hwshift.rtl.export import TOP
 from hwshift.sim.runner import available_simulators
 
 from ..seeds import seed_of
@@ -14,9 +15,10 @@ from .benches import BENCHES
 from .blocks import SHORT
 from .campaign import COUNT, FLOOR, Campaign
 from .equivalence import equivalent
+from .known import LOAD
 from .netlist import Mutant, shares, yosys
 from .replay import covers
-from .sequences import Known, never_seen
+from .sequences import Known, follows, never_seen
 
 SAMPLE = 12
 """Mutants of the sample, drawn from those of the campaign; some of them may be equivalent."""
@@ -110,6 +112,14 @@ def test_what_is_known_of_inputs_helps_a_proof(folder) -> None:
     ]  # fmt: skip
     for index, (proven, known) in enumerate(cases):
         assert _never(folder / f"known_{index}", _KEPT, "$gt", 1, *known) == proven, known
+
+
+@pytest.mark.slow
+def test_what_is_known_of_the_gearbox(folder) -> None:
+    """What is said of its inputs holds in the module around it."""
+    Campaign(folder, COUNT)
+    assert follows(folder, f"{TOP}.engine.loader.writer", LOAD)
+    assert not follows(folder, f"{TOP}.engine.loader.writer", replace(LOAD, lemma="!{gearbox.start}"))
 
 
 _COUNTER = """

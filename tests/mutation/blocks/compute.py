@@ -98,22 +98,29 @@ def _record(rng: Random) -> dict[str, int]:
 
 
 def _reads(record: dict[str, int]):
-    """Of every tile that an instruction reads: its place from the head, None for the head itself, which it frees."""
+    """Of every tile that an instruction reads: its place from the head, None for the head itself, which it frees.
+
+    With what counters have to hold then, whose ends no run reaches.
+    """
     if record["hold_weights"]:
-        yield record["weight_offset"] if record["keep_weights"] else None
+        yield record["weight_offset"] if record["keep_weights"] else None, {}
         return
     for tile in range(record["tiles"]):
         for chunk in range(record["chunks"]):
             for ktile in range(record["ktile_count"]):
                 if record["keep_weights"]:
-                    yield record["weight_offset"] + tile * record["ktile_count"] + ktile
+                    place = record["weight_offset"] + tile * record["ktile_count"] + ktile
                 else:
-                    yield None if chunk == record["chunks"] - 1 else ktile
+                    place = None if chunk == record["chunks"] - 1 else ktile
+                left = {"ktile_left": record["ktile_count"] - ktile, "chunk_left": record["chunks"] - chunk,
+                        "tile_left": record["tiles"] - tile}  # fmt: skip
+                yield place, left if place is None else left | {"ahead": place % (1 << 16)}
 
 
 def _weights(rng: Random, _part: int) -> Cycles:
     """A loader that fills the ring, a sequencer that takes tiles."""
     reads, wanted, busy = iter(()), None, False  # type: ignore[var-annotated]
+    counters: dict[str, int] = {}
     full = loading = row = head = there = 0
     room, writing, freed = _TILES, False, [0] * (_TIMES.weight_release - 1)
     quick = rng.choice([0.2, 0.8, 1.0])
@@ -125,14 +132,14 @@ def _weights(rng: Random, _part: int) -> Cycles:
         ready = busy and (there > 0 if wanted is None else wanted < there)
         valid = bool(loading or ((not full or take) and ready))
         last_row = loading and row == _WORDS - 1
-        following = next(reads, "none") if last_row else "none"
+        following, then = next(reads, ("none", {})) if last_row else ("none", {})
         done = last_row and following == "none"
         command = {"tile": (head + (wanted or 0)) % _TILES, "row": row} if valid else None
         yield {
             "i__valid": int(offered), "i__payload": record, "take": take, "take_room": begin, "tile_done": finish,
         }, {
             "i__ready": int(not busy or done), "command_valid": int(valid), "command": command, "full": full,
-            "loading": loading, "room": room,
+            "loading": loading, "room": room, "has_room": int(room > 0), "watch": counters,
         }  # fmt: skip
         release = int(last_row and wanted is None)
         freed.append(release)
@@ -141,7 +148,7 @@ def _weights(rng: Random, _part: int) -> Cycles:
         head = (head + release) % _TILES
         writing = (writing or bool(begin)) and not finish
         if last_row:
-            full, loading, row, wanted = 1, 0, 0, following
+            full, loading, row, wanted, counters = 1, 0, 0, following, then
         elif valid:
             full, loading, row = 0, 1, row + 1
         elif take:
@@ -149,7 +156,7 @@ def _weights(rng: Random, _part: int) -> Cycles:
         if not busy or done:
             busy = offered
             reads = _reads(record)
-            wanted = next(reads)
+            wanted, counters = next(reads) if offered else (None, {})
 
 
 @dataclass
@@ -310,7 +317,7 @@ BLOCKS = (
     Block("engine.compute.dispatch", {"weight__payload": weight_record()}, _dispatch, parts=20,
           parted={"i__payload": ("in_17", "in_495")}),
     Block("engine.compute.weights", {"i__payload": weight_record(), "command": weight_command(CONFIG)},
-          _weights, parts=120),
+          _weights, parts=120, watched=dict.fromkeys(("ktile_left", "chunk_left", "tile_left", "ahead"), 16)),
     Block("engine.compute.sequencer", {"i__payload": pass_layout(CONFIG), "step": step_layout(CONFIG)},
           _sequencer, parts=_SHORT + 6),
 )  # fmt: skip
