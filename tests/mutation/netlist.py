@@ -7,10 +7,12 @@ once; number 0 is the design as it was.
 import hashlib
 import json
 import re
+import resource
 import shutil
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 from hwshift.config import AcceleratorConfig
@@ -50,10 +52,11 @@ class Mutant:
         return f"{self.number}: {self.module.removeprefix(TOP + '.')} {what}, wire {options.get('wire', '?')}"
 
 
-def yosys(script: str, folder: Path, timeout: float | None = None) -> str:
-    """Run a script of Yosys in a folder; what it printed. Raises CalledProcessError, TimeoutExpired."""
+def yosys(script: str, folder: Path, seconds: int | None = None) -> str:
+    """Run a script of Yosys in a folder, for so many seconds of CPU; what it printed. Raises CalledProcessError."""
+    limit = None if seconds is None else partial(resource.setrlimit, resource.RLIMIT_CPU, (seconds, seconds))
     done = subprocess.run([sys.executable, "-c", _YOSYS, "-p", script], cwd=folder, capture_output=True, text=True,
-                          check=True, timeout=timeout)  # fmt: skip
+                          check=True, preexec_fn=limit)  # fmt: skip
     return done.stdout
 
 

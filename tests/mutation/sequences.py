@@ -1,8 +1,9 @@
 """Proofs that a mutant is never seen: whatever comes in, from the beginning on, the same goes out.
 
-The module and its mutant begin in the same state and are given the same inputs in every cycle; ABC searches for an
-invariant of both that keeps their outputs equal (property directed reachability). That relates registers of one to
-registers of the other, which `equivalence` does not. What a module is never given may be assumed: `Known`.
+The module and its mutant begin in the same state (registers without one are 0) and are given the same inputs in every
+cycle; ABC searches for an invariant of both that keeps their outputs equal (property directed reachability). That
+relates registers of one to registers of the other, which `equivalence` does not. Memories are cut: see `cuts`. What a
+module is never given may be assumed: `Known`.
 """
 
 import re
@@ -11,12 +12,14 @@ import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 
+from .cuts import without_memories
 from .netlist import ONE_OF_MANY, Mutant, yosys
 
-SECONDS = 30
-"""For one search."""
+SECONDS = 20
+"""Of CPU, for one search."""
 _MEMORY_BITS = 10_000
 """Modules with more memory are not tried."""
 
@@ -49,23 +52,26 @@ class Known:
     lemma: str = ""
 
 
-_SIDE = f"hierarchy -top {{scope}}; flatten; {ONE_OF_MANY}; memory_map; opt_clean; rename {{scope}} {{side}}"
-_WATCH = """
+_FLAT = """
 read_rtlil ../design.il
-{watch}
+hierarchy -top {scope}
+flatten
+{one_of_many}
+{memories}
+setundef -zero -init
+opt_clean
+rename {scope} {side}
+write_rtlil {side}.il
+design -reset
+"""
+_MUTANT = _FLAT.replace("hierarchy", "{command}\nhierarchy", 1)
+_WATCH = """
+read_rtlil watch.il
 expose {wires}
-design -stash watch
 """
 _SIDES = """
-read_rtlil ../design.il
-{gold}
-design -stash gold
-read_rtlil ../design.il
-{command}
-{gate}
-design -stash gate
-design -copy-from gold -as gold gold
-design -copy-from gate -as gate gate
+read_rtlil gold.il
+read_rtlil gate.il
 """
 _MITER = "miter -equiv -flatten gold gate miter\n"
 _TOP = """
@@ -93,10 +99,9 @@ write_aiger -zinit netlist.aig
 design -reset
 read_verilog stub.v
 simplemap
-abc -script "+read_aiger,netlist.aig;strash;scorr;write_aiger,reduced.aig;strash;pdr,-T,{seconds},-L,verdict.txt"
+abc -script "+read_aiger,netlist.aig;strash;lcorr;scorr;write_aiger,reduced.aig;strash;pdr,-T,{seconds},-L,verdict.txt"
 """
-_COPY = "design -copy-from watch -as watch watch\n"
-_LEMMA = _WATCH + _COPY + _TOP.format(top="follows") + _INDUCTION
+_LEMMA = _WATCH + _TOP.format(top="follows") + _INDUCTION
 _STEP = f"""{_SIDES}
 expose -shared -dff gold gate
 expose -shared {{wires}}
@@ -104,7 +109,7 @@ miter -equiv -flatten -make_outputs gold gate miter
 {_TOP.format(top="stays")}{_INDUCTION}
 """
 _EVER = _SIDES + _MITER + _TOP.format(top="seen") + _SEARCH
-_EVER_KNOWN = _WATCH + _SIDES + _MITER + _COPY + _TOP.format(top="seen") + _SEARCH
+_EVER_KNOWN = _SIDES + _MITER + _WATCH + _TOP.format(top="seen") + _SEARCH
 _STUB = "module stub(input a, b, output y);\n  assign y = a & b;\nendmodule\n"
 _WIRE = re.compile(r"^  wire (?:width (\d+) )?(?:\w+ \S+ )*?\\(\S+)$", re.MULTILINE)
 _INPUT = re.compile(r"^  wire .*\binput \d+ \\(\S+)$", re.MULTILINE)
@@ -120,12 +125,11 @@ def never_seen(folder: Path, mutants: Iterable[Mutant], known: Iterable[Known]) 
         if "CLK" in mutant.options["port"]:
             continue  # here all registers have the same clock
         for scope in scopes(mutant.module):
-            if _memory_bits(texts, scope) > _MEMORY_BITS:
-                break
+            small = _memory_bits(texts, scope) <= _MEMORY_BITS
             path = f".{scope.partition('$')[0]}"
             mine = [item for item in known if path.endswith(f".{item.module}")]
-            for given in [[], mine] if mine else [[]]:
-                proof = _Proof(folder / f"sequences_{mutant.number}", texts, scope, tuple(given))
+            for given, cut in product([[], mine] if mine else [[]], [True, False] if small else [True]):
+                proof = _Proof(folder / f"sequences_{mutant.number}", scope, tuple(given), cut=cut)
                 if mutant not in out and proof.equal(mutant.command):
                     out[mutant] = "; ".join([f"never seen outside of {scope}", *(item.why for item in given)])
             if mutant in out:
@@ -135,7 +139,7 @@ def never_seen(folder: Path, mutants: Iterable[Mutant], known: Iterable[Known]) 
 
 def follows(folder: Path, scope: str, known: Known) -> bool:
     """Whether a lemma of a module is proven."""
-    return _Proof(folder / "follows", _modules(folder / "design.il"), scope, (known,)).lemma()
+    return _Proof(folder / "follows", scope, (known,), cut=True).lemma()
 
 
 def scopes(module: str) -> Iterator[str]:
@@ -169,9 +173,10 @@ class _Proof:
     """Of one module, with what is known of what it is given."""
 
     place: Path
-    texts: dict[str, str]
     scope: str
     known: tuple[Known, ...]
+    cut: bool
+    """Whether memories are cut, or registers."""
 
     def lemma(self) -> bool:
         """Whether what is said to follow does."""
@@ -181,51 +186,54 @@ class _Proof:
     def equal(self, command: str) -> bool:
         """Whether a mutant is never seen: by induction over one step, if more is known than `equivalence` does, or by
         a search for an invariant."""
-        if any(item.lemma for item in self.known) and not self.lemma():
+        self._begin(command)
+        if any(item.lemma for item in self.known) and not self._run("follows", _LEMMA):
             return False
-        self._begin()
-        if self.known and self._run("stays", _STEP, command):
+        if self.known and self._run("stays", _STEP):
             return True
-        self._run("seen", _EVER_KNOWN if self._watched else _EVER, command)
+        self._run("seen", _EVER_KNOWN if self._watched else _EVER)
         verdict = self.place / "verdict.txt"
         proven = verdict.is_file() and verdict.read_text().startswith("snl_UNSAT")
         return proven or _nothing(self.place / "reduced.aig")
 
-    def _begin(self) -> None:
+    def _begin(self, command: str = "") -> None:
+        """The design and the mutant, each as one module."""
         shutil.rmtree(self.place, ignore_errors=True)
         self.place.mkdir()
         (self.place / "stub.v").write_text(_STUB)
+        values = {"scope": self.scope, "command": command, "one_of_many": ONE_OF_MANY,
+                  "memories": "" if self.cut else "memory_map"}  # fmt: skip
+        sides = {"gold": _FLAT, "watch": _FLAT, "gate": _MUTANT}
+        (self.place / "flat.ys").write_text("".join(text.format(side=side, **values) for side, text in sides.items()))
+        yosys("script flat.ys", self.place)
+        for side in sides if self.cut else ():
+            path = self.place / f"{side}.il"
+            path.write_text(without_memories(path.read_text()))
 
-    def _run(self, top: str, script: str, command: str = "") -> bool:
+    def _run(self, top: str, script: str) -> bool:
         """Whether a script came to its end and said so."""
         (self.place / f"{top}.v").write_text(self._top(top))
-        sides = {side: _SIDE.format(scope=self.scope, side=side) for side in ("gold", "gate", "watch")}
         wires = " ".join(f"w:{name}" for name in self._watched) or "w:*clk*"
-        (self.place / f"{top}.ys").write_text(
-            script.format(**sides, top=top, wires=wires, command=command, seconds=SECONDS)
-        )
+        (self.place / f"{top}.ys").write_text(script.format(top=top, wires=wires, seconds=SECONDS))
         try:
-            yosys(f"script {top}.ys", self.place, timeout=2 * SECONDS)
-        except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
+            yosys(f"script {top}.ys", self.place, 2 * SECONDS)
+        except subprocess.CalledProcessError:
             pass  # Yosys cannot take back what ABC makes of a search: its verdict is in files
         return (self.place / f"{top}.txt").is_file()
 
     # -- names ---------------------------------------------------------------------------------------------
 
     @cached_property
+    def _text(self) -> str:
+        return (self.place / "gold.il").read_text()
+
+    @cached_property
     def _widths(self) -> dict[str, int]:
-        """Of wires, also of the modules in this one."""
-        out = {}
-        for name, text in self.texts.items():
-            if name == self.scope or name.rpartition(".")[0] == self.scope:
-                inside = name[len(self.scope) + 1 :]
-                prefix = f"{inside}." if inside else ""
-                out |= {f"{prefix}{wire}": int(width or 1) for width, wire in _WIRE.findall(text)}
-        return out
+        return {name: int(width or 1) for width, name in _WIRE.findall(self._text)}
 
     @cached_property
     def _inputs(self) -> list[str]:
-        return _INPUT.findall(self.texts[self.scope])
+        return _INPUT.findall(self._text)
 
     @cached_property
     def _long(self) -> dict[str, str]:
