@@ -75,7 +75,9 @@ def gearbox_rules(m, proof, inner):
 def pass_rules(m, proof, inner):
     """The table is not written while a pass that waits reads it: tokens order loads and passes. One state at a time."""
     states = inner["is_idle"] + inner["prepares"] + inner["runs"]
-    m.d.comb += [Assume(~proof.ktile_write.en), Assert(states == 1)]
+    m.d.comb += [
+        Assume(~proof.ktile_write.en), Assert(states == 1), Assert(inner["busy"] != inner["is_idle"]),
+    ]  # fmt: skip
 
 
 PROOFS = {
