@@ -87,9 +87,12 @@ class LoadWriter(wiring.Component):
         self._does = {kind: Signal(name=f"does_{kind.name.lower()}") for kind in LoadKind}
         walks = Signal()
         writes_table = Signal()
+        self._spreads = Signal(name="spreads")  # as for an INPUT, if there is a job at all
         with m.If(self.i.ready):
             coming = self.i.payload.kind
-            m.d.sync += [self.busy.eq(self.i.valid), job.eq(self.i.payload)]
+            m.d.sync += [
+                self.busy.eq(self.i.valid), job.eq(self.i.payload), self._spreads.eq(coming == LoadKind.INPUT),
+            ]  # fmt: skip
             m.d.sync += [does.eq(self.i.valid & (coming == kind)) for kind, does in self._does.items()]
             m.d.sync += [
                 walks.eq(self.i.valid & _any_of(coming, LoadKind.MAP, LoadKind.INPUT)),
@@ -214,7 +217,7 @@ class LoadWriter(wiring.Component):
         m.d.comb += [
             cutter.i.payload.eq(self.beats.payload), cutter.last.eq(walk.last),
         ]  # fmt: skip
-        with m.If(self._does[LoadKind.INPUT]):
+        with m.If(self._spreads):
             m.d.comb += pixel.banks.eq(-1)
             with m.Switch(job.channels):
                 for channels in range(1, INPUT_CHANNELS):
