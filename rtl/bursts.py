@@ -74,8 +74,7 @@ class Bursts(wiring.Component):
             self._next_row(m, go)
         with m.Else():
             self._next_burst(m, go)
-        with m.If(go):
-            self._cut(m)
+        self._cut(m, go)
         return m
 
     def _place(self, address: Value) -> tuple[Value, Value]:
@@ -84,16 +83,18 @@ class Bursts(wiring.Component):
         bits = BURST_BEATS.bit_length() - 1
         return place[:bits], place[bits:]
 
-    def _cut(self, m: Module) -> None:
+    def _cut(self, m: Module, go: Value) -> None:
         """The next burst: of a row with ``left`` beats left; ``near`` the page's end, ``rest`` beats before it."""
         rest = self._next_rest
         left = self._next_left
         limit = Signal(range(BURST_BEATS + 1))
         m.d.comb += limit.eq(Mux(self._near, rest, BURST_BEATS))
         more = left[len(limit) :].any() | (left[: len(limit)] > limit)
-        m.d.sync += [
-            self._beats.eq(Mux(more, limit, left)), self._row_ends.eq(~more), self._rest.eq(rest), self._left.eq(left),
-        ]  # fmt: skip
+        with m.If(go):
+            m.d.sync += [
+                self._beats.eq(Mux(more, limit, left)), self._row_ends.eq(~more), self._rest.eq(rest),
+                self._left.eq(left),
+            ]  # fmt: skip
 
     def _offer(self, m: Module, near: Value, rest: Value, left: Value) -> None:
         m.d.comb += [self._near.eq(near), self._next_rest.eq(rest), self._next_left.eq(left)]

@@ -18,8 +18,8 @@ class Fetch(wiring.Component):
     """Asks for bursts of up to ``timing.fetch_burst`` instructions while the queue has room for them.
 
     The first burst is asked for in the cycle after the last with ``start``. What ``start`` loads is no part of a
-    reset, so both may be 1. Beats are taken whenever they come; an instruction
-    whose last beat comes in cycle t can be popped from t + 1 on.
+    reset, so both may be 1; from the second cycle of a row on they must be, since a burst is offered then. Beats are
+    taken whenever they come; an instruction whose last beat comes in cycle t can be popped from t + 1 on.
 
     Members
     -------
@@ -76,7 +76,7 @@ class Fetch(wiring.Component):
         offers = Signal(reset_less=True)
         popped = Signal()
         m.d.comb += [
-            self.burst.valid.eq(~self.start & offers), taken.eq(self.burst.valid & self.burst.ready),
+            self.burst.valid.eq(offers), taken.eq(self.burst.valid & self.burst.ready),
             popped.eq(self.o.valid & self.o.ready), more.eq(owed + asked),
             self.exhausted.eq((asked == 0) & (owed == 0)),
         ]  # fmt: skip

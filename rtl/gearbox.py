@@ -53,6 +53,7 @@ class Gearbox(wiring.Component):
         units = self.capacity // self._unit
         bits = Signal(self.capacity)
         used = Signal(range(units + 1))
+        less = Signal.like(used, init=(1 << len(used)) - self._word)  # by a word, modulo the width
         emit = Signal()
         accept = Signal()
         tile_ends = Signal()
@@ -72,8 +73,8 @@ class Gearbox(wiring.Component):
         ]  # fmt: skip
         rest = Mux(out.tile_last, 0, bits >> word * self._unit)
         left = Signal.like(used)
-        m.d.comb += left.eq(Mux(out.tile_last, 0, used - word))
-        state = Cat(bits, used, there, fits, fits_after)
+        m.d.comb += left.eq(Mux(out.tile_last, 0, less))
+        state = Cat(bits, used, less, there, fits, fits_after)
         stays = self._state(m, bits, used, self.i.valid & takes, "stays")
         goes = self._state(m, rest, left, self.i.valid & takes_after, "goes")
         m.d.sync += state.eq(Mux(emit, goes, stays))
@@ -86,7 +87,9 @@ class Gearbox(wiring.Component):
         m.d.comb += held.eq(used + Mux(accept, beat, 0))
         filled = bits | Mux(accept, self._placed(m, used, name), 0)
         flags = held >= word, held + beat <= units, held + beat <= units + word
-        return Cat(filled[: self.capacity], held[: units.bit_length()], *flags)
+        width = units.bit_length()
+        less = (used + Mux(accept, beat - word, -word))[:width]
+        return Cat(filled[: self.capacity], held[:width], less, *flags)
 
     def _placed(self, m: Module, position: Value, name: str) -> Signal:
         """The beat at ``position`` units; positions are few, so this is a multiplexer."""

@@ -87,9 +87,12 @@ class LoadWriter(wiring.Component):
         self._does = {kind: Signal(name=f"does_{kind.name.lower()}") for kind in LoadKind}
         walks = Signal()
         writes_table = Signal()
+        self._spreads = Signal(name="spreads")  # as for an INPUT, if there is a job at all
         with m.If(self.i.ready):
             coming = self.i.payload.kind
-            m.d.sync += [self.busy.eq(self.i.valid), job.eq(self.i.payload)]
+            m.d.sync += [
+                self.busy.eq(self.i.valid), job.eq(self.i.payload), self._spreads.eq(coming == LoadKind.INPUT),
+            ]  # fmt: skip
             m.d.sync += [does.eq(self.i.valid & (coming == kind)) for kind, does in self._does.items()]
             m.d.sync += [
                 walks.eq(self.i.valid & _any_of(coming, LoadKind.MAP, LoadKind.INPUT)),
@@ -119,9 +122,8 @@ class LoadWriter(wiring.Component):
         m.d.comb += [
             is_input.eq(job.kind == LoadKind.INPUT),
             walk.region.eq(job.region), walk.last_beat.eq(Mux(is_input, 0, self._config.vector_beats - 1)),
-            cutter.start.eq(~self._does[LoadKind.INPUT] | self._end),
             cutter.first.eq(job.first), cutter.channels.eq(job.channels),
-            gearbox.start.eq(~self._does[LoadKind.WEIGHTS] | self._end), gearbox.tiles.eq(job.count),
+            gearbox.tiles.eq(job.count),
         ]  # fmt: skip
         with m.If(is_input):
             m.d.comb += [walk.region.slots.eq(1), walk.region.rows.eq(job.count)]
@@ -133,25 +135,29 @@ class LoadWriter(wiring.Component):
         does_map, does_input = self._does[LoadKind.MAP], self._does[LoadKind.INPUT]
         held = Signal()
         moved = Signal()
+        ends = Signal()
         m.d.comb += [
             held.eq(walk.last & full), moved.eq(self.port.valid & self.port.ready),
             cutter.i.valid.eq(self.beats.valid & does_input), cutter.o.ready.eq(self.port.ready & ~held),
             self.port.valid.eq(((self.beats.valid & does_map) | cutter.o.valid) & ~held),
             walk.start.eq(~walks | walk.last), walk.advance.eq(~walks | moved),
+            ends.eq(moved & walk.last), cutter.start.eq(~does_input | ends),
         ]  # fmt: skip
-        return moved & walk.last, (moved & does_map) | (does_input & cutter.i.ready)
+        return ends, (moved & does_map) | (does_input & cutter.i.ready)
 
     def _write_weights(self, m: Module, gearbox: Gearbox, full: Signal) -> tuple[Value, Value]:
         word = gearbox.o.payload
         emit = Signal()
+        ends = Signal()
         does = self._does[LoadKind.WEIGHTS]
         m.d.comb += [
             gearbox.i.valid.eq(self.beats.valid & does), gearbox.i.payload.eq(self.beats.payload),
             gearbox.o.ready.eq(does & ~(word.first & ~self.has_room) & ~(word.last & full)),
             emit.eq(gearbox.o.valid & gearbox.o.ready), self.weight_write.en.eq(emit),
             self.take_room.eq(emit & word.first), self.tile_done.eq(emit & word.tile_last),
+            ends.eq(emit & word.last), gearbox.start.eq(~does | ends),
         ]  # fmt: skip
-        return emit & word.last, does & gearbox.i.ready
+        return ends, does & gearbox.i.ready
 
     def _write_table(self, m: Module, writes: Signal, full: Signal) -> tuple[Value, Value]:
         write = Signal()
@@ -214,7 +220,7 @@ class LoadWriter(wiring.Component):
         m.d.comb += [
             cutter.i.payload.eq(self.beats.payload), cutter.last.eq(walk.last),
         ]  # fmt: skip
-        with m.If(self._does[LoadKind.INPUT]):
+        with m.If(self._spreads):
             m.d.comb += pixel.banks.eq(-1)
             with m.Switch(job.channels):
                 for channels in range(1, INPUT_CHANNELS):

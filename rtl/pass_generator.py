@@ -153,9 +153,10 @@ class PassGenerator(wiring.Component):
         prepares = Signal()
         self._runs = Signal(name="runs")
         m.d.comb += [
-            self.idle.eq(idle), walk.start.eq(idle), self.o.valid.eq(self._runs),
+            self.idle.eq(idle), walk.start.eq(~self._busy), self.o.valid.eq(self._runs),
             advance.eq(~self._runs | self.o.ready),
         ]  # fmt: skip
+        self._prepare(m, data.View(layout_of(isa.COMPUTE), self.i.payload))
         with m.If(idle):
             self._idle(m, prepares)
         with m.Elif(prepares):
@@ -166,7 +167,8 @@ class PassGenerator(wiring.Component):
         return m
 
     def _registers(self) -> None:
-        self._is_idle = Signal(init=1, name="is_idle")
+        # its opposite has a register of its own, for all that a COMPUTE loads
+        self._is_idle, self._busy = Signal(init=1, name="is_idle"), Signal(name="busy")
         self._tile = Signal(16)
         self._rows_left = Signal(16)
         self._y = Signal(COORDINATE)
@@ -191,7 +193,6 @@ class PassGenerator(wiring.Component):
 
     def _idle(self, m: Module, prepares: Signal) -> None:
         head = data.View(layout_of(isa.END), self.i.payload)
-        self._prepare(m, data.View(layout_of(isa.COMPUTE), self.i.payload))
         with m.If(self.i.valid):
             # dispatch sends three kinds of instructions, which differ in their lower bits
             with m.Switch(head.opcode[:_OPCODE_BITS]):
@@ -212,17 +213,18 @@ class PassGenerator(wiring.Component):
 
     def _prepare(self, m: Module, compute: data.View) -> None:
         """What a COMPUTE needs, loaded in every cycle, so that the registers need not wait for what the head is."""
-        m.d.comb += [getattr(self._walk, name).eq(getattr(compute, name)) for name in walk_fields()]
-        m.d.sync += [
-            self._work.eq(compute),
-            self._tile.eq(0),
-            self._rows_left.eq(compute.rows),
-            self._y.eq(compute.y0),
-            self._group.eq(compute.group0),
-            self._out_slot.eq(0),
-            self._res_slot.eq(0),
-        ]
-        m.d.sync += [start.eq(self._sources[i].offset) for i, start in enumerate(self._starts)]
+        with m.If(~self._busy):
+            m.d.comb += [getattr(self._walk, name).eq(getattr(compute, name)) for name in walk_fields()]
+            m.d.sync += [
+                self._work.eq(compute),
+                self._tile.eq(0),
+                self._rows_left.eq(compute.rows),
+                self._y.eq(compute.y0),
+                self._group.eq(compute.group0),
+                self._out_slot.eq(0),
+                self._res_slot.eq(0),
+            ]
+            m.d.sync += [start.eq(self._sources[i].offset) for i, start in enumerate(self._starts)]
 
     def _start(self, m: Module, compute: data.View, prepares: Signal) -> None:
         missing = Signal(len(Token))
@@ -233,7 +235,7 @@ class PassGenerator(wiring.Component):
         ]
         with m.If(missing == 0):
             m.d.comb += [self.i.ready.eq(1), self.pop.eq(compute.pop)]
-            m.d.sync += [self._is_idle.eq(0), prepares.eq(1)]
+            m.d.sync += [self._is_idle.eq(0), self._busy.eq(1), prepares.eq(1)]
 
     def _advance(self, m: Module) -> None:
         """To the next k-tile, chunk, output tile or instruction."""
@@ -244,7 +246,7 @@ class PassGenerator(wiring.Component):
             with m.Elif(~walk.last_tile):
                 self._next_tile(m)
             with m.Else():
-                m.d.sync += [self._is_idle.eq(1), self._runs.eq(0)]
+                m.d.sync += [self._is_idle.eq(1), self._busy.eq(0), self._runs.eq(0)]
 
     def _next_chunk(self, m: Module) -> None:
         m.d.sync += [

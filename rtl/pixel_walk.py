@@ -58,10 +58,13 @@ class PixelWalk(wiring.Component):
         self._x = Signal(WORD)
         self._step_down = Signal(signed(WORD + 1))
         self._describe_place(m)
-        loops = (self._slots, self._columns, self._rows)
+        # at the last place of a pixel, of a row, of the region
+        self._pixel_ends, self._row_ends = Signal(name="pixel_ends"), Signal(name="row_ends")
+        following = [next_beat, *(loop.following for loop in (self._slots, self._columns, self._rows))]
         m.d.comb += next_beat.eq(self._last_beat)
         m.d.sync += [
-            self._last_beat.eq(next_beat), self.last.eq(Cat(next_beat, [loop.following for loop in loops]).all()),
+            self._last_beat.eq(next_beat), self._pixel_ends.eq(Cat(following[:2]).all()),
+            self._row_ends.eq(Cat(following[:3]).all()), self.last.eq(Cat(following).all()),
         ]  # fmt: skip
         self._next_beat = next_beat
         with m.If(self.advance):
@@ -106,11 +109,11 @@ class PixelWalk(wiring.Component):
             m.d.comb += self._next_beat.eq(self._end_beat == 0)
             m.d.sync += [self.beat.eq(0), *_added(self._offset, self._offset, region.pitch)]
             self._slots.step()
-            with m.If(self.last_slot):
-                m.d.sync += [self._offset.eq(self._row), self._x.eq(self._x + 1)]
-                self._columns.step()
-                with m.If(self._columns.last):
-                    self._next_row(m)
+        with m.If(self._pixel_ends):
+            m.d.sync += [self._offset.eq(self._row), self._x.eq(self._x + 1)]
+            self._columns.step()
+        with m.If(self._row_ends):
+            self._next_row(m)
 
     def _next_row(self, m: Module) -> None:
         forth, back, row = (

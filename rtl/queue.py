@@ -113,19 +113,20 @@ class Queue(_Fifo):
 
 
 class BlockQueue(_Fifo):
-    """A FIFO in block RAM that reads ahead into the memory's output register.
+    """A FIFO in block RAM that reads ahead into registers.
 
     Latency 2: an entry pushed into an empty queue in cycle t can be popped from t + 2 on. One push and one pop
-    per cycle. An entry leaves the memory when the output register is empty or popped, and that frees its place
+    per cycle. An entry goes to the output register when that is empty or popped, and that frees its place
     from the next cycle on. No combinational path leads from one side to the other, and none from the memory out:
-    it is read a cycle ahead, or what is pushed goes around it.
+    it is read a cycle ahead, or what is pushed goes around it. Nor does the memory's side wait for pops: behind the
+    output register is another, for an entry that was read before it could go on.
 
     Parameters
     ----------
     shape : ShapeLike
         Of an entry.
     depth : int
-        Entries the memory holds, at least 2; the output register holds one more.
+        Entries behind the output register, at least 2.
 
     Members
     -------
@@ -138,35 +139,52 @@ class BlockQueue(_Fifo):
         m = Module()
         m.submodules.entries = entries = Memory(shape=self._shape, depth=self._depth, init=[])
         write, read = entries.write_port(), entries.read_port(transparent_for=())
-        stored = Signal(range(self._depth + 1))
-        room = Signal(init=1)
-        some = Signal()
+        left = Signal(range(self._depth + 1))  # in the memory
+        some_left = Signal()
         push = Signal()
-        fetch = Signal()
+        fetch = Signal()  # an entry leaves the memory
         head = Signal(range(self._depth))
         tail = Signal(range(self._depth))
         late = Signal(self._shape, reset_less=True)  # what was pushed ...
         around = Signal()  # ... and it is the next one
-        output = Signal(self._shape, reset_less=True)
         m.d.comb += [
-            self.i.ready.eq(room), push.eq(self.i.valid & room), fetch.eq(some & (~self.o.valid | self.o.ready)),
+            push.eq(self.i.valid & self.i.ready),
             write.en.eq(push), write.addr.eq(tail), write.data.eq(self.i.payload),
             read.en.eq(1), read.addr.eq(Mux(fetch, _next(head, self._depth), head)),
-            Value.cast(self.o.payload).eq(Value.cast(output)),
         ]  # fmt: skip
         m.d.sync += [
             Value.cast(late).eq(Value.cast(self.i.payload)),
             around.eq(push & Mux(fetch, _next(head, self._depth) == tail, head == tail)),
+            left.eq(stepped(left, push, fetch)),
+            some_left.eq(Mux(push == fetch, left != 0, push | (left != 1))),
         ]  # fmt: skip
-        with m.If(fetch):
-            m.d.sync += Value.cast(output).eq(Mux(around, Value.cast(late), Value.cast(read.data)))
-        _track(m, stored, self._depth, push, fetch, room, some)
-        m.d.sync += [
-            stored.eq(stepped(stored, push, fetch)),
-            self.o.valid.eq(fetch | (self.o.valid & ~self.o.ready)),
-        ]
         with m.If(push):
             m.d.sync += tail.eq(_next(tail, self._depth))
         with m.If(fetch):
             m.d.sync += head.eq(_next(head, self._depth))
+        fetched = Mux(around, Value.cast(late), Value.cast(read.data))
+        self._offer(m, left, some_left, fetch, fetched)
         return m
+
+    def _offer(self, m: Module, left: Signal, some_left: Signal, fetch: Signal, fetched: Value) -> None:
+        """The output register, and the one for an entry that was fetched before the output could take it."""
+        spare, output = (
+            Signal(self._shape, name=name, reset_less=True) for name in ("spare", "output_register")
+        )
+        ahead = Signal()  # there is one
+        stored = Signal(range(self._depth + 1))
+        room = Signal()
+        some = Signal()
+        moves = Signal()
+        m.d.comb += [
+            stored.eq(left + ahead), room.eq(stored != self._depth), some.eq(some_left | ahead),
+            self.i.ready.eq(room), fetch.eq(some_left & ~ahead), moves.eq(some & (~self.o.valid | self.o.ready)),
+            Value.cast(self.o.payload).eq(Value.cast(output)),
+        ]  # fmt: skip
+        m.d.sync += [
+            ahead.eq(~moves & some), self.o.valid.eq(moves | (self.o.valid & ~self.o.ready)),
+        ]  # fmt: skip
+        with m.If(~ahead):
+            m.d.sync += Value.cast(spare).eq(fetched)
+        with m.If(moves):
+            m.d.sync += Value.cast(output).eq(Mux(ahead, Value.cast(spare), fetched))

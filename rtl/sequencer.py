@@ -1,7 +1,9 @@
 """Sequencer: passes to steps, at most one per cycle, and the cause of every cycle without one."""
 
+from collections.abc import Callable
+
 from amaranth import Cat, Module, Mux, Signal, Value, signed
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hwshift.config import AcceleratorConfig
@@ -69,25 +71,32 @@ class Sequencer(wiring.Component):
         m = Module()
         self._current, self._valid = Signal(pass_layout(self._config)), Signal()
         # where the next step is, in registers: decisions and steps need no counting
-        self._first_step, self._last_column, self._last_row = Signal(), Signal(), Signal()
+        self._last_column, self._last_row, self._last_step = Signal(), Signal(), Signal()
+        # and what it has to wait for: it swaps, drains, ends an instruction; there is one that meets no write on port B
+        self._swaps, self._drains, self._ends, self._open = Signal(), Signal(), Signal(), Signal()
         self._pixel = Signal(16)  # output column
-        self._last_step = self._last_column & self._last_row
-        self._half = self._pixel[self._config.sub_banks.bit_length() - 2]
+        self._half = self._half_of(self._pixel)
         self._since = Signal(range(self._timing.retire + 1), init=self._timing.retire)
         self._take = Signal()
-        self._decide(m)
+        meets = self._decide(m)
         self._next_pass(m)
         if self._config.row_taps:
             self._count_lead(m)
         self._walk_source(m)
-        self._walk_output(m)
+        self._walk_output(m, meets)
         self._describe(m)
         self._retire(m)
         return m
 
-    def _decide(self, m: Module) -> None:
-        """The documented rules, in order."""
-        current, first = self._current, self._first_step
+    def _half_of(self, pixel: Value) -> Value:
+        return pixel[self._config.sub_banks.bit_length() - 2]
+
+    def _decide(self, m: Module) -> Callable[[data.View, Value], Value]:
+        """The documented rules, in order.
+
+        Returns whether a step of a pass at a pixel will meet a write on port B in the next cycle.
+        """
+        current = self._current
         recent = Signal(_RESIDUAL_TO_WRITE)  # last steps issued 1, 2, 3 cycles ago ...
         halves = Signal(_RESIDUAL_TO_WRITE)  # ... and their halves
         settled = Signal(init=1)
@@ -96,14 +105,13 @@ class Sequencer(wiring.Component):
             recent.eq(Cat(wrote, recent[:-1])), halves.eq(Cat(self._half, halves[:-1])),
             settled.eq(~wrote & (settled | (self._since == self._timing.raw_distance - 1))),
         ]  # fmt: skip
-        drain = first & current.drain & ~settled
-        weights = first & current.swap & ~self.weights_full
-        tokens = current.final & self._last_step & (current.push & self.at_limit).any()
-        port = current.last & current.residual & recent[-1] & (halves[-1] == self._half)
+        drain = self._drains & ~settled
+        weights = self._swaps & ~self.weights_full
+        tokens = self._ends & (current.push & self.at_limit).any()
         m.d.comb += [
-            self.issue.eq(self._valid & ~self.halt & ~(drain | weights | tokens | port)),
-            self.take.eq(self.issue & first & current.swap),
-            self.reserve.eq(Mux(self.issue & current.final & self._last_step, current.push, 0)),
+            self.issue.eq(self._open & ~self.halt & ~(drain | weights | tokens)),
+            self.take.eq(self.issue & self._swaps),
+            self.reserve.eq(Mux(self.issue & self._ends, current.push, 0)),
         ]
         with m.If(self.halt):
             m.d.comb += self.cause.eq(Cause.TAIL)
@@ -115,10 +123,13 @@ class Sequencer(wiring.Component):
             m.d.comb += self.cause.eq(Mux(self.weights_loading, Cause.WEIGHT_LOAD, Cause.WEIGHT_WAIT))
         with m.Elif(tokens):
             m.d.comb += self.cause.eq(Cause.TOKEN_FULL)
-        with m.Elif(port):
+        with m.Elif(~self._open):
             m.d.comb += self.cause.eq(Cause.PORT)
         with m.Else():
             m.d.comb += self.cause.eq(Cause.BUSY)
+        return lambda item, pixel: (
+            item.last & item.residual & recent[-2] & (halves[-2] == self._half_of(pixel))
+        )
 
     def _idle_cause(self, m: Module) -> None:
         with m.If(self.tail & ~self.i.valid):
@@ -139,19 +150,23 @@ class Sequencer(wiring.Component):
         ]  # fmt: skip
         columns, rows, single = Signal(16), Signal(16), Signal()  # left, this one included
         with m.If(self.issue):
+            last = Mux(self._last_column, single & (rows == 2), (columns == 2) & self._last_row)
             m.d.sync += [
-                self._first_step.eq(0),
+                self._swaps.eq(0), self._drains.eq(0),
                 columns.eq(Mux(self._last_column, current.steps, columns - 1)),
                 self._last_column.eq(Mux(self._last_column, single, columns == 2)),
-            ]
+                self._last_step.eq(last), self._ends.eq(last & current.final),
+            ]  # fmt: skip
             with m.If(self._last_column):
                 m.d.sync += [rows.eq(rows - 1), self._last_row.eq(rows == 2)]
         with m.If(self._take):
-            one = coming.steps == 1
+            one, one_row = coming.steps == 1, coming.rows == 1
             m.d.sync += [
-                self._valid.eq(self.i.valid), current.eq(coming), self._first_step.eq(1),
+                self._valid.eq(self.i.valid), current.eq(coming),
+                self._swaps.eq(coming.swap), self._drains.eq(coming.drain),
                 columns.eq(coming.steps), self._last_column.eq(one), single.eq(one),
-                rows.eq(coming.rows), self._last_row.eq(coming.rows == 1),
+                rows.eq(coming.rows), self._last_row.eq(one_row),
+                self._last_step.eq(one & one_row), self._ends.eq(one & one_row & coming.final),
             ]  # fmt: skip
 
     def _next_row(self, m: Module, row: Value, prefix: str) -> Value:
@@ -180,16 +195,21 @@ class Sequencer(wiring.Component):
         with m.If(self._take):
             m.d.sync += [offset.eq(coming.offset), y.eq(coming.y), x.eq(coming.x0), index.eq(0)]
 
-    def _walk_output(self, m: Module) -> None:
+    def _walk_output(self, m: Module, meets: Callable[[data.View, Value], Value]) -> None:
         """Output and residual rows advance on last passes only and restart with the first chunk."""
         current, coming, step, pixel = self._current, self.i.payload, self.step, self._pixel
         words = self._config.sub_banks.bit_length() - 1
         m.d.comb += [step.half.eq(self._half), step.lane0.eq(pixel & (self._config.pixels - 1))]
+        next_pixel = Signal(16)
+        further = pixel + self._unless_lead(current.out_step)
+        m.d.comb += next_pixel.eq(Mux(self._last_column, current.out_x0, further))
+        m.d.sync += self._open.eq(self._valid & ~meets(current, pixel))
         with m.If(self.issue):
-            next_pixel = pixel + self._unless_lead(current.out_step)
-            m.d.sync += pixel.eq(Mux(self._last_column, current.out_x0, next_pixel))
+            m.d.sync += [pixel.eq(next_pixel), self._open.eq(~meets(current, next_pixel))]
         with m.If(self._take):
-            m.d.sync += pixel.eq(coming.out_x0)
+            m.d.sync += [
+                pixel.eq(coming.out_x0), self._open.eq(self.i.valid & ~meets(coming, coming.out_x0)),
+            ]  # fmt: skip
         for name in ("out", "res"):
             row = Signal(WORD, name=f"{name}_row")
             m.d.comb += [
@@ -242,7 +262,7 @@ class Sequencer(wiring.Component):
         count = Mux(self._last_column, current.last_pixels, current.out_step)
         pixels = Cat(count > lane for lane in range(self._config.pixels))
         m.d.comb += [
-            step.swap.eq(current.swap & self._first_step),
+            step.swap.eq(self._swaps),
             step.pixels.eq(self._unless_lead(pixels)),
         ]
 

@@ -51,10 +51,9 @@ class TokenCounters(wiring.Component):
             ]
             # from registers, though the strobes come late in a cycle
             push, pop, reserve = self.push[index], self.pop[index], self.reserve[index]
+            available, at_limit = self.available[index], self.at_limit[index]
             m.d.sync += [
-                self.available[index].eq(Mux(push == pop, count != 0, push | (count != 1))),
-                self.at_limit[index].eq(
-                    Mux(reserve == pop, owed == self._limit, reserve & (owed == self._limit - 1))
-                ),
+                available.eq(Mux(push == pop, available, push | (count != 1))),
+                at_limit.eq(Mux(reserve == pop, at_limit, reserve & (owed == self._limit - 1))),
             ]
         return m

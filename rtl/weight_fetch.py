@@ -1,6 +1,6 @@
 """Weight fetcher: ring tiles into the array's shadow registers, one tile ahead of the sequencer."""
 
-from amaranth import Module, Mux, Signal
+from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -66,6 +66,7 @@ class WeightFetch(wiring.Component):
         avail = Signal(range(tiles + 1))
 
         final_use = Signal()  # the tile is not needed again
+        last_tile = Signal(name="last_of_all")  # nor another one, by the loops
         position = Signal(range(2 * tiles))
         last_row = Signal()
         release = Signal(name="release")
@@ -79,10 +80,11 @@ class WeightFetch(wiring.Component):
             self.command.row.eq(row),
             self.command_valid.eq(self.loading | ((~self.full | self.take) & there)),
             # of several rows, the last one does not wait for the sequencer
-            last_row.eq((self.command_valid if words == 1 else self.loading) & last_of_tile),
+            last_row.eq(self.command_valid if words == 1 else last_of_tile),
             release.eq(last_row & final_use),
-            done.eq(last_row & (work.hold_weights | (ktile.last & chunk.last & tile.last))),
+            done.eq(last_row & (work.hold_weights | last_tile)),
         ]
+        m.d.sync += last_tile.eq(Cat(loop.following for loop in (ktile, chunk, tile)).all())
         self._track_shadow(m, last_row, row, last_of_tile)
         self._walk(m, work, last_row, ktile, chunk, tile, ahead)
         self._account(m, release, head, avail)

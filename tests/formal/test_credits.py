@@ -167,6 +167,8 @@ class Loads(wiring.Component):
             Assert(~self.beats.valid | (inner["fifo.stored"] != depth)),
             Assert(inner["fifo.room"] == (inner["fifo.stored"] != depth)),
             Assert(inner["fifo.some"] == (inner["fifo.stored"] != 0)),
+            Assert(inner["fifo.left"] <= depth),
+            Assert(inner["fifo.some_left"] == (inner["fifo.left"] != 0)),
         ]
         flags(m, inner, timing(CONFIG).job_queue, "jobs.")
         self._agree(m, inner)
@@ -185,6 +187,7 @@ class Loads(wiring.Component):
             Assert(sum(does.values()) <= inner["writer.busy"]),
             Assert(inner["writer.walks"] == (does[LoadKind.MAP] | does[LoadKind.INPUT])),
             Assert(inner["writer.writes_table"] == tables),
+            Assert(~inner["writer.busy"] | (inner["writer.spreads"] == does[LoadKind.INPUT])),
             Assert(inner["writer.walk.last"] == ends.all()),
         ]
 
@@ -290,6 +293,7 @@ class Fetches(wiring.Component):
             fetch.beats.valid.eq(self.beats.valid), fetch.beats.payload.eq(self.beats.payload),
             taken.eq(fetch.burst.valid & self.ready), ends.eq(self.beats.valid & inner["last"]),
             Assume(begun == ~self.start),  # reset or not, what comes first is a start
+            Assume(begun | ~inner["offers"]),  # what is offered in reset is none
         ]  # fmt: skip
         asked, after, most = inner["asked"], inner["after"], times.fetch_burst
         fits = inner["owed"] + asked <= times.instruction_queue

@@ -35,6 +35,9 @@ class Counted(wiring.Component):
             Assert(~pop | (count != 0)),
             Assert(~push | (count != self._capacity)),
         ]
+        if self._register == "stored":
+            left = opened["left"]
+            m.d.comb += [Assert(left <= self._queue.depth), Assert(opened["some_left"] == (left != 0))]
         return m
 
 

@@ -1,5 +1,7 @@
 """Every stream of the core keeps its offer until it is taken; none of them is left out."""
 
+from math import gcd
+
 import pytest
 from amaranth import Module, Signal
 from amaranth.hdl import Assert, Assume, Fragment
@@ -69,13 +71,20 @@ def queue_rules(m, _proof, inner):
 
 def gearbox_rules(m, proof, inner):
     """A load begins when the one before has given all its words."""
-    m.d.comb += [Assume(~proof.start | (inner["used"] == 0)), Assume(~proof.start | (proof.tiles != 0))]
+    used = inner["used"]
+    word = CONFIG.weight_word_bits // gcd(CONFIG.weight_word_bits, CONFIG.bus_width)
+    m.d.comb += [
+        Assume(~proof.start | (used == 0)), Assume(~proof.start | (proof.tiles != 0)),
+        Assert(inner["less"] == (used - word)[: len(used)]),
+    ]  # fmt: skip
 
 
 def pass_rules(m, proof, inner):
     """The table is not written while a pass that waits reads it: tokens order loads and passes. One state at a time."""
     states = inner["is_idle"] + inner["prepares"] + inner["runs"]
-    m.d.comb += [Assume(~proof.ktile_write.en), Assert(states == 1)]
+    m.d.comb += [
+        Assume(~proof.ktile_write.en), Assert(states == 1), Assert(inner["busy"] != inner["is_idle"]),
+    ]  # fmt: skip
 
 
 PROOFS = {

@@ -28,6 +28,8 @@ from .drawn import draw_for, first_good, has_row_taps
 ROWS = covering_array()
 QUICK = 64
 """Multipliers or shifters up to which a configuration runs with the slow tests; the others soak."""
+WIDE = 1024
+"""From so many on Icarus takes longer for the runs than Verilator for its build."""
 
 
 def test_every_pair_stands_in_a_row() -> None:
@@ -90,10 +92,12 @@ def _draw(config: AcceleratorConfig, channels: int, rng: np.random.Generator, lo
     for index, row in enumerate(ROWS)
 ])  # fmt: skip
 def test_configuration(number: int, rtl_builds) -> None:
-    config = configuration(ROWS[number], **SMALL_BUFFERS)
+    row = ROWS[number]
+    config = configuration(row, **SMALL_BUFFERS)
+    simulator = "verilator" if row["R"] * row["C"] * row["P"] >= WIDE else "icarus"
     seed = seed_of(f"configuration {number} ({config.name})", number)
     rng = generator(9, seed)
-    cases = [_draw(config, ROWS[number]["input"], rng, 600) for _ in range(3)]
+    cases = [_draw(config, row["input"], rng, 600) for _ in range(3)]
     times = [
         MemoryTiming(),
         MemoryTiming(2, 30, StallPattern.random(0.5, int(rng.integers(1 << 30)))),
@@ -102,7 +106,7 @@ def test_configuration(number: int, rtl_builds) -> None:
     cut = int(rng.integers(5, simulate_cycles(cases[0].program)["total"]))
     runs = [cases[0].run(soft_reset=cut)]
     runs += [case.run(time) for case, time in zip(cases, times, strict=True)]
-    first, *results = run_rtl(config, runs, simulator="icarus", build_dir=rtl_builds)
+    first, *results = run_rtl(config, runs, simulator=simulator, build_dir=rtl_builds)
     assert first.interrupted and not first.violations
     for case, time, result in zip(cases, times, results, strict=True):
         case.check(result, time)

@@ -1,6 +1,6 @@
 """The clock that blocks of an accelerator reach alone on an ECP5-85, speed grade 6, with a register at each port.
 
-    python -m tests.synthesis.clocks 8x8 sequencer bursts
+    python -m tests.synthesis.clocks 8x8 sequencer "read master"
 
 Seconds each, where a whole core takes long; paths from one block to another are not in it.
 """
@@ -8,31 +8,22 @@ Seconds each, where a whole core takes long; paths from one block to another are
 import sys
 
 from hwshift.config import AcceleratorConfig, load_config
-from hwshift.rtl.accumulator import AccumulatorLane
-from hwshift.rtl.array import Column
-from hwshift.rtl.bursts import Bursts
-from hwshift.rtl.epilogue import Epilogue
 from hwshift.rtl.export import convert, without_contents
 from hwshift.rtl.fetch import Fetch
-from hwshift.rtl.lane_address import LaneAddress
 from hwshift.rtl.loader import Loader
-from hwshift.rtl.pass_generator import PassGenerator
 from hwshift.rtl.pixel_walk import PixelWalk
 from hwshift.rtl.read_master import ReadMaster
-from hwshift.rtl.sequencer import Sequencer
-from hwshift.rtl.shift_buffer import Bank
 from hwshift.rtl.storer import Storer
-from hwshift.rtl.weight_fetch import WeightFetch
+from hwshift.synthesis import fit_clock
 from hwshift.synthesis.place import Placement, place
 from hwshift.synthesis.verilog import plain_names
 
 __all__ = ["BLOCKS", "clock_of"]
 
-BLOCKS = {
-    "accumulator": AccumulatorLane, "bank": Bank, "bursts": Bursts, "column": Column, "epilogue": Epilogue,
-    "fetch": Fetch, "lane": LaneAddress, "loader": Loader, "passes": PassGenerator, "read": ReadMaster,
-    "sequencer": Sequencer, "storer": Storer, "walk": PixelWalk, "weights": WeightFetch,
+BLOCKS = fit_clock.BLOCKS | {
+    "fetch": Fetch, "loader": Loader, "pixel walk": PixelWalk, "read master": ReadMaster, "storer": Storer,
 }  # fmt: skip
+"""The blocks of the estimate, and those whose paths are mostly to other blocks."""
 
 
 def clock_of(block: str, config: AcceleratorConfig, seed: int = 1) -> Placement:

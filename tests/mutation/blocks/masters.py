@@ -28,7 +28,7 @@ def _fetch(rng: Random, part: int) -> Cycles:
     queue: list[int] = []
     owed = 0
     quick = [rng.choice([0.3, 1.0]) for _ in range(3)]
-    yield {"start": 1, "base": base, "count": count, "beats__valid": 0}, {"burst__valid": 0, "o__valid": 0}
+    yield {"reset": 1, "start": 1, "base": base, "count": count, "beats__valid": 0}, {"o__valid": 0}
     for _ in range(200):
         ready, comes, pop = (int(rng.random() < rate) for rate in quick)
         asked = min(left, most)
