@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from hwshift.program.isa import LoadKind
+from hwshift.program.isa import COMPUTE, LoadKind, Opcode
+from hwshift.rtl.instruction import EARLY
 from hwshift.rtl.interfaces import step_layout, write_request
 from hwshift.rtl.pixel_walk import region_layout
 
@@ -68,5 +69,13 @@ _WORDS = Known(
     f"{{step}}[{_SUM.offset + _SUM.width - 1}:{_SUM.offset}] < {2 * CONFIG.feature_depth}",
     "offsets of k-tile and lane stay below twice the length: the verifier",
 )
-KNOWN = (_STEPS, replace(_STEPS, module="writer.walk"), _RING, _LOAD, _GROUP, _WORDS)
+_GROUP0 = COMPUTE.offsets["group0"] - EARLY
+_COMPUTES = Known(
+    "compute.passes",
+    f"!{{i__valid}} || {{port_{EARLY}}}[2:0] == {int(Opcode.DESCRIPTOR)}"
+    f" || {{port_{EARLY}}}[2:0] == {int(Opcode.ACTIVATION)} || {{port_{COMPUTE.bits - EARLY}}}[{_GROUP0 + COMPUTE.by_name['group0'].width - 1}:{_GROUP0}] == 0",
+    "of three kinds of instructions, those that compute name the only group of columns: dispatch, the verifier",
+    lemma="!{busy} || {_group} == 0",
+)
+KNOWN = (_COMPUTES, _STEPS, replace(_STEPS, module="writer.walk"), _RING, _LOAD, _GROUP, _WORDS)
 """For mutants of the 4x4 core with small memories, `tests.sim.cases.SMALL`."""

@@ -29,7 +29,7 @@ class Known:
     """What is known of what a module is given, and what follows from it for its registers.
 
     In Verilog, with names in braces, without the numbers that Amaranth gives: ``{NAME}`` is an input, or a wire of the
-    design as it was.
+    design as it was; ports that have no name are called ``port_`` and their width.
 
     Members
     -------
@@ -238,9 +238,10 @@ class _Proof:
     @cached_property
     def _long(self) -> dict[str, str]:
         """Names as they are written to those with the numbers that Amaranth gives."""
-        return {re.sub(r"\$\d+", "", name): name for name in self._widths} | {
-            name: name for name in self._widths
-        }
+        short = {name: re.sub(r"\$\d+", "", name) for name in self._widths}
+        return {
+            f"{plain}_{self._widths[name]}" if plain == "port" else plain: name for name, plain in short.items()
+        } | {name: name for name in short}
 
     @cached_property
     def _watched(self) -> list[str]:

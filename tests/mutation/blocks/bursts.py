@@ -1,6 +1,6 @@
 """Vectors of `hwshift.rtl.bursts.Bursts`: rows of any size at any address, against a plain cut."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from random import Random
 
 from hwshift.rtl.axi import burst_layout
@@ -10,17 +10,20 @@ from ...sim.cases import SMALL as CONFIG
 from ..replay import Block, Cycles
 
 _PAGE, _BURST = 4096, 64
+_SKIPPED = 200
 
 
-def cut(fields: dict[str, int]) -> Iterator[dict[str, int | None]]:
-    """The bursts of a transfer, by the contract."""
+def cut(
+    fields: dict[str, int], left_behind: Callable[[int], int] = lambda left: left
+) -> Iterator[dict[str, int | None]]:
+    """The bursts of a transfer, by the contract; ``left_behind`` may change what a row has left behind one."""
     size = CONFIG.beat_bytes
     stride = fields["row_stride"] // size * size
     for row in range(fields["rows"]):
         address, left = fields["address"] // size * size + row * stride, fields["row_beats"]
         while left:
             beats = min(_BURST, left, (_PAGE - address % _PAGE) // size)
-            left -= beats
+            left = left_behind(left - beats)
             beyond = address >> CONFIG.address_width != 0
             yield {
                 "address": None if beyond else address, "beats": beats, "beyond": int(beyond),
@@ -64,10 +67,20 @@ def _cycles(rng: Random, _part: int) -> Cycles:
         fields = transfer(rng)
         yield {"start": 1, "transfer": fields}, {"o__valid": 0}
         budget = 30
-        for burst in cut(fields):
+        skipped: list[int] = []
+
+        def skip(left: int) -> int:
+            """Now and then nearly to the end of a long row."""
+            if left <= _SKIPPED or rng.random() < 0.7:
+                return left
+            skipped.append(rng.randint(1, _SKIPPED))
+            return skipped[-1]
+
+        for burst in cut(fields, skip):
+            offer = {"deposit": {"_left": burst["beats"] + skipped.pop()}} if skipped else {}
             while rng.random() >= eager:
-                yield {"o__ready": 0}, {"o__valid": 1, "o__payload": burst}
-            yield {"o__ready": 1}, {"o__valid": 1, "o__payload": burst}
+                yield {"o__ready": 0, **offer}, {"o__valid": 1, "o__payload": burst}
+            yield {"o__ready": 1, **offer}, {"o__valid": 1, "o__payload": burst}
             budget -= 1
             if not budget:
                 return
@@ -77,8 +90,9 @@ def _cycles(rng: Random, _part: int) -> Cycles:
 def block(module: str) -> Block:
     """The bench of one of the two in the core."""
     return Block(
-        module, {"transfer": transfer_layout(), "o__payload": burst_layout(CONFIG)}, _cycles, parts=400
-    )
+        module, {"transfer": transfer_layout(), "o__payload": burst_layout(CONFIG)}, _cycles, parts=400,
+        deposits={"_left": 32},
+    )  # fmt: skip
 
 
 BLOCKS = (block("engine.loader.bursts"), block("engine.storer.bursts"))
