@@ -87,7 +87,7 @@ class Campaign:
         rng = python_random(1)
         folder = self.folder / "blocks" / block.module
         replay = Replay(folder, block, rng, self.folder / "core.v", self._mutated)
-        found = {item: replay.different(item.number) for item in inside}
+        found = dict(zip(inside, replay.differences(item.number for item in inside), strict=True))
         for item, cycle in found.items():
             if cycle is not None:
                 self._store(item, f"block {block.module}: cycle {cycle}")

@@ -19,9 +19,7 @@ SECONDS = 300
 """Of CPU, for all mutants of a module."""
 
 _REGISTER = re.compile(r"^  cell (\$\w*(?:ff|mem)\w*) (\$\S+)$", re.MULTILINE)
-_INSIDE = (
-    f"hierarchy -top {{scope}}; flatten; {ONE_OF_MANY}; rename {{scope}} {{side}}; rename -hide w:*; opt_clean"
-)
+_INSIDE = f"hierarchy -top {{scope}}; flatten; {ONE_OF_MANY}; rename {{scope}} {{side}}; rename -hide w:*; opt_clean"
 _GOLD = f"read_rtlil named.il; {_INSIDE}; design -save gold\n"
 _MUTANT = f"""
 design -reset

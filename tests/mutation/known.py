@@ -69,11 +69,12 @@ _WORDS = Known(
     f"{{step}}[{_SUM.offset + _SUM.width - 1}:{_SUM.offset}] < {2 * CONFIG.feature_depth}",
     "offsets of k-tile and lane stay below twice the length: the verifier",
 )
-_GROUP0 = COMPUTE.offsets["group0"] - EARLY
+_GROUP0 = COMPUTE.by_name["group0"].width, COMPUTE.offsets["group0"] - EARLY
+_HEAD, _REST = f"{{port_{EARLY}}}[2:0]", f"{{port_{COMPUTE.bits - EARLY}}}"
 _COMPUTES = Known(
     "compute.passes",
-    f"!{{i__valid}} || {{port_{EARLY}}}[2:0] == {int(Opcode.DESCRIPTOR)}"
-    f" || {{port_{EARLY}}}[2:0] == {int(Opcode.ACTIVATION)} || {{port_{COMPUTE.bits - EARLY}}}[{_GROUP0 + COMPUTE.by_name['group0'].width - 1}:{_GROUP0}] == 0",
+    f"!{{i__valid}} || {_HEAD} == {int(Opcode.DESCRIPTOR)} || {_HEAD} == {int(Opcode.ACTIVATION)}"
+    f" || {_REST}[{sum(_GROUP0) - 1}:{_GROUP0[1]}] == 0",
     "of three kinds of instructions, those that compute name the only group of columns: dispatch, the verifier",
     lemma="!{busy} || {_group} == 0",
 )

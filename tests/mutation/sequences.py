@@ -10,13 +10,14 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from pathlib import Path
 
 from .cuts import without_memories
-from .netlist import ONE_OF_MANY, Mutant, yosys
+from .netlist import ONE_OF_MANY, WORKERS, Mutant, yosys
 
 SECONDS = 20
 """Of CPU, for one search."""
@@ -119,22 +120,23 @@ _MEMORY = re.compile(r"parameter (?:signed )?\\(SIZE|WIDTH) (\d+)$", re.MULTILIN
 
 def never_seen(folder: Path, mutants: Iterable[Mutant], known: Iterable[Known]) -> dict[Mutant, str]:
     """Those that are proven never to be seen outside of a module, and what that takes."""
-    texts = _modules(folder / "design.il")
-    out = {}
-    for mutant in mutants:
-        if "CLK" in mutant.options["port"]:
-            continue  # here all registers have the same clock
-        for scope in scopes(mutant.module):
-            small = _memory_bits(texts, scope) <= _MEMORY_BITS
-            path = f".{scope.partition('$')[0]}"
-            mine = [item for item in known if path.endswith(f".{item.module}")]
-            for given, cut in product([[], mine] if mine else [[]], [True, False] if small else [True]):
-                proof = _Proof(folder / f"sequences_{mutant.number}", scope, tuple(given), cut=cut)
-                if mutant not in out and proof.equal(mutant.command):
-                    out[mutant] = "; ".join([f"never seen outside of {scope}", *(item.why for item in given)])
-            if mutant in out:
-                break
-    return out
+    texts, chosen, given = _modules(folder / "design.il"), list(mutants), tuple(known)
+    with ThreadPoolExecutor(WORKERS) as pool:
+        found = pool.map(lambda item: _never_seen(folder, item, given, texts), chosen)
+        return {item: how for item, how in zip(chosen, found, strict=True) if how}
+
+
+def _never_seen(folder: Path, mutant: Mutant, known: tuple[Known, ...], texts: dict[str, str]) -> str | None:
+    if "CLK" in mutant.options["port"]:
+        return None  # here all registers have the same clock
+    for scope in scopes(mutant.module):
+        small = _memory_bits(texts, scope) <= _MEMORY_BITS
+        path = f".{scope.partition('$')[0]}"
+        mine = tuple(item for item in known if path.endswith(f".{item.module}"))
+        for given, cut in product([(), mine] if mine else [()], [True, False] if small else [True]):
+            if _Proof(folder / f"sequences_{mutant.number}", scope, given, cut).equal(mutant.command):
+                return "; ".join([f"never seen outside of {scope}", *(item.why for item in given)])
+    return None
 
 
 def follows(folder: Path, scope: str, known: Known) -> bool:
@@ -204,7 +206,9 @@ class _Proof:
         values = {"scope": self.scope, "command": command, "one_of_many": ONE_OF_MANY,
                   "memories": "" if self.cut else "memory_map"}  # fmt: skip
         sides = {"gold": _FLAT, "watch": _FLAT, "gate": _MUTANT}
-        (self.place / "flat.ys").write_text("".join(text.format(side=side, **values) for side, text in sides.items()))
+        (self.place / "flat.ys").write_text(
+            "".join(text.format(side=side, **values) for side, text in sides.items())
+        )
         yosys("script flat.ys", self.place)
         for side in sides if self.cut else ():
             path = self.place / f"{side}.il"
@@ -240,7 +244,8 @@ class _Proof:
         """Names as they are written to those with the numbers that Amaranth gives."""
         short = {name: re.sub(r"\$\d+", "", name) for name in self._widths}
         return {
-            f"{plain}_{self._widths[name]}" if plain == "port" else plain: name for name, plain in short.items()
+            f"{plain}_{self._widths[name]}" if plain == "port" else plain: name
+            for name, plain in short.items()
         } | {name: name for name in short}
 
     @cached_property
@@ -268,7 +273,9 @@ class _Proof:
         design = f"watch design({shown});" if self._watched and name != "stays" else ""
         if name == "stays":
             joined += [f".\\gold_{item} (\\{item} )" for item in self._watched]
-        wrong = f"assign now = !({_all(lemmas)});" if name == "follows" else f"miter both(.trigger(now), {', '.join(joined)});"
+        wrong = f"miter both(.trigger(now), {', '.join(joined)});"
+        if name == "follows":
+            wrong = f"assign now = !({_all(lemmas)});"
         lines = [
             f"module {name}({', '.join(['output wrong', *(self._declared('input', item) for item in self._inputs)])});",
             *(f"  {self._declared('wire', item)};" for item in self._watched), *states,

@@ -1,6 +1,7 @@
 """Vectors of `hwshift.rtl.bursts.Bursts`: rows of any size at any address, against a plain cut."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from random import Random
 
 from hwshift.rtl.axi import burst_layout
@@ -58,6 +59,22 @@ def transfer(rng: Random) -> dict[str, int]:
     }  # fmt: skip
 
 
+@dataclass
+class _Skips:
+    """Now and then a long row goes on nearly at its end."""
+
+    rng: Random
+    to: list[int] = field(default_factory=list)
+    """What the burst that comes next leaves behind, if that was changed."""
+
+    def left_behind(self, left: int) -> int:
+        """What a row has left behind a burst."""
+        if left <= _SKIPPED or self.rng.random() < 0.7:
+            return left
+        self.to.append(self.rng.randint(1, _SKIPPED))
+        return self.to[-1]
+
+
 def _cycles(rng: Random, _part: int) -> Cycles:
     """A transfer or two, each from a reset or the end of the one before; cut off where it is long."""
     eager = rng.choice([1.0, 1.0, 0.5])
@@ -67,17 +84,9 @@ def _cycles(rng: Random, _part: int) -> Cycles:
         fields = transfer(rng)
         yield {"start": 1, "transfer": fields}, {"o__valid": 0}
         budget = 30
-        skipped: list[int] = []
-
-        def skip(left: int) -> int:
-            """Now and then nearly to the end of a long row."""
-            if left <= _SKIPPED or rng.random() < 0.7:
-                return left
-            skipped.append(rng.randint(1, _SKIPPED))
-            return skipped[-1]
-
-        for burst in cut(fields, skip):
-            offer = {"deposit": {"_left": burst["beats"] + skipped.pop()}} if skipped else {}
+        skips = _Skips(rng)
+        for burst in cut(fields, skips.left_behind):
+            offer = {"deposit": {"_left": burst["beats"] + skips.to.pop()}} if skips.to else {}
             while rng.random() >= eager:
                 yield {"o__ready": 0, **offer}, {"o__valid": 1, "o__payload": burst}
             yield {"o__ready": 1, **offer}, {"o__valid": 1, "o__payload": burst}
