@@ -6,6 +6,7 @@ from hwshift.program.isa import COMPUTE, LoadKind, Opcode
 from hwshift.rtl.instruction import EARLY
 from hwshift.rtl.interfaces import step_layout, write_request
 from hwshift.rtl.pixel_walk import region_layout
+from hwshift.timing import timing
 
 from ..sim.cases import SMALL as CONFIG
 from .sequences import Known
@@ -57,6 +58,14 @@ _LOAD = Known(
     _EMPTY.replace("%s", ""),
     "a load begins with nothing held: tests/mutation/test_mutation.py",
 )
+_DEPTH = timing(CONFIG).load_fifo
+FREE = Known(
+    "loader.fifo",
+    "1",
+    "proven by induction",
+    lemma=f"{{left}} < {_DEPTH} && {{left}} + {{ahead}} <= {_DEPTH} && {{some_left}} == ({{left}} != 0)",
+)
+"""Its memory is never full: a write to the place behind the last entry is one to a free place."""
 _PLACE = write_request(CONFIG)["group"].offset
 _GROUP = Known(
     "shift_buffer.port_b",

@@ -273,15 +273,15 @@ class _Proof:
         design = f"watch design({shown});" if self._watched and name != "stays" else ""
         if name == "stays":
             joined += [f".\\gold_{item} (\\{item} )" for item in self._watched]
-        wrong = f"miter both(.trigger(now), {', '.join(joined)});"
+        wrong = f"miter both(.trigger(wrong_now), {', '.join(joined)});"
         if name == "follows":
-            wrong = f"assign now = !({_all(lemmas)});"
+            wrong = f"assign wrong_now = !({_all(lemmas)});"
         lines = [
             f"module {name}({', '.join(['output wrong', *(self._declared('input', item) for item in self._inputs)])});",
             *(f"  {self._declared('wire', item)};" for item in self._watched), *states,
-            "  wire now;", "  reg so_far = 1;", f"  wire known = {_all(given)};", f"  {design}", f"  {wrong}",
+            "  wire wrong_now;", "  reg so_far = 1;", f"  wire known = {_all(given)};", f"  {design}", f"  {wrong}",
             *(["  always @(posedge clk) so_far <= so_far & known;"] if "clk" in self._inputs else []),
-            "  assign wrong = so_far & known & now;", "endmodule", "",
+            "  assign wrong = so_far & known & wrong_now;", "endmodule", "",
         ]  # fmt: skip
         return "\n".join(lines)
 

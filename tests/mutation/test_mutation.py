@@ -15,7 +15,7 @@ from .benches import BENCHES
 from .blocks import SHORT
 from .campaign import COUNT, FLOOR, Campaign
 from .equivalence import equivalent
-from .known import LOAD
+from .known import FREE, LOAD
 from .netlist import Mutant, shares, yosys
 from .replay import covers
 from .sequences import Known, follows, never_seen
@@ -115,11 +115,15 @@ def test_what_is_known_of_inputs_helps_a_proof(folder) -> None:
 
 
 @pytest.mark.slow
-def test_what_is_known_of_the_gearbox(folder) -> None:
-    """What is said of its inputs holds in the module around it."""
+@pytest.mark.parametrize("module, known, wrong", [
+    ("engine.loader.writer", LOAD, "!{gearbox.start}"),
+    ("engine.loader.fifo", FREE, "{left} < 200"),
+], ids=["gearbox", "load FIFO"])  # fmt: skip
+def test_lemmas(folder, module, known, wrong) -> None:
+    """What is said of the design holds; something else is refuted."""
     Campaign(folder, COUNT)
-    assert follows(folder, f"{TOP}.engine.loader.writer", LOAD)
-    assert not follows(folder, f"{TOP}.engine.loader.writer", replace(LOAD, lemma="!{gearbox.start}"))
+    assert follows(folder, f"{TOP}.{module}", known)
+    assert not follows(folder, f"{TOP}.{module}", replace(known, lemma=wrong))
 
 
 _COUNTER = """
