@@ -26,6 +26,8 @@ __all__ = ["DEVICE", "Placement", "place", "place_core"]
 DEVICE = ("--85k", "--speed", "6", "--package", "CABGA756")
 """An LFE5U-85 of the slowest speed grade."""
 _WIRE_PS = 1500  # what abc takes for the wire behind a LUT
+# slow paths weigh more than by default
+_PLACER = ("--placer-heap-critexp", "4", "--placer-heap-timingweight", "30")
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def place(
     design, commands = text + chained_top(text, module, clock), _mapping()
     kept = (build_dir or cache_dir()) / "synthesis" / "placed"
     results = {
-        seed: kept / f"{key_of(design, commands, tools, *DEVICE, f'{target_mhz}, {seed}')}.json"
+        seed: kept / f"{key_of(design, commands, tools, *DEVICE, *_PLACER, f'{target_mhz}, {seed}')}.json"
         for seed in seeds
     }
     missing = [seed for seed, path in results.items() if not path.is_file()]
@@ -143,8 +145,9 @@ def _mapping() -> str:
 
 def _nextpnr(folder: Path, seed: int, target_mhz: float) -> dict[str, Any]:
     """The members of a `Placement` but for its tools."""
-    command = [*program("nextpnr-ecp5").command, *DEVICE, "--json", "design.json", "--report", "report.json", "--freq",
-               str(target_mhz), "--seed", str(seed), "--timing-allow-fail", "--quiet", "--log", "pnr.log"]  # fmt: skip
+    command = [*program("nextpnr-ecp5").command, *DEVICE, *_PLACER, "--json", "design.json", "--report",
+               "report.json", "--freq", str(target_mhz), "--seed", str(seed), "--timing-allow-fail", "--quiet",
+               "--log", "pnr.log"]  # fmt: skip
     report, log = folder / "report.json", folder / "pnr.log"
     report.unlink(missing_ok=True)
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace")
