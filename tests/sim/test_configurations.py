@@ -30,6 +30,8 @@ QUICK = 64
 """Multipliers or shifters up to which a configuration runs with the slow tests; the others soak."""
 WIDE = 1024
 """From so many on Icarus takes longer for the runs than Verilator for its build."""
+LONGEST = {"icarus": 600, "verilator": 6000}
+"""Cycles of a run; a tile of 32 x 32 weights alone takes up to 512 on a bus of 32 bits."""
 
 
 def test_every_pair_stands_in_a_row() -> None:
@@ -97,7 +99,7 @@ def test_configuration(number: int, rtl_builds) -> None:
     simulator = "verilator" if row["R"] * row["C"] * row["P"] >= WIDE else "icarus"
     seed = seed_of(f"configuration {number} ({config.name})", number)
     rng = generator(9, seed)
-    cases = [_draw(config, row["input"], rng, 600) for _ in range(3)]
+    cases = [_draw(config, row["input"], rng, LONGEST[simulator]) for _ in range(3)]
     times = [
         MemoryTiming(),
         MemoryTiming(2, 30, StallPattern.random(0.5, int(rng.integers(1 << 30)))),
