@@ -18,12 +18,9 @@ def stepped(count: Value, up: Value, down: Value) -> Value:
     return Mux(up == down, count, Mux(up, count + 1, count - 1))[: len(count)]
 
 
-def _track(m: Module, level: Signal, depth: int, push: Value, pop: Value, room: Signal, some: Signal) -> None:
-    """Registers that say whether ``level`` is below ``depth`` and above 0."""
-    m.d.sync += [
-        room.eq(Mux(push == pop, level != depth, pop | (level != depth - 1))),
-        some.eq(Mux(push == pop, level != 0, push | (level != 1))),
-    ]
+def _above_zero(count: Value, up: Value, down: Value) -> Value:
+    """Whether ``stepped`` is above 0, ready as early."""
+    return Mux(up == down, count != 0, up | (count != 1))
 
 
 class _Fifo(wiring.Component):
@@ -85,8 +82,11 @@ class Queue(_Fifo):
         if self._early:
             early = self._early_bits(m, level, push, pop)
             m.d.comb += Value.cast(self.o.payload).eq(Cat(early, Value.cast(read.data)[self._early :]))
-        m.d.sync += level.eq(stepped(level, push, pop))
-        _track(m, level, self._depth, push, pop, room, some)
+        m.d.sync += [
+            level.eq(stepped(level, push, pop)),
+            room.eq(Mux(push == pop, level != self._depth, pop | (level != self._depth - 1))),
+            some.eq(_above_zero(level, push, pop)),
+        ]  # fmt: skip
         with m.If(push):
             m.d.sync += write.addr.eq(_next(write.addr, self._depth))
         with m.If(pop):
@@ -156,7 +156,7 @@ class BlockQueue(_Fifo):
             Value.cast(late).eq(Value.cast(self.i.payload)),
             around.eq(push & Mux(fetch, _next(head, self._depth) == tail, head == tail)),
             left.eq(stepped(left, push, fetch)),
-            some_left.eq(Mux(push == fetch, left != 0, push | (left != 1))),
+            some_left.eq(_above_zero(left, push, fetch)),
         ]  # fmt: skip
         with m.If(push):
             m.d.sync += tail.eq(_next(tail, self._depth))

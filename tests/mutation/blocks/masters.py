@@ -242,14 +242,8 @@ def _writes(rng: Random, _part: int) -> Cycles:
 
 _BURSTS = {name: burst_layout(CONFIG) for name in ("fetch__payload", "load__payload", "burst__payload")}
 BLOCKS = (
-    Block(
-        "engine.fetch",
-        _BURSTS,
-        _fetch,
-        parts=92,
-        parted={"o__payload": ("out_17", "out_495")},
-        watched={"beyond": 32},
-    ),
+    Block("engine.fetch", _BURSTS, _fetch, parts=92, parted={"o__payload": ("out_17", "out_495")},
+          watched={"beyond": 32}),
     Block("engine.read_master", _BURSTS, _reads, parts=400, names={"fetch__ready": "decide"}),
     Block("engine.write_master", _BURSTS, _writes, parts=300, names={"burst__ready": "decide"}),
-)
+)  # fmt: skip
