@@ -195,6 +195,27 @@ def _queue() -> Bench:
     return Bench("runs that wait", tuple(runs), check)
 
 
+def _dropped() -> Bench:
+    """A run that ends with an error drops the one that waits behind it."""
+    case = _cases(8, 1, 500)[0]
+    script = (("write", "IRQ_ENABLE", 0), ("write", "CYCLE_LIMIT", 100), ("write", "CONTROL", QUEUE),
+              ("write", "CONTROL", QUEUE), ("cycles", 120), ("write", "CYCLE_LIMIT", 0), ("cycles", 1000),
+              ("read", "STATUS"), ("read", "RUNS"), ("write", "IRQ_STATUS", 7), ("write", "IRQ_ENABLE", 7),
+              ("write", "CONTROL", START), ("finish",), ("read", "RUNS"))  # fmt: skip
+    run = replace(_run(case, MemoryTiming()), script=script, max_cycles=5000)
+
+    def check(results: list[RtlResult]) -> None:
+        (result,) = results
+        assert result.check().counters == simulate_cycles(case.program)
+        status, runs, later = (
+            answer for item, answer in zip(script, result.log, strict=True) if item[0] == "read"
+        )
+        fields = {name: value for name, value in REGISTER["STATUS"].unpack(status[1]).items() if value}
+        assert fields == {"error": ErrorCode.CYCLE_LIMIT} and later[1] == runs[1] + 1
+
+    return Bench("a run that is dropped", (run,), check)
+
+
 def _edges() -> Bench:
     """Regions whose ends are wrong in one bit: every bit of every base and limit, as 0 and as 1."""
     case, runs, codes = _cases(8, 1, 500)[0], [], []
@@ -293,6 +314,7 @@ def _ends() -> Bench:
 
 
 BENCHES: tuple[Callable[[], Bench], ...] = (
-    _first, _stalled, _unused, _registers, _queue, _more, _far, _faults, _fields, _edges, _ends, _unused_at_ends,
+    _first, _stalled, _unused, _registers, _queue, _dropped, _more, _far, _faults, _fields, _edges, _ends,
+    _unused_at_ends,
 )  # fmt: skip
 """In the order in which mutants meet them."""

@@ -191,7 +191,7 @@ class _Table:
         last = self._left == 1
         write = now.beats and not (last and now.full)
         place = {"address": self._address, "data": now.beat}
-        out: dict = {"beats__ready": int(write)}
+        out: dict = {"beats__ready": int(write), "watch": {"left": self._left}}
         if self._name == "lane_write__en":
             out |= {"lane_write__en": int(write), "lane_write__address": self._address if write else None}
         else:
@@ -278,6 +278,6 @@ BLOCKS = (
         "engine.loader.writer",
         {"i__payload": job_layout(CONFIG), "port__payload": load_request(CONFIG), "param_write": param_write(CONFIG),
          "ktile_write": ktile_write(CONFIG), "weight_write": weight_write(CONFIG)},
-        _cycles, parts=500, names={"beats__payload": "i__payload"}, parted={"i__payload": _JOB},
+        _cycles, parts=500, names={"beats__payload": "i__payload"}, parted={"i__payload": _JOB}, watched={"left": 22},
     ),
 )  # fmt: skip
