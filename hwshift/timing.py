@@ -51,6 +51,8 @@ class Timing:
     """A step sees what another wrote if it issues at least this many cycles after it."""
     weight_release: int
     """A ring tile's credit is back this many cycles after the last row command."""
+    store_data: int = 3
+    """Cycles from a grant of port B to the storer until the vector is there."""
     instruction_queue: int = 8
     """Instructions fetched ahead."""
     unit_queue: int = 4

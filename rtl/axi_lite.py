@@ -52,8 +52,9 @@ class AxiLiteSlave(wiring.Component):
 
     The five handshakes do not depend on each other: address and data of a write arrive in any order, and a
     response that is not taken holds up only its own direction. Outputs to the bus are registers or their
-    inverse. A write whose later half is accepted in cycle t takes place in cycle t + 1 if no response waits,
-    and BVALID is 1 from t + 2 on; a read is the same with RVALID. One write and one read every two cycles.
+    inverse. A write whose later half is accepted in cycle t takes place in cycle t + 2 if no response waits,
+    and BVALID is 1 from t + 3 on; a read takes place in t + 1, and RVALID is 1 from t + 2 on. One write every three
+    cycles, and one read every two. Whether a write takes place is a register, since much follows from it.
 
     Members
     -------
@@ -93,8 +94,8 @@ class AxiLiteSlave(wiring.Component):
         bus, access = self.s_axi, self.access
         aw, address = self._hold(m, "aw", access.write, "awaddr")
         w, data, strobes = self._hold(m, "w", access.write, "wdata", "wstrb")
+        m.d.sync += access.write.eq(aw & w & ~access.write & (~bus.bvalid | bus.bready))
         m.d.comb += [
-            access.write.eq(aw & w & (~bus.bvalid | bus.bready)),
             access.write_address.eq(address[2:]),
             access.write_data.eq(data),
             *(access.write_mask.word_select(i, 8).eq(strobes[i].replicate(8)) for i in range(4)),

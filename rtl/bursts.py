@@ -8,7 +8,7 @@ from hwshift.config import AcceleratorConfig
 from hwshift.program.isa import BURST_BEATS
 from hwshift.rtl.axi import burst_layout
 
-__all__ = ["Bursts", "transfer_layout"]
+__all__ = ["Bursts", "exceeds", "transfer_layout"]
 
 _PAGE = 4096
 
@@ -53,9 +53,7 @@ class Bursts(wiring.Component):
         self._beats = Signal(range(BURST_BEATS + 1))
         self._row_ends = Signal()
         self._last_row = Signal()
-        self._rest = Signal(
-            range(BURST_BEATS + 1)
-        )  # of 64 beats, those that lie before a multiple of 64 of the page
+        self._low = Signal(range(BURST_BEATS))  # its first beat's number in the page, modulo 64
         burst = self.o.payload
         advance = Signal()
         m.d.comb += [
@@ -64,17 +62,13 @@ class Bursts(wiring.Component):
             advance.eq(self.o.valid & self.o.ready),
         ]  # fmt: skip
         # what is loaded next follows from registers alone; only whether it is waits for the burst to be taken
-        self._near = Signal()
-        self._next_rest = Signal.like(self._rest)
-        self._next_left = Signal(32)
-        go = ~self.active | advance
-        with m.If(~self.active):  # as often as may be, so that the registers need not wait for start
-            self._begin(m, go)
-        with m.Elif(self._row_ends):
-            self._next_row(m, go)
-        with m.Else():
-            self._next_burst(m, go)
-        self._cut(m, go)
+        with m.If(~self.active | advance):
+            with m.If(~self.active):  # as often as may be, so that the registers need not wait for start
+                self._begin(m)
+            with m.Elif(self._row_ends):
+                self._next_row(m)
+            with m.Else():
+                self._next_burst(m)
         return m
 
     def _place(self, address: Value) -> tuple[Value, Value]:
@@ -83,57 +77,55 @@ class Bursts(wiring.Component):
         bits = BURST_BEATS.bit_length() - 1
         return place[:bits], place[bits:]
 
-    def _cut(self, m: Module, go: Value) -> None:
-        """The next burst: of a row with ``left`` beats left; ``near`` the page's end, ``rest`` beats before it."""
-        rest = self._next_rest
-        left = self._next_left
-        limit = Signal(range(BURST_BEATS + 1))
-        m.d.comb += limit.eq(Mux(self._near, rest, BURST_BEATS))
-        more = left[len(limit) :].any() | (left[: len(limit)] > limit)
-        with m.If(go):
-            m.d.sync += [
-                self._beats.eq(Mux(more, limit, left)), self._row_ends.eq(~more), self._rest.eq(rest),
-                self._left.eq(left),
-            ]  # fmt: skip
+    def _cut(self, m: Module, near: Value, low: Value, left: Value) -> None:
+        """The next burst, of a row with ``left`` beats left; ``near``: 64 beats from ``low`` on go beyond the page."""
+        bits = BURST_BEATS.bit_length()
+        over, beyond = (exceeds(beats, BURST_BEATS) for beats in (left[:bits], left[:bits] + low))
+        more = left[bits:].any() | Mux(near, beyond, over)  # `near` comes late
+        longest = BURST_BEATS - Mux(near, low, 0)
+        m.d.sync += [
+            self._beats.eq(Mux(more, longest, left)), self._row_ends.eq(~more), self._low.eq(low),
+            self._left.eq(left),
+        ]  # fmt: skip
 
-    def _offer(self, m: Module, near: Value, rest: Value, left: Value) -> None:
-        m.d.comb += [self._near.eq(near), self._next_rest.eq(rest), self._next_left.eq(left)]
-
-    def _begin(self, m: Module, go: Value) -> None:
+    def _begin(self, m: Module) -> None:
         transfer, width = self.transfer, self._config.address_width
         shift = (self._config.beat_bytes - 1).bit_length()
         beyond = transfer.address[width:].any() if width < 64 else 0
         first = Cat(Const(0, shift), transfer.address[shift:width], beyond)
         stride = transfer.row_stride >> shift << shift
         low, before = self._place(first)
-        self._offer(m, before.all(), BURST_BEATS - low, transfer.row_beats)
-        with m.If(go):
-            m.d.sync += [
-                self.active.eq(self.start), self._rows.eq(transfer.rows), self._last_row.eq(transfer.rows == 1),
-                self._row_beats.eq(transfer.row_beats), self._stride.eq(stride),
-                self._address.eq(first), self._row_address.eq(self._sum(first, stride)),
-            ]  # fmt: skip
+        self._cut(m, before.all(), low, transfer.row_beats)
+        m.d.sync += [
+            self.active.eq(self.start), self._rows.eq(transfer.rows), self._last_row.eq(transfer.rows == 1),
+            self._row_beats.eq(transfer.row_beats), self._stride.eq(stride),
+            self._address.eq(first), self._row_address.eq(self._sum(first, stride)),
+        ]  # fmt: skip
 
-    def _next_row(self, m: Module, go: Value) -> None:
+    def _next_row(self, m: Module) -> None:
         low, before = self._place(self._row_address)
-        self._offer(m, before.all(), BURST_BEATS - low, self._row_beats)
-        with m.If(go):
-            m.d.sync += [
-                self._rows.eq(self._rows - 1), self._last_row.eq(self._rows == 2), self.active.eq(~self._last_row),
-                self._row_address.eq(self._sum(self._row_address, self._stride)),
-                self._address.eq(self._row_address),
-            ]  # fmt: skip
+        self._cut(m, before.all(), low, self._row_beats)
+        m.d.sync += [
+            self._rows.eq(self._rows - 1), self._last_row.eq(self._rows == 2), self.active.eq(~self._last_row),
+            self._row_address.eq(self._sum(self._row_address, self._stride)),
+            self._address.eq(self._row_address),
+        ]  # fmt: skip
 
-    def _next_burst(self, m: Module, go: Value) -> None:
+    def _next_burst(self, m: Module) -> None:
         """A burst that does not end its row is as long as it may be: 64 beats, or up to the page's end."""
         whole, step = self._beats[-1], self._beats * self._config.beat_bytes
         _, before = self._place(self._address)
         pages_last = before == (1 << len(before)) - 2 if len(before) else Const(1)
         near = Mux(whole, pages_last, int(not len(before)))
-        self._offer(m, near, Mux(whole, self._rest, BURST_BEATS), self._left - self._beats)
-        with m.If(go):
-            m.d.sync += self._address.eq(self._sum(self._address, step))
+        self._cut(m, near, Mux(whole, self._low, 0), (self._left - self._beats)[:32])
+        m.d.sync += self._address.eq(self._sum(self._address, step))
 
     def _sum(self, address: Signal, step: Value) -> Value:
         total = address + step
         return Cat(total[: self._config.address_width], total[self._config.address_width :].any())
+
+
+def exceeds(count: Value, most: int) -> Value:
+    """``count > most``, a power of two, without a carry chain."""
+    place = most.bit_length() - 1
+    return count[place + 1 :].any() | (count[place] & count[:place].any())

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from hwshift.config import AcceleratorConfig
 from hwshift.program.isa import INSTRUCTION_BYTES
 from hwshift.rtl.axi import beats_strobe, burst_layout
+from hwshift.rtl.bursts import exceeds
 from hwshift.rtl.instruction import EARLY, INSTRUCTION
 from hwshift.rtl.queue import Queue
 from hwshift.timing import timing
@@ -124,23 +125,17 @@ class Fetch(wiring.Component):
         m.d.comb += [queue.i.valid.eq(self.beats.valid & last), queue.i.payload.eq(word)]
 
 
-def _more(count: Value, most: int) -> Value:
-    """``count > most``, a power of two, without a carry chain."""
-    place = most.bit_length() - 1
-    return count[place + 1 :].any() | (count[place] & count[:place].any())
-
-
 def _first(count: Value, most: int) -> Value:
     """At most so many of them."""
-    return Mux(_more(count, most), most, count)
+    return Mux(exceeds(count, most), most, count)
 
 
 def _rest(count: Value, most: int) -> Value:
     """Those behind the first so many."""
-    return Mux(_more(count, most), count - most, 0)
+    return Mux(exceeds(count, most), count - most, 0)
 
 
 def _second(count: Value, most: int) -> Value:
     """At most so many of those behind the first so many."""
-    some = Mux(_more(count, most), (count - most)[: most.bit_length()], 0)
-    return Mux(_more(count, 2 * most), most, some)
+    some = Mux(exceeds(count, most), (count - most)[: most.bit_length()], 0)
+    return Mux(exceeds(count, 2 * most), most, some)

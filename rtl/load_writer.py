@@ -16,7 +16,7 @@ from hwshift.rtl.pixel_walk import PixelWalk, region_layout
 from hwshift.rtl.shift_buffer import lane_write
 from hwshift.rtl.weight_buffer import weight_write
 
-__all__ = ["LoadWriter", "job_layout", "load_targets"]
+__all__ = ["LoadWriter", "early_bits", "job_layout", "load_targets"]
 
 _COUNT = 22
 """Bits that count the beats of a table."""
@@ -27,9 +27,15 @@ def job_layout(config: AcceleratorConfig) -> data.StructLayout:
     """What a LOAD says about its data; ``first``: place of an INPUT's first value in its beat."""
     first = unsigned(max(1, (config.beat_elements - 1).bit_length()))
     return data.StructLayout({
-        "kind": 3, "zero_code": 1, "channels": 3, "push": len(Token), "dest": 16, "count": 16,
-        "first": first, "region": region_layout(),
+        "kind": 3, "count": 16, "region": region_layout(),
+        "zero_code": 1, "channels": 3, "push": len(Token), "dest": 16, "first": first,
     })  # fmt: skip
+
+
+def early_bits(config: AcceleratorConfig) -> int:
+    """Low bits of a job from which follows whether its first turns are its last: up to those that count turns."""
+    layout = job_layout(config)
+    return layout["region"].offset + region_layout()["base"].offset
 
 
 def load_targets(config: AcceleratorConfig) -> dict[str, wiring.Member]:

@@ -11,7 +11,7 @@ from hwshift.program.registers import ErrorCode
 from hwshift.rtl.axi import beats_strobe, burst_layout
 from hwshift.rtl.bursts import Bursts, transfer_layout
 from hwshift.rtl.instruction import INSTRUCTION, layout_of
-from hwshift.rtl.load_writer import LoadWriter, job_layout, load_targets
+from hwshift.rtl.load_writer import LoadWriter, early_bits, job_layout, load_targets
 from hwshift.rtl.pixel_walk import region_layout
 from hwshift.rtl.queue import BlockQueue, Queue
 from hwshift.timing import timing
@@ -56,7 +56,7 @@ class Loader(wiring.Component):
         m = Module()
         config, times = self._config, timing(self._config)
         m.submodules.bursts = bursts = Bursts(config)
-        m.submodules.jobs = jobs = Queue(job_layout(config), times.job_queue)
+        m.submodules.jobs = jobs = Queue(job_layout(config), times.job_queue, early_bits(config))
         m.submodules.fifo = fifo = BlockQueue(config.bus_width, times.load_fifo)
         m.submodules.writer = writer = LoadWriter(config)
         connect(m, jobs.o, writer.i)

@@ -12,8 +12,8 @@ __all__ = ["PixelWalk", "region_layout"]
 
 
 def region_layout() -> data.StructLayout:
-    """Where a LOAD or STORE works in the shift buffer: fields of the instruction."""
-    names = ("rows", "base", "length", "offset", "row_step", "pitch", "slots", "width", "x0")
+    """Where a LOAD or STORE works in the shift buffer: fields of the instruction, those that count turns first."""
+    names = ("rows", "slots", "width", "base", "length", "offset", "row_step", "pitch", "x0")
     return data.StructLayout(dict.fromkeys(names, WORD))
 
 

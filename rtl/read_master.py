@@ -33,7 +33,8 @@ class ReadMaster(wiring.Component):
     drained : Out(1)
         No burst is outstanding.
     error : Out(1), error_code : Out(8)
-        A burst outside its region, which is never issued, or a beat whose RRESP is not OKAY.
+        A burst outside its region, which is never issued, in the cycle after its decision; or a beat whose RRESP is
+        not OKAY, in the beat's cycle.
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:
@@ -108,8 +109,11 @@ class ReadMaster(wiring.Component):
 
     def _report(self, m: Module, refused: Signal, region: Mux) -> None:
         failed = Signal()
+        late = Signal(name="refused_late")  # whether it is refused comes late in the cycle
+        kept = Signal.like(self.error_code, name="region", reset_less=True)
+        m.d.sync += [late.eq(refused), kept.eq(region)]
         m.d.comb += [
             failed.eq(self.bus.rvalid & (self.bus.rresp != OKAY)),
-            self.error.eq(failed | refused),
-            self.error_code.eq(Mux(failed, ErrorCode.READ_RESPONSE, region)),
+            self.error.eq(failed | late),
+            self.error_code.eq(Mux(failed, ErrorCode.READ_RESPONSE, kept)),
         ]

@@ -183,8 +183,9 @@ class PortB(wiring.Component):
     """Shares port B of all banks; see `ShiftBuffer` for the members.
 
     Write and residual are asked for a cycle before load and store, so that which halves are free is in registers.
-    What is granted is in registers in front of the banks in the next cycle; data of a read is there one cycle later.
-    What a write brings comes in that cycle, and goes to the banks through one multiplexer.
+    What is granted is in registers in front of the banks in the next cycle; data of a read is there one cycle later,
+    those for the storer, which is far from some of the banks, another one later, from registers. What a write brings
+    comes in the cycle of the banks, and goes to them through one multiplexer.
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:
@@ -275,8 +276,10 @@ class PortB(wiring.Component):
 
     def _store_data(self, m: Module) -> None:
         sub = delay(m, self.store.payload.sub, 2, "store_sub", reset_less=True)
-        for value, bank in zip(self.store_data, self.banks, strict=True):
-            m.d.comb += value.eq(_pick(sub, list(bank.q)))
+        vector = Signal.like(self.store_data, name="store_vector", reset_less=True)
+        m.d.comb += self.store_data.eq(vector)
+        for value, bank in zip(vector, self.banks, strict=True):
+            m.d.sync += value.eq(_pick(sub, list(bank.q)))
 
 
 class ShiftBuffer(wiring.Component):
@@ -314,7 +317,7 @@ class ShiftBuffer(wiring.Component):
     load : stream of `load_request`
     store : stream of `store_request`
     store_data : Out(array [R] of activations)
-        Two cycles after the request was granted.
+        ``timing.store_data`` cycles after the request was granted.
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:

@@ -26,8 +26,9 @@ class Storer(wiring.Component):
 
     With no place left to read and no burst left to ask for, the head of ``i`` is popped when its tokens are
     available; reads and bursts begin in the next cycle and run apart. A read granted in cycle t is in the data FIFO
-    for t + 3; reads are made while the FIFO has places neither filled nor promised. The last burst of an instruction
-    reserves the tokens that it pushes, and waits while one is at its limit; its response pushes them.
+    for t + 1 + ``timing.store_data``; reads are made while the FIFO has places neither filled nor promised. The last
+    burst of an instruction reserves the tokens that it pushes, and waits while one is at its limit; its response
+    pushes them.
 
     With ``gates`` (if the configuration has them) a vector goes out as epilogue parameters of its R channels.
 
@@ -35,7 +36,7 @@ class Storer(wiring.Component):
     -------
     i : stream of instructions (STORE)
     port : Out(stream of store_request), store_data : In(array [R] of activations)
-        Port B; data two cycles after the grant.
+        Port B; data ``timing.store_data`` cycles after the grant.
     burst : Out(stream of burst_layout), beats : Out(stream of beats), responded : In(1)
         The write master; responses come in the order of the bursts.
     available, at_limit : In(5), pop, reserve, push : Out(5)
@@ -107,18 +108,19 @@ class Storer(wiring.Component):
         lanes: Signal,
         gates: Value,
     ) -> None:
-        """One beat per grant; the data comes two cycles later; one later ``lanes``, ``gates`` are still its own."""
+        """One beat per grant, its data ``late`` cycles later; one later ``lanes``, ``gates`` are still its own."""
         config = self._config
+        late = timing(config).store_data
         credit = Signal(range(fifo.depth + 1), init=fifo.depth)
         m.d.comb += [
             self.port.valid.eq(reading & (credit != 0)), self.port.payload.eq(walk.place),
-            granted.eq(self.port.valid & self.port.ready), fifo.i.valid.eq(delay(m, granted, 2, "granted")),
+            granted.eq(self.port.valid & self.port.ready), fifo.i.valid.eq(delay(m, granted, late, "granted")),
         ]  # fmt: skip
         m.d.sync += credit.eq(credit - granted + (fifo.o.valid & fifo.o.ready))
-        beat = delay(m, walk.beat, 2, "beat", reset_less=True)
+        beat = delay(m, walk.beat, late, "beat", reset_less=True)
         masked = delay(m, walk.last_slot, 1, "last_slot", reset_less=True)
-        there = Signal(config.rows, reset_less=True)
-        m.d.sync += there.eq(lanes | (~masked).replicate(config.rows))
+        own = lanes | (~masked).replicate(config.rows)
+        there = delay(m, own, late - 1, "there", reset_less=True)
         elements = data.View(data.ArrayLayout(config.act.storage_bits, config.beat_elements), fifo.i.payload)
         vector = [Mux(there[bank], self.store_data[bank], 0) for bank in range(config.rows)]
         with m.Switch(beat):
@@ -127,7 +129,7 @@ class Storer(wiring.Component):
                     for element in range(config.beat_elements):
                         m.d.comb += elements[element].eq(vector[index * config.beat_elements + element])
         if config.gates:
-            with m.If(delay(m, gates, 1, "gates", reset_less=True)), m.Switch(beat):
+            with m.If(delay(m, gates, late - 1, "gates", reset_less=True)), m.Switch(beat):
                 for index, value in enumerate(gate_beats(vector, config)):
                     with m.Case(index):
                         m.d.comb += fifo.i.payload.eq(value)

@@ -36,7 +36,8 @@ class WriteMaster(wiring.Component):
     drained : Out(1)
         No burst is outstanding.
     error : Out(1), error_code : Out(8)
-        A burst outside the region, which is never issued, or a BRESP that is not OKAY.
+        A burst outside the region, which is never issued, in the cycle after its decision; or a BRESP that is not
+        OKAY, in the response's cycle.
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:
@@ -59,10 +60,12 @@ class WriteMaster(wiring.Component):
         stuck = Signal()
         may = Signal(init=1)
         refused = decide & self.burst.valid & ~allowed
+        late = Signal(name="refused_late")  # whether it is refused comes late in the cycle
         # from registers, since the strobes come late in a cycle
         room = Mux(taken == self.responded, outstanding != limit, self.responded | (outstanding != limit - 1))
         m.d.sync += [
             outstanding.eq(stepped(outstanding, taken, self.responded)), stuck.eq(stuck | refused), may.eq(room),
+            late.eq(refused),
         ]  # fmt: skip
         m.d.comb += [
             allowed.eq(inside(self._config, self.burst.payload, self.write_base, self.write_limit)),
@@ -71,7 +74,7 @@ class WriteMaster(wiring.Component):
             self.burst.ready.eq(decide), taken.eq(decide & self.burst.valid & allowed),
             bus.bready.eq(1), self.responded.eq(bus.bvalid), self.drained.eq(outstanding == 0),
             failed.eq(bus.bvalid & (bus.bresp != OKAY)),
-            self.error.eq(failed | refused),
+            self.error.eq(failed | late),
             self.error_code.eq(Mux(failed, ErrorCode.WRITE_RESPONSE, ErrorCode.WRITE_REGION)),
         ]  # fmt: skip
         register = Signal(burst_layout(self._config))

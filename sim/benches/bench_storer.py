@@ -11,6 +11,7 @@ from hwshift.rtl.interfaces import store_request
 from hwshift.sim.benches.common import bench_config, start
 from hwshift.sim.benches.memory_units import BurstChecker, Source, Unit, chance
 from hwshift.sim.models.transfers import OnChip, TransferMaker, instruction_words
+from hwshift.timing import timing
 
 _BASE, _SIZE = 0x12_0000_0000, 0x20000
 _CYCLES = 20000
@@ -32,7 +33,7 @@ class Stores:
         self.due: deque[int] = deque()
         self.stores, self.memory, self.reserved, self.pushed = stores, np.zeros(_SIZE, np.uint8), [], []
         self.at_limit = random.getrandbits(5)
-        self.read = 0
+        self.read: deque[int] = deque([0] * (timing(config).store_data - 1))
 
     async def cycle(self):
         """Drive, sample, record."""
@@ -56,9 +57,9 @@ class Stores:
             address, beats, _ = burst
             size = self.config.beat_bytes
             self.beats += [(address + index * size, index == beats - 1) for index in range(beats)]
-        data, self.read = self.read, self._read()
+        self.read.append(self._read())
         await unit.tick()
-        dut.store_data.value = data
+        dut.store_data.value = self.read.popleft()
 
     def _write(self, beat):
         address, last = self.beats.popleft()

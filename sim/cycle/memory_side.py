@@ -145,7 +145,8 @@ def _decide_write(s, program, at_limit, held):
 @njit(cache=True, forceinline=True)
 def move_stores(s, m, held, cycle, blocked):
     """Storer's reads, its data FIFO and W: ``granted``, ``sent``."""
-    s.sent, arrives, s.fetched = 0, s.fetched, s.granted
+    s.sent, arrives = 0, s.fetched > s.fetched_all >> 1
+    s.fetched = (s.fetched << 1 | s.granted) & s.fetched_all
     if s.length_level > 0 and s.store_level > 0 and axi_open(held, W):
         s.sent = 1
         s.store_beats += 1
@@ -156,7 +157,8 @@ def move_stores(s, m, held, cycle, blocked):
             s.length_level -= 1
             axi_last_write(m, cycle)
     s.granted = _read_stores(s, blocked)
-    s.turns |= (arrives | s.fetched) > s.granted  # until the last data is there, and can be sent
+    if not s.granted:
+        s.turns |= arrives or s.fetched > 0  # until the last data is there, and can be sent
     s.store_credit += s.sent - s.granted
     s.store_level += arrives - s.sent
 

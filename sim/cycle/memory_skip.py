@@ -105,7 +105,7 @@ def _stores_alike(memory, loads):
     The epilogue leaves port B alone.
     """
     count, reads = FOREVER, memory.reading and memory.store_credit > 0
-    if memory.granted > memory.fetched:
+    if memory.granted and memory.fetched != memory.fetched_all:
         return 0
     if memory.granted:
         count = places_left(memory.walks[STORER]) - 1

@@ -26,8 +26,9 @@ MEMORY_STATE = np.dtype([
     # program index of the load and the store that end in the cycle, -1 if none
     ("load_end", _I), ("store_end", _I),
     # what else happens in it: a beat of load data arrives, one goes to the FIFO's output, the writer takes it; the
-    # storer is granted a read, or was in the cycle before (its data comes in the next), a beat is sent; the gearbox
-    # emits a word, a pixel of an input is written or port B is refused; or anything but these
+    # storer is granted a read, or was in the last cycles (a bit each, the youngest the lowest; the data of the highest
+    # comes in the next), a beat is sent; the gearbox emits a word, a pixel of an input is written or port B is refused;
+    # or anything but these
     ("arrives", _I), ("ahead", _I), ("taken", _I), ("granted", _I), ("fetched", _I), ("sent", _I), ("works", _I),
     ("turns", _I),
     # what the last cycle was given
@@ -39,7 +40,7 @@ MEMORY_STATE = np.dtype([
     ("param_beats", _I), ("gate_beats", _I), ("tile_words", _I), ("tile_beats", _I), ("pixel_bits", _I),
     ("word", _I), ("beat", _I), ("capacity", _I),
     ("instruction_queue", _I), ("fetch_burst", _I), ("outstanding_reads", _I), ("outstanding_writes", _I),
-    ("job_queue", _I),
+    ("job_queue", _I), ("fetched_all", _I),
     # fetch: instructions left to ask for, asked for and not popped, beats of the next one, instructions queued
     ("remaining", _I), ("owed", _I), ("collected", _I), ("queued", _I),
     # read master: AR register; bursts outstanding
@@ -81,6 +82,7 @@ def new_memory_state(config: AcceleratorConfig, timing: Timing, instructions: in
     unit = gcd(config.weight_word_bits, config.bus_width)
     state["word"], state["beat"] = config.weight_word_bits // unit, config.bus_width // unit
     state["capacity"] = state["word"] + state["beat"] - 1
+    state["fetched_all"] = (1 << timing.store_data - 1) - 1  # a bit of `fetched` for each cycle under way
     state["load_credit"], state["store_credit"] = timing.load_fifo, timing.store_fifo
     state["remaining"] = instructions
     state["load_end"], state["store_end"] = -1, -1

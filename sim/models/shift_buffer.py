@@ -326,10 +326,10 @@ def contention_trace(config: AcceleratorConfig, rng: np.random.Generator, cycles
     ]
     for request in drain:
         trace.append(_answered(model, {"store": request}))
-    return _ahead(trace)
+    return _ahead(trace, config)
 
 
-def _ahead(trace: list[Cycle]) -> list[Cycle]:
+def _ahead(trace: list[Cycle], config: AcceleratorConfig) -> list[Cycle]:
     """Requests of write and residual a cycle before the others, a write's data a cycle behind them."""
     trace = [Cycle(), *trace]
     for index, item in enumerate(trace):
@@ -338,7 +338,7 @@ def _ahead(trace: list[Cycle]) -> list[Cycle]:
                 trace[index - 1].requests[port] = dict(item.requests.pop(port))
         if "write" in trace[index - 1].requests and index:
             trace[index + 1].requests["write_data"] = trace[index - 1].requests["write"].pop("data")
-    return _later(_later(trace, "residual_data", 2), "store_data", 2)
+    return _later(_later(trace, "residual_data", 2), "store_data", timing(config).store_data)
 
 
 def _answered(model: PortBModel, requests: dict[str, Request]) -> Cycle:

@@ -71,16 +71,19 @@ class Master(wiring.Component):
             m.d.sync += [data.eq(bus.wdata), strobes.eq(bus.wstrb)]
         with m.If(access.write):
             m.d.sync += error.eq(self.write_error)
-        mask = Signal(32)
+        mask, possible = Signal(32), Signal()
         m.d.comb += [
             *(mask.word_select(i, 8).eq(strobes[i].replicate(8)) for i in range(4)),
             Assert(~access.write | (inner["aw_held"] & inner["w_held"])),
             Assert(~inner["aw_held"] | (access.write_address == address[2:])),
             Assert(~inner["w_held"] | ((access.write_data == data) & (access.write_mask == mask))),
             Assert(~bus.bvalid | (bus.bresp == error * SLVERR)),
-            # nothing is put off: both halves are there and no answer is in the way
-            Assert(access.write | ~(inner["aw_held"] & inner["w_held"] & (~bus.bvalid | bus.bready))),
+            Assert(~access.write | ~bus.bvalid),
+            # nothing is put off: it was possible in the cycle before
+            Assert(access.write == possible),
         ]
+        both = inner["aw_held"] & inner["w_held"] & ~access.write
+        m.d.sync += possible.eq(both & (~bus.bvalid | bus.bready))
 
     def _reads(self, m):
         bus, access, inner = self.bus, self._slave.access, self._inner

@@ -234,12 +234,13 @@ class Stores(wiring.Component):
         ]  # fmt: skip
         bursts = counted(m, "bursts", times.write_bursts, taken, -self.responded)
         level = inner["fifo.level"]
+        under_way = [inner[f"granted_{cycle}"] for cycle in range(1, times.store_data + 1)]
         m.d.comb += [
             Assume(~self.responded | (bursts != 0)),
             Assume(~self.ready | (bursts != times.write_bursts)),
-            Assert(inner["credit"] + inner["granted_1"] + inner["granted_2"] + level == times.store_fifo),
+            Assert(inner["credit"] + sum(under_way) + level == times.store_fifo),
             Assert(inner["credit"] <= times.store_fifo),
-            Assert(~inner["granted_2"] | (level != times.store_fifo)),
+            Assert(~under_way[-1] | (level != times.store_fifo)),
             Assert(~popped | (level != 0)),
             Assert(inner["pushes.level"] == bursts),
             Assert(bursts <= times.write_bursts),

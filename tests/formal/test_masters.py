@@ -53,7 +53,7 @@ class CutRows(wiring.Component):
             Assert(~bursts.active | (bursts.o.payload.beats == Mux(left > longest, longest, left))),
             Assert(~bursts.active | (bursts._row_ends == (left <= longest))),
             Assert(~bursts.active | (bursts._last_row == (bursts._rows == 1))),
-            Assert(~bursts.active | (bursts._rest == 64 - place[:6])),
+            Assert(~bursts.active | (bursts._low == place[:6])),
             Assert(bursts.o.payload.last == (bursts._row_ends & bursts._last_row)),
         ]  # fmt: skip
         m.d.comb += [
@@ -76,8 +76,8 @@ class Uncut(Bursts):
 class Pageless(Bursts):
     """Bursts as long as their row has beats, up to 64."""
 
-    def _offer(self, m, near, rest, left):  # noqa: ARG002
-        super()._offer(m, Const(0), rest, left)
+    def _cut(self, m, near, low, left):  # noqa: ARG002
+        super()._cut(m, Const(0), low, left)
 
 
 @pytest.mark.parametrize("width", WIDTHS)

@@ -69,6 +69,7 @@ async def request(ctx, dut, bus, value):
     await bus.send("aw", awaddr=OFFSET["CONTROL"])
     ctx.set(dut.s_axi.bready, 1)
     await bus.send("w", wdata=value, wstrb=1)
+    await ctx.tick()
 
 
 async def start(ctx, dut, bus):

@@ -1,5 +1,6 @@
 """The memory side in pysim: surroundings that are random by cycle, and everything it does, cycle by cycle."""
 
+from collections import deque
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,6 +13,7 @@ from hwshift.program.isa import LoadKind, Opcode
 from hwshift.sim.models.axi_memory import AxiMemory
 from hwshift.sim.models.transfers import OnChip, TransferMaker, instruction_words
 from hwshift.sim.stalls import StallPattern
+from hwshift.timing import timing
 
 from .memory_side import MemorySide
 
@@ -174,7 +176,7 @@ class MemoryBench:
             "store": self.scenario.indices(Opcode.STORE),
         }
         self.offered = {"load": False, "store": False}
-        self.read = self.store_data = 0  # of the cycle before, and of the one before that
+        self.read = deque([0] * timing(self.config).store_data)  # of the last cycles, the oldest first
 
     async def _cycle(self, ctx, cycle: int) -> None:
         dut, around = self.dut, self.around
@@ -186,8 +188,7 @@ class MemoryBench:
         ctx.set(dut.halt, int(self.halt_at is not None and cycle >= self.halt_at))
         for name in ("load", "store"):
             self._offer(ctx, name, bool(around.offer[cycle]))
-        ctx.set(Value.cast(dut.store_data), self.store_data)
-        self.store_data = self.read
+        ctx.set(Value.cast(dut.store_data), self.read.popleft())
         halves = self._grant(ctx, int(around.blocked[cycle]))
         self.memory.observe(cycle, lambda name: int(ctx.get(getattr(dut.bus, name))))
         self._record(ctx, halves)
@@ -234,11 +235,11 @@ class MemoryBench:
             place = ctx.get(dut.store_port.payload)
             column = self.scenario.source.banks[:, int(place.sub), int(place.word)]
             mask = (1 << self.config.act.bits) - 1
-            self.read = sum(
-                (int(value) & mask) << index * self.config.act.bits for index, value in enumerate(column)
+            self.read.append(
+                sum((int(value) & mask) << index * self.config.act.bits for index, value in enumerate(column))
             )
         else:
-            self.read = int(np.random.default_rng(len(self.events)).integers(1 << 62))
+            self.read.append(int(np.random.default_rng(len(self.events)).integers(1 << 62)))
 
     def _take_writes(self, ctx, granted: int) -> None:
         dut, sink = self.dut, self.sink

@@ -138,9 +138,9 @@ async def test_the_engine_is_reset_up_to_the_cycle_of_start(ctx, dut, bus):
     await bus.send("aw", awaddr=OFFSET["CONTROL"])
     await bus.send("w", wdata=START, wstrb=1)
     ctx.set(dut.done, 1)
-    for _ in range(4):
+    for _ in range(5):
         await step()
-    assert seen == [(1, 1, 0, 0), (0, 0, 1, 0), (1, 0, 0, 0), (1, 0, 0, 0)]
+    assert seen == [(1, 0, 0, 0), (1, 1, 0, 0), (0, 0, 1, 0), (1, 0, 0, 0), (1, 0, 0, 0)]
 
 
 @on_control

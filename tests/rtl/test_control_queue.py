@@ -165,7 +165,7 @@ async def test_snapshot_of_a_cycle(ctx, dut, bus):
     written = None
     for cycle in range(12):
         if written is None and ctx.get(dut.s_axi.awready):
-            written = cycle + 1
+            written = cycle + 2  # the write takes place two cycles after it was accepted
             await ctx.tick()
             ctx.set(dut.s_axi.awvalid, 0)
             ctx.set(dut.s_axi.wvalid, 0)

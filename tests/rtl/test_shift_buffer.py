@@ -141,14 +141,15 @@ def test_port_b_is_shared_by_priority(config, seed):
 def idle(config, cycles):
     """A trace without requests, in which the buffer reads as zeros from the start."""
     trace = [Cycle({"store": {"sub": 0, "word": word}}, {"store": True}) for word in range(cycles)]
-    for cycle in trace[2:]:
+    for cycle in trace[timing(config).store_data :]:
         cycle.outputs["store_data"] = np.zeros(config.rows), np.ones(config.rows, bool)
     return trace
 
 
 def test_memories_start_as_zeros():
     config = small()
-    assert play(config, idle(config, config.feature_depth))["store_data"] == config.feature_depth - 2
+    checked = play(config, idle(config, config.feature_depth))["store_data"]
+    assert checked == config.feature_depth - timing(config).store_data
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=name_of)

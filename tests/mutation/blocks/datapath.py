@@ -161,6 +161,7 @@ def _lane(rng: Random, _part: int) -> Cycles:
 
 def _port_b(rng: Random, _part: int) -> Cycles:
     """Requests of all four users, of which each half takes the first: in the banks a cycle later, data after that."""
+    vector = None  # of the storer, whose data are there another cycle later
     residual_at, store_at = [None, None], [None, None]  # of the cycle before, and of the one before that
     late: dict = {}  # what the banks see of the cycle before
     written: list = [[0] * _COLUMNS]
@@ -209,7 +210,8 @@ def _port_b(rng: Random, _part: int) -> Cycles:
         out["residual_data"] = (
             None if old_residual is None else [[q[bank][old_residual] for bank in range(_ROWS)]]
         )
-        out["store_data"] = None if old_store is None else [q[bank][old_store] for bank in range(_ROWS)]
+        out["store_data"] = vector
+        vector = None if old_store is None else [q[bank][old_store] for bank in range(_ROWS)]
         place = {"half": half, "lane0": 0, "group": 0}
         inputs: dict = {
             "write__valid": int(write), "residual__valid": int(residual), "load__valid": int(load),

@@ -119,6 +119,8 @@ class _Bus:
     issued: list[dict] = field(default_factory=list)
     outstanding: int = 0
     stuck: bool = False
+    refused: ErrorCode | None = None
+    """Told in this cycle, of a burst of the one before."""
 
     def decides(self, ready: int, halt: int) -> bool:
         """Whether a burst may be decided in this cycle."""
@@ -156,13 +158,13 @@ def _reads(rng: Random, _part: int) -> Cycles:
             "bus__arvalid": int(bus.waiting is not None), "drained": int(bus.outstanding == 0),
             "fetch__ready": int(decide), "load__ready": int(decide and not fetching),
             "fetch_beats__valid": int(comes and bus.issued[0]["fetch"]),
-            "load_beats__valid": int(comes and not bus.issued[0]["fetch"]), "error": int(failed or refused),
+            "load_beats__valid": int(comes and not bus.issued[0]["fetch"]),
+            "error": int(failed or bus.refused is not None),
         }  # fmt: skip
         if bus.waiting is not None:
             out |= {"bus__araddr": bus.waiting["address"], "bus__arlen": bus.waiting["beats"] - 1}
-        if failed or refused:
-            region_code = ErrorCode.PROGRAM_REGION if fetching else ErrorCode.READ_REGION
-            out["out_4"] = ErrorCode.READ_RESPONSE if failed else region_code
+        if failed or bus.refused is not None:
+            out["out_4"] = ErrorCode.READ_RESPONSE if failed else bus.refused
         yield {
             "bus__arready": ready, "fetch__valid": fetching, "fetch__payload": fetch, "load__valid": loading,
             "load__payload": load, "bus__rvalid": comes, "bus__rlast": last if comes else None,
@@ -180,6 +182,9 @@ def _reads(rng: Random, _part: int) -> Cycles:
             bus.waiting = {**chosen, "fetch": int(bool(fetching))}
             bus.outstanding += 1
         bus.stuck = bus.stuck or refused
+        bus.refused = None
+        if refused:
+            bus.refused = ErrorCode.PROGRAM_REGION if fetching else ErrorCode.READ_REGION
 
 
 def _writes(rng: Random, _part: int) -> Cycles:
@@ -204,7 +209,7 @@ def _writes(rng: Random, _part: int) -> Cycles:
         last = owed and sent + 1 == bus.issued[0]["beats"]
         out = {
             "bus__awvalid": int(bus.waiting is not None), "drained": int(bus.outstanding == 0),
-            "burst__ready": int(decide), "bus__wvalid": int(valid), "error": int(failed or refused),
+            "burst__ready": int(decide), "bus__wvalid": int(valid), "error": int(failed or bus.refused is not None),
             "beats__ready": int(owed and w and not missing),
         }  # fmt: skip
         if bus.waiting is not None:
@@ -215,8 +220,8 @@ def _writes(rng: Random, _part: int) -> Cycles:
                 "out_2": 0 if missing else 3,
                 "bus__wdata": 0 if missing else beat,
             }
-        if failed or refused:
-            out["out_4"] = ErrorCode.WRITE_RESPONSE if failed else ErrorCode.WRITE_REGION
+        if failed or bus.refused is not None:
+            out["out_4"] = ErrorCode.WRITE_RESPONSE if failed else bus.refused
         yield {
             "bus__awready": aw, "bus__wready": w, "burst__valid": asking, "burst__payload": burst,
             "beats__valid": there, "beats__payload": beat, "responded": answers,
@@ -238,6 +243,7 @@ def _writes(rng: Random, _part: int) -> Cycles:
             bus.waiting = burst
             bus.outstanding += 1
         bus.stuck = bus.stuck or refused
+        bus.refused = ErrorCode.WRITE_REGION if refused else None
 
 
 _BURSTS = {name: burst_layout(CONFIG) for name in ("fetch__payload", "load__payload", "burst__payload")}

@@ -2,6 +2,8 @@
 
 from random import Random
 
+from hwshift.rtl.instruction import EARLY
+from hwshift.rtl.load_writer import early_bits
 from hwshift.timing import COMMAND_QUEUE, timing
 
 from ...sim.cases import SMALL as CONFIG
@@ -46,9 +48,9 @@ def _block_queue(rng: Random, depth: int, width: int) -> Cycles:
             stored.append((cycle, entry))
 
 
-def _of(module: str, depth: int, width: int, name: str = "write__data") -> Block:
-    ready = not module.endswith(_NARROW)
-    cut = {name: ("in_17", "in_495"), "o__payload": ("early", "out_495")} if width == 512 else {}
+def _of(module: str, depth: int, width: int, early: int = 0) -> Block:
+    ready, name, rest = not module.endswith(_NARROW), "write__data", width - early
+    cut = {name: (f"in_{early}", f"in_{rest}"), "o__payload": ("early", f"out_{rest}")} if early else {}
     return Block(
         f"engine.{module}", {}, lambda rng, _part: _queue(rng, depth, width, ready, name), 40, parted=cut
     )
@@ -67,12 +69,12 @@ def _commands(rng: Random, _part: int) -> Cycles:
 
 BLOCKS = (
     Block("control.commands.queue", {}, _commands, parts=20),
-    _of("compute.compute_queue", _TIMES.unit_queue, 512),
-    _of("compute.load_queue", _TIMES.unit_queue, 512),
-    _of("compute.store_queue", _TIMES.unit_queue, 512),
+    _of("compute.compute_queue", _TIMES.unit_queue, 512, EARLY),
+    _of("compute.load_queue", _TIMES.unit_queue, 512, EARLY),
+    _of("compute.store_queue", _TIMES.unit_queue, 512, EARLY),
     _of("compute.pass_queue", _TIMES.pass_queue, 433),
     _of("compute.weight_queue", _TIMES.weight_queue, 66),
-    _of("loader.jobs", _TIMES.job_queue, 189),
+    _of("loader.jobs", _TIMES.job_queue, 189, early_bits(CONFIG)),
     _of("storer.fifo", _TIMES.store_fifo, CONFIG.bus_width),
     _of("storer.pushes", _TIMES.write_bursts, 5),
     _of("read_master.owners", _TIMES.read_bursts, 1),

@@ -40,8 +40,9 @@ class _State:
     burst: dict | None = None
     item: dict = field(default_factory=dict)
     fifo: list[int] = field(default_factory=list)
-    granted: dict | None = None
-    fetched: dict | None = None  # granted a cycle before that: its data comes
+    granted: list[dict | None] = field(
+        default_factory=lambda: [None] * _TIMES.store_data
+    )  # the youngest first
     credit: int = _TIMES.store_fifo
     pushes: list[int] = field(default_factory=list)
     stuck: bool = False
@@ -108,8 +109,9 @@ def _advance(
     popped = bool(now.fifo) and takes
     if popped:
         now.fifo.pop(0)
-    if now.fetched is not None:
-        now.fifo.append(_beat(now.fetched, now.fetched["lanes"], values))
+    arrives = now.granted.pop()
+    if arrives is not None:
+        now.fifo.append(_beat(arrives, arrives["lanes"], values))
     now.credit += popped - grant
     if answers:
         now.pushes.pop(0)
@@ -117,10 +119,10 @@ def _advance(
         now.pushes.append(reserved)
         assert now.bursts is not None
         now.burst = next(now.bursts, None)
-    now.fetched, now.granted = now.granted, None
+    now.granted.insert(0, None)
     if grant:
         assert now.place is not None and now.reads is not None
-        now.granted = now.place | {"lanes": now.item["last_lanes"]}
+        now.granted[0] = now.place | {"lanes": now.item["last_lanes"]}
         ended = now.place["last"]
         now.place = next(now.reads, None)
         now.stuck = now.place is None and not ended
