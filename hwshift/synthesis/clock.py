@@ -1,8 +1,8 @@
 """The clock to expect, without a tool: what the slowest block allows, or the wires between blocks.
 
 A block's delay is a constant and a few terms of what its paths grow with: bits of carry chains, levels of adders, parts
-of a product; within a core it is what it is alone. Blocks were placed alone, cores placed and routed whole;
-`hwshift.synthesis.fit_clock` fits to both.
+of a product. Within a core it is what it is alone, but for the banks, whose block RAMs lie the farther apart the more
+of the device's a core takes. `hwshift.synthesis.fit_clock` fits to blocks placed alone and to cores placed and routed.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ from hwshift.synthesis.memories import multipliers
 from hwshift.synthesis.resources import Resources
 from hwshift.synthesis.widths import column, log2, product_bits
 
-__all__ = ["BETWEEN", "LIMITS", "PATHS", "Clock", "block_delays", "clock_of", "core_delays", "wires"]
+__all__ = ["BETWEEN", "LIMITS", "PATHS", "Clock", "block_delays", "clock_of", "core_delays", "ram_side"]
 
 Terms = Mapping[str, float]
 BETWEEN = "wires between blocks"
@@ -81,14 +81,16 @@ def block_delays(config: AcceleratorConfig, weights: Mapping[str, Terms]) -> dic
     return {name: _sum(terms(config), weights[name]) for name, terms in PATHS.items() if name in weights}
 
 
-def wires(lut: float) -> Terms:
-    """What paths between blocks grow with: the side of a core that takes ``lut`` LUTs, over that of the device."""
-    return {"fixed": 1, "side": sqrt(lut / LIMITS["lut"])}
+def ram_side(area: Resources) -> float:
+    """How far apart a core's block RAMs lie: the root of their share of the device's."""
+    return sqrt(area.bram / LIMITS["bram"])
 
 
-def core_delays(config: AcceleratorConfig, lut: float, model: Mapping[str, Any]) -> dict[str, float]:
+def core_delays(config: AcceleratorConfig, area: Resources, model: Mapping[str, Any]) -> dict[str, float]:
     """Delays within a core in ns: of every block, and `BETWEEN`."""
-    return block_delays(config, model["weights"]) | {BETWEEN: _sum(wires(lut), model["between"])}
+    delays = block_delays(config, model["weights"])
+    delays["bank"] += model["ram_wires"] * ram_side(area)
+    return delays | {BETWEEN: model["between"]}
 
 
 def clock_of(
@@ -115,13 +117,14 @@ def clock_of(
             for key, most in LIMITS.items() if getattr(area, key) > most]  # fmt: skip
     if over:
         return Clock(None, None, True, f"does not fit {name}: {', '.join(over)}; so no clock is estimated")
-    delays = core_delays(config, area.lut, model)
+    delays = core_delays(config, area, model)
     limit = max(delays, key=lambda found: delays[found])
-    low, high = model["luts"]
-    beyond = not low <= area.lut <= high
     note = f"{name}; limited by {limit if limit == BETWEEN else f'the block {limit}'}; fitted to {model['source']}"
+    reach = {key: model["reach"][key] for key in ("lut", "bram")}
+    beyond = not all(low <= getattr(area, key) <= high for key, (low, high) in reach.items())
     if beyond:
-        note += f"; extrapolated: the cores that were routed take {low:,} to {high:,} LUTs"
+        taken = " and ".join(f"{low:,g} to {high:,g} {_TITLES[key]}" for key, (low, high) in reach.items())
+        note += f"; extrapolated: the cores that were routed take {taken}"
     return Clock(1e3 / delays[limit], limit, beyond, note)
 
 

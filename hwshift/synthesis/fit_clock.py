@@ -8,7 +8,8 @@ import datetime
 import itertools
 import json
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from hwshift.rtl.array import Column
 from hwshift.rtl.epilogue import Epilogue
 from hwshift.rtl.export import convert, without_contents
 from hwshift.rtl.shift_buffer import Bank
-from hwshift.synthesis.clock import PATHS, block_delays, core_delays, wires
+from hwshift.synthesis.clock import BETWEEN, PATHS, block_delays, core_delays, ram_side
 from hwshift.synthesis.estimate import area_of
 from hwshift.synthesis.fit import DATA, fit_terms, into_page
 from hwshift.synthesis.place import place, place_core
@@ -31,6 +32,8 @@ from hwshift.synthesis.training import HELD_OUT as UNSEEN
 from hwshift.synthesis.training import TRAINING as SEEN
 from hwshift.synthesis.verilog import plain_names, unique_modules
 from hwshift.writing import replace_file
+
+Weights = Mapping[str, Mapping[str, float]]
 
 __all__ = [
     "BLOCKS",
@@ -41,7 +44,7 @@ __all__ = [
     "error_table",
     "errors",
     "fit_blocks",
-    "fit_between",
+    "fit_core",
 ]
 
 BLOCKS = {"column": Column, "epilogue": Epilogue, "bank": Bank}
@@ -60,11 +63,11 @@ PLACED = (
     PRESETS["4x4-mac"],
 )
 """The configurations whose blocks are placed alone; blocks that are alike are placed once."""
-CORES = (_DIGITS, PRESETS["4x4"])
-"""The cores that the delay between blocks is fitted to."""
+CORES = (_DIGITS, PRESETS["4x4"], _LISTS["8x4x1 shift_add Q5.9 bus=32 digits=2"])
+"""The cores that the rest is fitted to."""
 HELD_OUT = tuple(_LISTS[name] for name in (
     "4x4x1 mac Q8.8 bus=32",
-    "8x4x1 shift_add Q5.9 bus=32 digits=2",
+    "4x4x1 shift_add Q16.16 G=0 bus=128",
     "8x4x1 mac Q8.8 bus=64 taps=True",
 ))  # fmt: skip
 """No part of the fit has seen these cores."""
@@ -86,22 +89,47 @@ def fit_blocks(samples: Iterable[tuple[str, AcceleratorConfig, float]]) -> dict[
     return out
 
 
-def fit_between(
-    cores: Iterable[tuple[AcceleratorConfig, float, float]], weights: Mapping[str, Mapping[str, float]]
+def fit_core(
+    cores: Sequence[tuple[AcceleratorConfig, Resources, float]], weights: Weights
 ) -> dict[str, float]:
-    """Weights of `wires`, none negative, from the cores that are slower than their slowest block.
+    """What blocks alone do not tell: ns between blocks, and ns of a bank's wires for each `ram_side`.
+
+    Of every core it is tried whether the one or the other limits it, or neither; kept is what makes the squares of the
+    relative errors least.
 
     Parameters
     ----------
-    cores : iterable of (AcceleratorConfig, float, float)
-        Estimated LUTs, and ns of the slowest path after routing.
+    cores : sequence of (AcceleratorConfig, Resources, float)
+        Each with its area, and ns of the slowest path after routing.
     weights : mapping
         Of blocks, as `fit_blocks` finds them.
     """
-    slower = [
-        (wires(lut), ns) for config, lut, ns in cores if ns > max(block_delays(config, weights).values())
-    ]
-    return fit_terms([terms for terms, _ in slower], [ns for _, ns in slower])
+    best, least = {"between": 0.0, "ram_wires": 0.0}, inf
+    for choice in itertools.product((BETWEEN, "bank", None), repeat=len(cores)):
+        own = {
+            limit: [core for core, found in zip(cores, choice, strict=True) if found == limit]
+            for limit in choice
+        }
+        alone = [(ram_side(area) / ns, 1 - block_delays(config, weights)["bank"] / ns)
+                 for config, area, ns in own.get("bank", [])]  # fmt: skip
+        model = {
+            "between": _slope([(1 / ns, 1.0) for _, _, ns in own.get(BETWEEN, [])]),
+            "ram_wires": _slope(alone),
+        }
+        told = [
+            max(core_delays(config, area, {"weights": weights, **model}).values())
+            for config, area, _ in cores
+        ]
+        error = sum((delay / ns - 1) ** 2 for delay, (_, _, ns) in zip(told, cores, strict=True))
+        if error < least - 1e-12:
+            best, least = model, error
+    return best
+
+
+def _slope(pairs: Sequence[tuple[float, float]]) -> float:
+    """The factor, not negative, that makes the first of each pair the second, by least squares; 0 without pairs."""
+    found = sum(x * y for x, y in pairs) / sum(x * x for x, _ in pairs) if pairs else 0.0
+    return float(f"{max(0.0, found):.6g}")
 
 
 def fit_clock(area: Mapping[str, Any], folder: Path, progress: Progress = silent) -> dict[str, Any]:
@@ -115,17 +143,17 @@ def fit_clock(area: Mapping[str, Any], folder: Path, progress: Progress = silent
     for config in (*CORES, *HELD_OUT):
         progress(Stage(f"placing {config.name}", len(samples) + len(routed), total))
         routed[config.name] = place_core(config, build_dir=folder)[0].to_dict()
-    luts = {config.name: _luts(config, area) for config in (*CORES, *HELD_OUT)}
+    areas = [_area(config, area) for config in (*CORES, *HELD_OUT)]
     weights = fit_blocks(samples)
-    cores = [(config, luts[config.name], 1e3 / routed[config.name]["fmax_mhz"]) for config in CORES]
+    cores = [(config, _area(config, area), 1e3 / routed[config.name]["fmax_mhz"]) for config in CORES]
     tools = {run["tools"] for run in routed.values()}
     today = datetime.datetime.now(datetime.UTC).date()
     return {
         "device": "an LFE5U-85F of speed grade 6",
         "source": f"{', '.join(sorted(tools))}, seed 1, {today}, {len(CORES)} cores",
-        "luts": [min(luts.values()), max(luts.values())],
+        "reach": {key: _ends(getattr(item, key) for item in areas) for key in ("lut", "bram")},
         "weights": weights,
-        "between": fit_between(cores, weights),
+        **fit_core(cores, weights),
         "blocks": [[name, config.name, delay] for name, config, delay in samples],
         "routed": {
             which: {config.name: routed[config.name] for config in configs}
@@ -134,8 +162,13 @@ def fit_clock(area: Mapping[str, Any], folder: Path, progress: Progress = silent
     }  # fmt: skip
 
 
-def _luts(config: AcceleratorConfig, area: Mapping[str, Any]) -> int:
-    return round(sum(area_of(config, area["target"], area["weights"]).values(), Resources()).lut)
+def _ends(values: Iterable[float]) -> list[float]:
+    found = list(values)
+    return [min(found), max(found)]
+
+
+def _area(config: AcceleratorConfig, area: Mapping[str, Any]) -> Resources:
+    return sum(area_of(config, area["target"], area["weights"]).values(), Resources())
 
 
 def errors(data: Mapping[str, Any], which: str = "held_out") -> list[tuple[str, float, float]]:
@@ -143,7 +176,7 @@ def errors(data: Mapping[str, Any], which: str = "held_out") -> list[tuple[str, 
     clock = data["clock"]
     named = {config.name: config for config in (*CORES, *HELD_OUT)}
     return [
-        (name, run["fmax_mhz"], 1e3 / max(core_delays(named[name], _luts(named[name], data), clock).values()))
+        (name, run["fmax_mhz"], 1e3 / max(core_delays(named[name], _area(named[name], data), clock).values()))
         for name, run in clock["routed"][which].items()
     ]
 

@@ -9,7 +9,15 @@ import pytest
 from hwshift.config import PRESETS
 from hwshift.golden.formats import QFormat
 from hwshift.synthesis import Resources, estimate, fit_clock
-from hwshift.synthesis.clock import BETWEEN, LIMITS, PATHS, Clock, block_delays, clock_of, core_delays, wires
+from hwshift.synthesis.clock import (
+    BETWEEN,
+    PATHS,
+    Clock,
+    block_delays,
+    clock_of,
+    core_delays,
+    ram_side,
+)
 from hwshift.synthesis.estimate import model
 from hwshift.synthesis.fit_clock import CORES, HELD_OUT, PLACED
 
@@ -32,9 +40,10 @@ def test_the_weights_are_those_of_the_stored_placements():
     clock, named = DATA["clock"], {config.name: config for config in (*PLACED, *CORES)}
     weights = fit_clock.fit_blocks([(name, named[config], delay) for name, config, delay in clock["blocks"]])
     assert weights == clock["weights"]
-    cores = [(named[name], estimate(named[name]).total.lut, 1e3 / run["fmax_mhz"])
+    cores = [(named[name], estimate(named[name]).total, 1e3 / run["fmax_mhz"])
              for name, run in clock["routed"]["training"].items()]  # fmt: skip
-    assert fit_clock.fit_between(cores, weights) == clock["between"]
+    assert list(clock["routed"]["training"]) == [config.name for config in CORES]
+    assert fit_clock.fit_core(cores, weights) == {key: clock[key] for key in ("between", "ram_wires")}
 
 
 def test_blocks_alone():
@@ -69,43 +78,55 @@ def test_blocks_from_made_up_delays():
 
 SMALL, MAC, FULL = CORES[0], PRESETS["4x4-mac"], PRESETS["4x4"]
 WEIGHTS = {
-    "column": {"fixed": 8.0},
-    "epilogue": {"fixed": 6.0, "parts of the product": 2.0},
-}  # 4 parts: 14 ns
-QUARTER = LIMITS["lut"] // 4  # half of the device's side
+    "column": {"fixed": 8.0}, "epilogue": {"fixed": 6.0, "parts of the product": 2.0}, "bank": {"fixed": 9.0},
+}  # fmt: skip
+FEW, HALF = (
+    Resources(lut=20_000, bram=13),
+    Resources(lut=30_000, bram=52),
+)  # a quarter and half of the device's side
 
 
-def test_between_blocks_from_made_up_clocks():
-    """10 ns and 6 ns for the device's side; a core that is as slow as its epilogue of 14 ns tells nothing of it."""
-    cores = [(SMALL, QUARTER, 13.0), (FULL, LIMITS["lut"], 16.0), (MAC, QUARTER, 13.9)]
-    found = fit_clock.fit_between(cores, WEIGHTS)
-    assert found == pytest.approx({"fixed": 10.0, "side": 6.0}, rel=1e-3)
-    assert fit_clock.fit_between(cores[:2], WEIGHTS) == found
-    delays = core_delays(MAC, QUARTER, {"weights": WEIGHTS, "between": found})
-    assert delays == pytest.approx({"column": 8.0, "epilogue": 14.0, BETWEEN: 13.0}, rel=1e-3)
+def test_a_core_from_made_up_clocks():
+    """Wires between blocks of 12 ns; 8 ns for a bank's over the whole device; one as slow as its epilogue of 14 ns."""
+    cores = [(SMALL, FEW, 12.0), (FULL, HALF, 13.0), (FULL, Resources(bram=208), 17.0), (MAC, HALF, 14.0)]
+    found = fit_clock.fit_core(cores, WEIGHTS)
+    assert found == pytest.approx({"between": 12.0, "ram_wires": 8.0}, rel=1e-5)
+    for config, area, ns in cores:
+        assert max(core_delays(config, area, {"weights": WEIGHTS, **found}).values()) == pytest.approx(ns)
+
+
+def test_one_core_is_between_its_blocks():
+    assert fit_clock.fit_core([(SMALL, FEW, 12.5)], WEIGHTS) == {"between": 12.5, "ram_wires": 0.0}
 
 
 MODEL = {
-    "device": "a device", "source": "somebody, some day", "luts": [20_000, 30_000], "weights": WEIGHTS,
-    "between": {"fixed": 9.0, "side": 8.0},
+    "device": "a device", "source": "somebody, some day", "reach": {"lut": [20_000, 30_000], "bram": [13, 52]},
+    "weights": WEIGHTS, "between": 12.0, "ram_wires": 8.0,
 }  # fmt: skip
 
 
 def test_what_limits_by_hand():
-    assert wires(QUARTER) == {"fixed": 1, "side": pytest.approx(0.5)}
-    found = clock_of(SMALL, Resources(lut=QUARTER), MODEL, "any")
-    assert (found.limit, found.fmax_mhz, found.beyond) == (BETWEEN, pytest.approx(1e3 / 13), False)
+    assert (ram_side(FEW), ram_side(HALF)) == (0.25, 0.5)
+    found = clock_of(SMALL, FEW, MODEL, "any")
+    assert (found.limit, found.fmax_mhz, found.beyond) == (BETWEEN, pytest.approx(1e3 / 12), False)
     assert found.note == "a device; limited by wires between blocks; fitted to somebody, some day"
-    found = clock_of(MAC, Resources(lut=QUARTER, dsp=80), MODEL, "any")
-    assert (found.limit, found.fmax_mhz) == ("epilogue", pytest.approx(1e3 / 14))
+    found = clock_of(SMALL, HALF, MODEL, "any")
+    assert (found.limit, found.fmax_mhz) == ("bank", pytest.approx(1e3 / (9 + 0.5 * 8)))
+    found = clock_of(MAC, HALF, MODEL, "any")  # four parts
+    assert (found.limit, found.fmax_mhz, found.beyond) == ("epilogue", pytest.approx(1e3 / 14), False)
     assert found.note == "a device; limited by the block epilogue; fitted to somebody, some day"
 
 
 def test_beyond_what_was_routed():
-    for lut in (19_999, 30_001):
-        found = clock_of(SMALL, Resources(lut=lut), MODEL, "any")
+    for area in (
+        Resources(lut=19_999, bram=13),
+        Resources(lut=30_001, bram=13),
+        Resources(lut=20_000, bram=52.5),
+    ):
+        found = clock_of(SMALL, area, MODEL, "any")
         assert found.beyond and found.fmax_mhz is not None
-        assert found.note.endswith("; extrapolated: the cores that were routed take 20,000 to 30,000 LUTs")
+        told = "; extrapolated: the cores that were routed take 20,000 to 30,000 LUTs and 13 to 52 block RAMs"
+        assert found.note.endswith(told)
 
 
 def test_what_the_device_does_not_hold():
