@@ -216,6 +216,8 @@ class Replay:
         for whole, names in block.parted.items():
             if whole in out:
                 value = out.pop(whole)
+                if value is not None:  # then it is given as a whole
+                    value, _ = pack(block.shapes.get(whole, sum(widths[name] for name in names)), value)
                 for name in names:
                     out[name] = None if value is None else value & (1 << widths[name]) - 1
                     value = None if value is None else value >> widths[name]

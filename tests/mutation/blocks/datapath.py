@@ -256,6 +256,7 @@ BLOCKS = (
         {"sums": map_layout(sum_shape(CONFIG), 1, _COLUMNS), "acc": map_layout(acc_shape(CONFIG), 1, _COLUMNS)},
         _accumulator, parts=40,
     ),
-    Block("engine.datapath.shift_buffer.port_b", _PORT_B, _port_b, parts=20, names={"write_data": "values_0"}),
+    Block("engine.datapath.shift_buffer.port_b", _PORT_B, _port_b, parts=20,
+          names={"write_data": "values_0", "store_data": "store_vector"}),
     *(Block(f"engine.datapath.shift_buffer.lane_{lane}", _LANE, _lane, parts=20) for lane in range(_ROWS)),
 )  # fmt: skip

@@ -164,7 +164,7 @@ def _reads(rng: Random, _part: int) -> Cycles:
         if bus.waiting is not None:
             out |= {"bus__araddr": bus.waiting["address"], "bus__arlen": bus.waiting["beats"] - 1}
         if failed or bus.refused is not None:
-            out["out_4"] = ErrorCode.READ_RESPONSE if failed else bus.refused
+            out["error_code"] = ErrorCode.READ_RESPONSE if failed else bus.refused
         yield {
             "bus__arready": ready, "fetch__valid": fetching, "fetch__payload": fetch, "load__valid": loading,
             "load__payload": load, "bus__rvalid": comes, "bus__rlast": last if comes else None,

@@ -50,7 +50,9 @@ def _block_queue(rng: Random, depth: int, width: int) -> Cycles:
 
 def _of(module: str, depth: int, width: int, early: int = 0) -> Block:
     ready, name, rest = not module.endswith(_NARROW), "write__data", width - early
-    cut = {name: (f"in_{early}", f"in_{rest}"), "o__payload": ("early", f"out_{rest}")} if early else {}
+    cut = {"o__payload": ("early", f"out_{rest}")} if early else {}
+    if early == EARLY:  # instructions come from such a queue, too
+        cut[name] = f"in_{early}", f"in_{rest}"
     return Block(
         f"engine.{module}", {}, lambda rng, _part: _queue(rng, depth, width, ready, name), 40, parted=cut
     )

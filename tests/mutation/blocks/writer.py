@@ -7,7 +7,7 @@ from random import Random
 from hwshift.program.isa import INPUT_CHANNELS, LoadKind, Token
 from hwshift.rtl.epilogue import param_write
 from hwshift.rtl.interfaces import load_request
-from hwshift.rtl.load_writer import job_layout
+from hwshift.rtl.load_writer import early_bits, job_layout
 from hwshift.rtl.pass_generator import ktile_write
 from hwshift.rtl.weight_buffer import weight_write
 
@@ -271,11 +271,13 @@ def _cycles(rng: Random, _part: int) -> Cycles:
             return
 
 
+_EARLY = early_bits(CONFIG)
+_JOB = f"in_{_EARLY}", f"in_{job_layout(CONFIG).size - _EARLY}"  # of two drivers in the job queue
 BLOCKS = (
     Block(
         "engine.loader.writer",
         {"i__payload": job_layout(CONFIG), "port__payload": load_request(CONFIG), "param_write": param_write(CONFIG),
          "ktile_write": ktile_write(CONFIG), "weight_write": weight_write(CONFIG)},
-        _cycles, parts=500, names={"beats__payload": "i__payload 2"},
+        _cycles, parts=500, names={"beats__payload": "i__payload"}, parted={"i__payload": _JOB},
     ),
 )  # fmt: skip
