@@ -66,9 +66,9 @@ PLACED = (
 CORES = (_DIGITS, PRESETS["4x4"], _LISTS["8x4x1 shift_add Q5.9 bus=32 digits=2"])
 """The cores that the rest is fitted to."""
 HELD_OUT = tuple(_LISTS[name] for name in (
-    "4x4x1 mac Q8.8 bus=32",
-    "4x4x1 shift_add Q16.16 G=0 bus=128",
     "8x4x1 mac Q8.8 bus=64 taps=True",
+    "4x4x1 shift_add Q16.16 G=0 bus=128",
+    "4x4x1 mac Q8.8 bus=32",
 ))  # fmt: skip
 """No part of the fit has seen these cores."""
 
