@@ -142,7 +142,8 @@ def fit_clock(area: Mapping[str, Any], folder: Path, progress: Progress = silent
     routed: dict[str, dict[str, Any]] = {}
     for config in (*CORES, *HELD_OUT):
         progress(Stage(f"placing {config.name}", len(samples) + len(routed), total))
-        routed[config.name] = place_core(config, build_dir=folder)[0].to_dict()
+        run = place_core(config, build_dir=folder)[0].to_dict()
+        routed[config.name] = {key: value for key, value in run.items() if key != "path"}
     areas = [_area(config, area) for config in (*CORES, *HELD_OUT)]
     weights = fit_blocks(samples)
     cores = [(config, _area(config, area), 1e3 / routed[config.name]["fmax_mhz"]) for config in CORES]
