@@ -1,6 +1,7 @@
 """The estimated clock: against cores that were placed and routed, and by hand from made-up delays."""
 
 import json
+import re
 import statistics
 from pathlib import Path
 
@@ -168,3 +169,13 @@ def test_terms_by_hand():
     assert PATHS["epilogue"](FULL)["levels of digits"] == 2  # four digits
     narrow = MAC.with_(act=QFormat(8, 8), weights=QFormat(8, 8))
     assert PATHS["column"](narrow)["parts added"] == 0
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("config", HELD_OUT, ids=lambda config: re.sub(r"\W+", "-", config.name))
+def test_routing_anew(config):
+    """Whole cores, by the path of ``hwshift synth --pnr``: 8 to 25 minutes each with native programs, then kept."""
+    from hwshift.synthesis import place_core
+
+    (run,) = place_core(config)
+    assert estimate(config).fmax_mhz == pytest.approx(run.fmax_mhz, rel=WORST)
