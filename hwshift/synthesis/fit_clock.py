@@ -52,7 +52,7 @@ BLOCKS = {"column": Column, "epilogue": Epilogue, "bank": Bank}
 
 _LISTS = {config.name: config for config in (*SEEN, *UNSEEN)}
 _SMALL: dict[str, Any] = {"act": QFormat(8, 8), "bus_width": 32, "feature_depth": 1024}
-_DIGITS = AcceleratorConfig(name="small", acc_width=40, scale_digits=2, **_SMALL)
+_DIGITS = _LISTS["4x4x1 shift_add Q8.8 bus=32 digits=2"]
 
 PLACED = (
     _DIGITS,
