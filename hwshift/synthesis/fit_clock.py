@@ -69,6 +69,7 @@ HELD_OUT = tuple(_LISTS[name] for name in (
     "8x4x1 mac Q8.8 bus=64 taps=True",
     "4x4x1 shift_add Q16.16 G=0 bus=128",
     "4x4x1 mac Q8.8 bus=32",
+    "4x4x2 mac Q4.12 bus=32 W=4",
 ))  # fmt: skip
 """No part of the fit has seen these cores."""
 
