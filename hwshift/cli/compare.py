@@ -217,7 +217,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _show(candidates: "list[Candidate]", layers: bool) -> None:
-    from hwshift.cost.compare import labels, layer_table, ratio, shown, table
+    from hwshift.cost.compare import clock_notes, labels, layer_table, ratio, shown, table
 
     names, first = labels(candidates), candidates[0]
     rows = []
@@ -233,6 +233,8 @@ def _show(candidates: "list[Candidate]", layers: bool) -> None:
     if first.area is not None:
         heading += f", area estimated for {first.area.device}"
     common.print_table(rows, titles, heading=heading)
+    for config, note in clock_notes(candidates).items():
+        click.echo(f"clock of {config}: {note}")
     if not layers:
         return
     click.echo()

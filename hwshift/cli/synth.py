@@ -84,8 +84,9 @@ def _show_estimate(found: "AreaEstimate", as_json: bool, quiet: bool) -> None:
         common.print_json(found.to_dict())
     elif not quiet:
         _print(found)
-        clock = "" if found.fmax_mhz is None else f", about {found.fmax_mhz:.0f} MHz"
-        click.echo(f"\nestimated{clock}; LUTs, flip-flops and carry cells fitted to {found.source}")
+        click.echo(f"\nestimated; LUTs, flip-flops and carry cells fitted to {found.source}")
+        clock = "" if found.fmax_mhz is None else f"about {found.fmax_mhz:.0f} MHz on "
+        click.echo(f"clock: {clock}{found.clock.note}")
 
 
 def _print(found: "Synthesis | AreaEstimate") -> None:

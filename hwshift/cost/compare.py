@@ -17,6 +17,7 @@ __all__ = [
     "Metric",
     "as_csv",
     "as_dict",
+    "clock_notes",
     "labels",
     "layer_table",
     "ratio",
@@ -126,6 +127,9 @@ AREA_METRICS: tuple[Metric, ...] = (
 )
 """What is compared where area is known."""
 
+CLOCK_METRIC = Metric("fmax_estimated_mhz", "clock, estimated, MHz", lambda item: _fmax(item), False)
+"""What is compared where every clock is estimated, too."""
+
 
 def shown(metric: Metric, value: float) -> str:
     """A value as people read it: four digits at least, separators between thousands."""
@@ -143,13 +147,26 @@ def table(candidates: Sequence[Candidate]) -> list[tuple[Metric, tuple[float, ..
 
 def metrics_of(candidates: Sequence[Candidate]) -> tuple[Metric, ...]:
     """What is compared of these candidates."""
-    known = all(item.area is not None for item in candidates)
-    return (*METRICS, *AREA_METRICS) if known else METRICS
+    areas = [item.area for item in candidates]
+    if None in areas:
+        return METRICS
+    clocks = all(area is not None and area.fmax_mhz is not None for area in areas)
+    return (*METRICS, *AREA_METRICS, *((CLOCK_METRIC,) if clocks else ()))
 
 
 def _area(candidate: Candidate) -> Resources:
     assert candidate.area is not None
     return candidate.area.total
+
+
+def clock_notes(candidates: Sequence[Candidate]) -> dict[str, str]:
+    """By configuration: what its estimated clock rests on, or why there is none; empty where area is not known."""
+    return {item.config: item.area.clock.note for item in candidates if item.area is not None}
+
+
+def _fmax(candidate: Candidate) -> float:
+    assert candidate.area is not None and candidate.area.fmax_mhz is not None
+    return candidate.area.fmax_mhz
 
 
 def ratio(value: float, first: float) -> str:

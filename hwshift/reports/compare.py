@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from hwshift import __version__
-from hwshift.cost.compare import Candidate, labels, layer_table, ratio, shown, table
+from hwshift.cost.compare import Candidate, clock_notes, labels, layer_table, ratio, shown, table
 from hwshift.cost.energy import PARTS
 from hwshift.reports.figures import COLOURS
 from hwshift.reports.html import template
@@ -33,6 +33,7 @@ def render_comparison(candidates: Sequence[Candidate], command: str = "") -> str
         most=max(item.analysis.energy.total_pj for item in candidates),
         parts=PARTS,
         colours=COLOURS,
+        clocks=clock_notes(candidates),
         command=command,
         version=__version__,
     )

@@ -1,91 +1,132 @@
-"""The clock to expect: the slowest block's longest path, from a few terms that were fitted to placed blocks.
+"""The clock to expect, without a tool: what the slowest block allows, or the wires between blocks.
 
-A block's delay is a constant and a few terms of what its paths grow with: bits of carry chains, levels of multiplexers,
-fan-out. Blocks are placed alone, in seconds each; a core's paths are longer than
-those of its blocks by a factor that follows from cores that were placed.
+A block's delay is a constant and a few terms of what its paths grow with: bits of carry chains, levels of adders, parts
+of a product. Within a core it is what it is alone, but for the banks, whose block RAMs lie the farther apart the more
+of the device's a core takes. `hwshift.synthesis.fit_clock` fits to blocks placed alone and to cores placed and routed.
 """
 
 from collections.abc import Callable, Mapping
-from math import log2 as logarithm
+from dataclasses import dataclass
+from math import sqrt
+from typing import Any
 
 from hwshift.config import AcceleratorConfig
+from hwshift.golden.formats import MANTISSA_BITS
+from hwshift.synthesis.memories import multipliers
+from hwshift.synthesis.resources import Resources
 from hwshift.synthesis.widths import column, log2, product_bits
 
-__all__ = ["PATHS", "block_delays", "fmax_mhz"]
+__all__ = ["BETWEEN", "LIMITS", "PATHS", "Clock", "block_delays", "clock_of", "core_delays", "ram_side"]
 
 Terms = Mapping[str, float]
+BETWEEN = "wires between blocks"
+"""What limits a core whose blocks are all faster."""
+LIMITS = {"lut": 83640, "bram": 208, "dsp": 156}
+"""What the device holds that cores were routed on, an LFE5U-85."""
+_TITLES = {"lut": "LUTs", "bram": "block RAMs", "dsp": "DSP blocks"}
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The clock to expect.
+
+    Members
+    -------
+    fmax_mhz : float or None
+        None where there is nothing to go by; ``note`` says why.
+    limit : str or None
+        Of `PATHS` the block that limits it, or `BETWEEN`.
+    beyond : bool
+        Whether the core is smaller or larger than those that were routed.
+    note : str
+        What the figure rests on, or why there is none.
+    """
+
+    fmax_mhz: float | None
+    limit: str | None
+    beyond: bool
+    note: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON; `fmax_mhz` stands beside it."""
+        return {"limit": self.limit, "beyond_what_was_routed": self.beyond, "note": self.note}
 
 
 def _column(config: AcceleratorConfig) -> Terms:
-    shifts = 2 if config.pe == "shift_add" else 0
-    return {"fixed": 1, "carry bits": column(config).total, "levels of multiplexers": shifts,
-            "multiplier": config.pe == "mac"}  # fmt: skip
-
-
-def _accumulator(config: AcceleratorConfig) -> Terms:
-    return {"fixed": 1, "carry bits": config.acc_width, "maximum": config.max_pool}
+    parts = multipliers(config.act.bits, config.weights.bits, "ecp5") if config.pe == "mac" else 1
+    return {"fixed": 1, "carry bits": column(config).total, "parts added": parts - 1}
 
 
 def _epilogue(config: AcceleratorConfig) -> Terms:
-    digits = config.scale_digits is not None
-    return {"fixed": 1, "carry bits": product_bits(config), "multiplier": not digits, "digits": digits}
-
-
-def _lane(config: AcceleratorConfig) -> Terms:
-    return {"fixed": 1, "bits of a word": log2(config.feature_depth), "pixels": config.pixels}
+    digits = config.scale_digits
+    parts = 0 if digits else multipliers(config.acc_width, MANTISSA_BITS, "ecp5")
+    return {"fixed": 1, "carry bits": product_bits(config), "levels of digits": log2(digits) if digits else 0,
+            "parts of the product": parts}  # fmt: skip
 
 
 def _bank(config: AcceleratorConfig) -> Terms:
-    return {"fixed": 1, "levels of sub-banks": log2(config.sub_banks),
-            "levels of block RAM": logarithm(max(1, config.feature_depth * config.act.bits / 16384))}  # fmt: skip
-
-
-def _port_b(config: AcceleratorConfig) -> Terms:
-    return {"fixed": 1, "fan-out": logarithm(config.rows * config.sub_banks * config.act.bits)}
-
-
-def _fixed(_config: AcceleratorConfig) -> Terms:
-    return {"fixed": 1}
-
-
-def _bursts(config: AcceleratorConfig) -> Terms:
-    return {"fixed": 1, "address bits": config.address_width}
+    return {"fixed": 1, "levels of sub-banks": log2(config.sub_banks)}
 
 
 PATHS: dict[str, Callable[[AcceleratorConfig], Terms]] = {
     "column": _column,
-    "accumulator lane": _accumulator,
     "epilogue": _epilogue,
-    "lane address": _lane,
     "bank": _bank,
-    "port B": _port_b,
-    "sequencer": _fixed,
-    "pass generator": _fixed,
-    "weight fetch": _fixed,
-    "bursts": _bursts,
 }
-"""The blocks that are placed alone, by name, with what their delay grows with."""
+"""The blocks that can be slower than the wires between blocks, with what their delay grows with."""
 
 
-def block_delays(config: AcceleratorConfig, weights: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
-    """Delay of every block that has weights, in ns."""
-    return {
-        name: sum(weights[name].get(term, 0.0) * value for term, value in terms(config).items())
-        for name, terms in PATHS.items()
-        if name in weights
-    }
+def block_delays(config: AcceleratorConfig, weights: Mapping[str, Terms]) -> dict[str, float]:
+    """Delay of every block that has weights, placed alone, in ns."""
+    return {name: _sum(terms(config), weights[name]) for name, terms in PATHS.items() if name in weights}
 
 
-def fmax_mhz(config: AcceleratorConfig, clock: Mapping | None) -> float | None:
-    """The clock in MHz; None without a fitted model.
+def ram_side(area: Resources) -> float:
+    """How far apart a core's block RAMs lie: the root of their share of the device's."""
+    return sqrt(area.bram / LIMITS["bram"])
+
+
+def core_delays(config: AcceleratorConfig, area: Resources, model: Mapping[str, Any]) -> dict[str, float]:
+    """Delays within a core in ns: of every block, and `BETWEEN`."""
+    delays = block_delays(config, model["weights"])
+    delays["bank"] += model["ram_wires"] * ram_side(area)
+    return delays | {BETWEEN: model["between"]}
+
+
+def clock_of(
+    config: AcceleratorConfig, area: Resources, model: Mapping[str, Any] | None, device: str
+) -> Clock:
+    """The clock to expect of a configuration that takes ``area``.
 
     Parameters
     ----------
     config : AcceleratorConfig
-    clock : mapping or None
-        ``weights``: of every block in `PATHS` (ns), and ``core``: how much longer a core's slowest path is than that
-        of its slowest block.
+    area : Resources
+        Of the whole core.
+    model : mapping or None
+        As `hwshift.synthesis.fit_clock` writes it; None: no core was routed for this device.
+    device : str
+        Its name, for the note.
     """
-    if not clock:
-        return None
-    return 1e3 / (clock["core"] * max(block_delays(config, clock["weights"]).values()))
+    if model is None:
+        return Clock(
+            None, None, False, f"no core was placed and routed for {device}, so no clock is estimated"
+        )
+    name = model["device"]
+    over = [f"{getattr(area, key):,g} of {most:,} {_TITLES[key]}"
+            for key, most in LIMITS.items() if getattr(area, key) > most]  # fmt: skip
+    if over:
+        return Clock(None, None, True, f"does not fit {name}: {', '.join(over)}; so no clock is estimated")
+    delays = core_delays(config, area, model)
+    limit = max(delays, key=lambda found: delays[found])
+    note = f"{name}; limited by {limit if limit == BETWEEN else f'the block {limit}'}; fitted to {model['source']}"
+    reach = {key: model["reach"][key] for key in ("lut", "bram")}
+    beyond = not all(low <= getattr(area, key) <= high for key, (low, high) in reach.items())
+    if beyond:
+        taken = " and ".join(f"{low:,g} to {high:,g} {_TITLES[key]}" for key, (low, high) in reach.items())
+        note += f"; extrapolated: the cores that were routed take {taken}"
+    return Clock(1e3 / delays[limit], limit, beyond, note)
+
+
+def _sum(terms: Terms, weights: Terms) -> float:
+    return sum(weights.get(name, 0.0) * value for name, value in terms.items())

@@ -9,7 +9,7 @@ from typing import Any
 
 from hwshift.config import AcceleratorConfig
 from hwshift.errors import ConfigError
-from hwshift.synthesis.clock import fmax_mhz
+from hwshift.synthesis.clock import Clock, clock_of
 from hwshift.synthesis.memories import dsp_blocks, ram_blocks
 from hwshift.synthesis.resources import Resources
 from hwshift.synthesis.terms import TERMS, terms_of
@@ -33,23 +33,28 @@ class AreaEstimate:
         As `hwshift.synthesis.TARGETS` names them.
     blocks : dict of str to Resources
         By name of the block, as `hwshift.synthesis.synthesize` has them.
-    fmax_mhz : float or None
-        The clock to expect; None where the target has no model of it.
+    clock : Clock
+        The clock to expect, what limits it, and how far that is to be trusted.
     source : str
-        What the model was fitted to: tool, version and date.
+        What the model of area was fitted to: tool, version and date.
     """
 
     config: str
     target: str
     device: str
     blocks: dict[str, Resources]
-    fmax_mhz: float | None
+    clock: Clock
     source: str
 
     @property
     def total(self) -> Resources:
         """All blocks."""
         return sum(self.blocks.values(), Resources())
+
+    @property
+    def fmax_mhz(self) -> float | None:
+        """The clock to expect; None where there is nothing to go by, and ``clock.note`` says why."""
+        return self.clock.fmax_mhz
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -62,6 +67,7 @@ class AreaEstimate:
             "total": self.total.to_dict(),
             "blocks": {name: block.to_dict() for name, block in self.blocks.items()},
             "fmax_mhz": None if self.fmax_mhz is None else round(self.fmax_mhz, 1),
+            "clock": self.clock.to_dict(),
         }
 
 
@@ -95,7 +101,8 @@ def estimate(config: AcceleratorConfig, target: str = "ecp5") -> AreaEstimate:
 
     Look-up tables, flip-flops and carry cells are sums of a few terms for each block (`hwshift.synthesis.terms`), whose
     weights were fitted to what Yosys makes of other configurations; block RAMs and multiplier blocks are counted from
-    the shapes of memories and products. ``docs/synthesis.md`` says how far they are from synthesis.
+    the shapes of memories and products. The clock is that of the slowest block or of the wires between blocks
+    (`hwshift.synthesis.clock`). ``docs/synthesis.md`` says how far they are from synthesis, place and route.
 
     Parameters
     ----------
@@ -109,10 +116,9 @@ def estimate(config: AcceleratorConfig, target: str = "ecp5") -> AreaEstimate:
         For a target without a model.
     """
     known = model(target)
-    blocks = area_of(config, target, known["weights"])
-    return AreaEstimate(
-        config.name, target, known["device"], blocks, fmax_mhz(config, known.get("clock")), known["source"]
-    )
+    blocks, device = area_of(config, target, known["weights"]), known["device"]
+    clock = clock_of(config, sum(blocks.values(), Resources()), known.get("clock"), device)
+    return AreaEstimate(config.name, target, device, blocks, clock, known["source"])
 
 
 def area_of(

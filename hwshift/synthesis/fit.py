@@ -28,7 +28,17 @@ from hwshift.synthesis.training import HELD_OUT, TRAINING
 from hwshift.synthesis.yosys import yosys_version
 from hwshift.writing import replace_file
 
-__all__ = ["DATA", "error_table", "errors", "fit", "fit_terms", "least_squares", "sample", "weights_of"]
+__all__ = [
+    "DATA",
+    "error_table",
+    "errors",
+    "fit",
+    "fit_terms",
+    "into_page",
+    "least_squares",
+    "sample",
+    "weights_of",
+]
 
 _HASH = 0xA5A5A5A5  # stands for every configuration's own, so that what reads it is mapped once
 DATA = Path(__file__).parent / "data"
@@ -154,21 +164,19 @@ def error_table(data: dict[str, Any]) -> str:
 
 
 _MODELLED = ("lut", "ff", "carry")
-_MARKS = "<!-- estimates: {target} -->", "<!-- end -->"
+_MARKS = "<!-- estimates: {name} -->", "<!-- end -->"
 
 
 def _relative(made: float, told: float) -> float:
     return told / made - 1 if made else float(told != 0)
 
 
-def _into_page(page: Path, data: dict[str, Any]) -> None:
-    """Put the table between its marks on a page."""
-    begin, end = (mark.format(target=data["target"]) for mark in _MARKS)
+def into_page(page: Path, name: str, table: str) -> None:
+    """Put a table between its marks on a page: of a target, or ``clock``."""
+    begin, end = (mark.format(name=name) for mark in _MARKS)
     before, found, rest = page.read_text().partition(begin)
     if found:
-        replace_file(
-            page, (before + begin + "\n" + error_table(data) + "\n" + end + rest.partition(end)[2]).encode()
-        )
+        replace_file(page, (before + begin + "\n" + table + "\n" + end + rest.partition(end)[2]).encode())
 
 
 @click.command()
@@ -185,7 +193,7 @@ def main(targets: tuple[str, ...], page: Path | None) -> None:
         replace_file(DATA / f"{target}.json", (json.dumps(data, indent=1) + "\n").encode())
         click.echo(error_table(data))
         if page is not None:
-            _into_page(page, data)
+            into_page(page, target, error_table(data))
 
 
 if __name__ == "__main__":

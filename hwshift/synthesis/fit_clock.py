@@ -1,58 +1,77 @@
-"""Fits the model of the clock: ``python -m hwshift.synthesis.fit_clock``; adds it to what `fit` wrote."""
+"""Fits the model of the clock: ``python -m hwshift.synthesis.fit_clock [--page docs/synthesis.md]``.
 
+Adds it to what `hwshift.synthesis.fit` wrote. Placements are kept (`hwshift.synthesis.place`), so what was placed
+before is not placed again; a core takes minutes to tens of them with native programs.
+"""
+
+import datetime
+import itertools
 import json
-from collections.abc import Iterable
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from math import inf
 from pathlib import Path
-from statistics import geometric_mean
 from typing import Any
 
 import click
 
 from hwshift.cache import cache_dir
-from hwshift.config import PRESETS, AcceleratorConfig, load_config
+from hwshift.config import PRESETS, AcceleratorConfig
 from hwshift.golden.formats import QFormat
 from hwshift.progress import Progress, Stage, silent
-from hwshift.rtl.accumulator import AccumulatorLane
 from hwshift.rtl.array import Column
-from hwshift.rtl.bursts import Bursts
 from hwshift.rtl.epilogue import Epilogue
 from hwshift.rtl.export import convert, without_contents
-from hwshift.rtl.lane_address import LaneAddress
-from hwshift.rtl.pass_generator import PassGenerator
-from hwshift.rtl.sequencer import Sequencer
-from hwshift.rtl.shift_buffer import Bank, PortB
-from hwshift.rtl.weight_fetch import WeightFetch
-from hwshift.synthesis.clock import PATHS, fmax_mhz
-from hwshift.synthesis.fit import DATA, fit_terms
+from hwshift.rtl.shift_buffer import Bank
+from hwshift.synthesis.clock import BETWEEN, PATHS, block_delays, core_delays, ram_side
+from hwshift.synthesis.estimate import area_of
+from hwshift.synthesis.fit import DATA, fit_terms, into_page
 from hwshift.synthesis.place import place, place_core
+from hwshift.synthesis.resources import Resources
+from hwshift.synthesis.training import HELD_OUT as UNSEEN
+from hwshift.synthesis.training import TRAINING as SEEN
 from hwshift.synthesis.verilog import plain_names, unique_modules
 from hwshift.writing import replace_file
 
-__all__ = ["BLOCKS", "TRAINING", "delay_of", "fit_blocks"]
+Weights = Mapping[str, Mapping[str, float]]
 
-BLOCKS = {
-    "column": Column,
-    "accumulator lane": AccumulatorLane,
-    "epilogue": Epilogue,
-    "lane address": LaneAddress,
-    "bank": Bank,
-    "port B": PortB,
-    "sequencer": Sequencer,
-    "pass generator": PassGenerator,
-    "weight fetch": WeightFetch,
-    "bursts": Bursts,
-}
+__all__ = [
+    "BLOCKS",
+    "CORES",
+    "HELD_OUT",
+    "PLACED",
+    "delay_of",
+    "error_table",
+    "errors",
+    "fit_blocks",
+    "fit_core",
+]
+
+BLOCKS = {"column": Column, "epilogue": Epilogue, "bank": Bank}
 """What makes each block of `hwshift.synthesis.clock.PATHS`."""
 
+_LISTS = {config.name: config for config in (*SEEN, *UNSEEN)}
 _SMALL: dict[str, Any] = {"act": QFormat(8, 8), "bus_width": 32, "feature_depth": 1024}
-TRAINING = (
-    AcceleratorConfig(name="small", acc_width=40, scale_digits=2, **_SMALL),
+_DIGITS = _LISTS["4x4x1 shift_add Q8.8 bus=32 digits=2"]
+
+PLACED = (
+    _DIGITS,
     AcceleratorConfig(name="small mac", pe="mac", weights=QFormat(2, 14), **_SMALL),
+    AcceleratorConfig(name="narrow mac", pe="mac", weights=QFormat(8, 16), acc_width=36, **_SMALL),
     AcceleratorConfig(name="two pixels", pixels=2, acc_width=48, scale_digits=4, **_SMALL),
     PRESETS["4x4"],
     PRESETS["4x4-mac"],
 )
-"""The configurations whose blocks are placed; blocks that are alike are placed once."""
+"""The configurations whose blocks are placed alone; blocks that are alike are placed once."""
+CORES = (_DIGITS, PRESETS["4x4"], _LISTS["8x4x1 shift_add Q5.9 bus=32 digits=2"])
+"""The cores that the rest is fitted to."""
+HELD_OUT = tuple(_LISTS[name] for name in (
+    "8x4x1 mac Q8.8 bus=64 taps=True",
+    "4x4x1 shift_add Q16.16 G=0 bus=128",
+    "4x4x1 mac Q8.8 bus=32",
+    "4x4x2 mac Q4.12 bus=32 W=4",
+))  # fmt: skip
+"""No part of the fit has seen these cores."""
 
 
 def delay_of(name: str, config: AcceleratorConfig, folder: Path) -> float:
@@ -71,41 +90,135 @@ def fit_blocks(samples: Iterable[tuple[str, AcceleratorConfig, float]]) -> dict[
     return out
 
 
-def fit_clock(
-    cores: Iterable[tuple[AcceleratorConfig, float]], folder: Path, progress: Progress = silent
-) -> dict[str, Any]:
-    """The model: blocks placed alone, and the factor from cores with a clock in MHz that was measured."""
-    samples = []
-    for done, config in enumerate(TRAINING):
-        for place_, name in enumerate(BLOCKS):
-            at = done * len(BLOCKS) + place_
-            progress(Stage(f"placing {name} of {config.name}", at, len(TRAINING) * len(BLOCKS)))
-            samples.append((name, config, delay_of(name, config, folder)))
+def fit_core(
+    cores: Sequence[tuple[AcceleratorConfig, Resources, float]], weights: Weights
+) -> dict[str, float]:
+    """What blocks alone do not tell: ns between blocks, and ns of a bank's wires for each `ram_side`.
+
+    Of every core it is tried whether the one or the other limits it, or neither; kept is what makes the squares of the
+    relative errors least.
+
+    Parameters
+    ----------
+    cores : sequence of (AcceleratorConfig, Resources, float)
+        Each with its area, and ns of the slowest path after routing.
+    weights : mapping
+        Of blocks, as `fit_blocks` finds them.
+    """
+    best, least = {"between": 0.0, "ram_wires": 0.0}, inf
+    for choice in itertools.product((BETWEEN, "bank", None), repeat=len(cores)):
+        own = {
+            limit: [core for core, found in zip(cores, choice, strict=True) if found == limit]
+            for limit in choice
+        }
+        alone = [(ram_side(area) / ns, 1 - block_delays(config, weights)["bank"] / ns)
+                 for config, area, ns in own.get("bank", [])]  # fmt: skip
+        model = {
+            "between": _slope([(1 / ns, 1.0) for _, _, ns in own.get(BETWEEN, [])]),
+            "ram_wires": _slope(alone),
+        }
+        told = [
+            max(core_delays(config, area, {"weights": weights, **model}).values())
+            for config, area, _ in cores
+        ]
+        error = sum((delay / ns - 1) ** 2 for delay, (_, _, ns) in zip(told, cores, strict=True))
+        if error < least - 1e-12:
+            best, least = model, error
+    return best
+
+
+def _slope(pairs: Sequence[tuple[float, float]]) -> float:
+    """The factor, not negative, that makes the first of each pair the second, by least squares; 0 without pairs."""
+    found = sum(x * y for x, y in pairs) / sum(x * x for x, _ in pairs) if pairs else 0.0
+    return float(f"{max(0.0, found):.6g}")
+
+
+def fit_clock(area: Mapping[str, Any], folder: Path, progress: Progress = silent) -> dict[str, Any]:
+    """The model and what it was made from, by the area model of the same device; places what is not in ``folder``."""
+    samples: list[tuple[str, AcceleratorConfig, float]] = []
+    total = len(PLACED) * len(BLOCKS) + len(CORES) + len(HELD_OUT)
+    for config, name in itertools.product(PLACED, BLOCKS):
+        progress(Stage(f"placing {name} of {config.name}", len(samples), total))
+        samples.append((name, config, round(delay_of(name, config, folder), 3)))
+    routed: dict[str, dict[str, Any]] = {}
+    for config in (*CORES, *HELD_OUT):
+        progress(Stage(f"placing {config.name}", len(samples) + len(routed), total))
+        run = place_core(config, build_dir=folder)[0].to_dict()
+        routed[config.name] = {key: value for key, value in run.items() if key != "path"}
+    areas = [_area(config, area) for config in (*CORES, *HELD_OUT)]
     weights = fit_blocks(samples)
-    alone = {"core": 1.0, "weights": weights}
-    measured = [(config, mhz) for config, mhz in cores]
-    factors = [(fmax_mhz(config, alone) or mhz) / mhz for config, mhz in measured]
+    cores = [(config, _area(config, area), 1e3 / routed[config.name]["fmax_mhz"]) for config in CORES]
+    tools = {run["tools"] for run in routed.values()}
+    today = datetime.datetime.now(datetime.UTC).date()
     return {
+        "device": "an LFE5U-85F of speed grade 6",
+        "source": f"{', '.join(sorted(tools))}, seed 1, {today}, {len(CORES)} cores",
+        "reach": {key: _ends(getattr(item, key) for item in areas) for key in ("lut", "bram")},
         "weights": weights,
-        "core": round(geometric_mean(factors), 4) if factors else 1.0,
-        "cores": {config.name: mhz for config, mhz in measured},
-        "blocks": [[name, config.name, round(delay, 3)] for name, config, delay in samples],
-    }
+        **fit_core(cores, weights),
+        "blocks": [[name, config.name, delay] for name, config, delay in samples],
+        "routed": {
+            which: {config.name: routed[config.name] for config in configs}
+            for which, configs in (("training", CORES), ("held_out", HELD_OUT))
+        },
+    }  # fmt: skip
+
+
+def _ends(values: Iterable[float]) -> list[float]:
+    found = list(values)
+    return [min(found), max(found)]
+
+
+def _area(config: AcceleratorConfig, area: Mapping[str, Any]) -> Resources:
+    return sum(area_of(config, area["target"], area["weights"]).values(), Resources())
+
+
+def errors(data: Mapping[str, Any], which: str = "held_out") -> list[tuple[str, float, float]]:
+    """Configuration, MHz after routing, MHz estimated: of every core of a list."""
+    clock = data["clock"]
+    named = {config.name: config for config in (*CORES, *HELD_OUT)}
+    return [
+        (name, run["fmax_mhz"], 1e3 / max(core_delays(named[name], _area(named[name], data), clock).values()))
+        for name, run in clock["routed"][which].items()
+    ]
+
+
+def error_table(data: Mapping[str, Any]) -> str:
+    """What was routed beside what is estimated, as a table in Markdown."""
+    clock, rows = data["clock"], []
+    for which, fitted in (("held_out", "no"), ("training", "yes")):
+        for name, made, told in errors(data, which):
+            cells = clock["routed"][which][name]["utilization"]["TRELLIS_COMB"]
+            rows.append(
+                f"| {name} | {fitted} | {cells:,} | {made:.1f} | {told:.1f} | {told / made - 1:+.1%} |"
+            )
+    sizes = [abs(told / made - 1) for _, made, told in errors(data)]
+    title = (
+        f"On {clock['device']}, fitted to {clock['source']}, tested on {len(sizes)} others; estimated over routed, "
+        f"minus 1:"
+    )
+    head = [
+        "| configuration | in the fit | TRELLIS_COMB | MHz, routed | MHz, estimated | |",
+        "|---|---|---|---|---|---|",
+    ]
+    size = f"median {statistics.median(sizes):.1%} | worst {max(sizes):.1%}"
+    last = f"| **size of the error, not in the fit** | | | | {size} |"
+    return "\n".join([title, "", *head, *rows, last]).replace("%", " %")
 
 
 @click.command()
-@click.option("--core", "cores", metavar="CFG", multiple=True, help="Also place this core, which takes long.")
-@click.option("--measured", metavar="CFG=MHZ", multiple=True, help="A core that was placed before.")
-def main(cores: tuple[str, ...], measured: tuple[str, ...]) -> None:
-    """Place blocks, fit, and put the model into the data file of ECP5."""
-    pairs = [(load_config(name), float(mhz)) for name, _, mhz in (item.partition("=") for item in measured)]
-    pairs += [(config, place_core(config)[0].fmax_mhz) for config in map(load_config, cores)]
+@click.option(
+    "--page", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Put the errors there, too."
+)
+def main(page: Path | None) -> None:
+    """Place blocks and cores, fit, put the model into the data file of ECP5 and print the errors."""
     path = DATA / "ecp5.json"
-    clock = fit_clock(pairs, cache_dir(), lambda text: click.echo(text, err=True))
-    data = json.loads(path.read_text()) | {"clock": clock}
+    data = json.loads(path.read_text())
+    data["clock"] = fit_clock(data, cache_dir(), lambda text: click.echo(text, err=True))
     replace_file(path, (json.dumps(data, indent=1) + "\n").encode())
-    for name, config, mhz in ((config.name, config, mhz) for config, mhz in pairs):
-        click.echo(f"{name}: {mhz:.1f} MHz placed, {fmax_mhz(config, clock):.1f} estimated")
+    click.echo(error_table(data))
+    if page is not None:
+        into_page(page, "clock", error_table(data))
 
 
 if __name__ == "__main__":

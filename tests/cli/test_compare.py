@@ -30,6 +30,7 @@ def test_side_by_side(tmp_path, capsys):
     assert err.startswith("hwshift: warning: 45nm: The unit costs were measured on an ASIC process")
     from hwshift.config import PRESETS
     from hwshift.resolve import load_network, prepare
+    from hwshift.synthesis import estimate
 
     cycles = [
         simulate(prepare(load_network("csc-small"), PRESETS[name]), PRESETS[name]).counters["total"]
@@ -37,6 +38,11 @@ def test_side_by_side(tmp_path, capsys):
     ]
     row = next(line.split() for line in out.splitlines() if line.startswith("cycles"))
     assert row == ["cycles", f"{cycles[0]:,}", f"{cycles[1]:,}", f"{cycles[1] / cycles[0]:.2f}x"]
+    clocks = {name: estimate(PRESETS[name]).clock for name in ("4x4", "4x4-mac")}
+    row = next(line.split() for line in out.splitlines() if line.startswith("clock, estimated, MHz"))
+    assert row[3:5] == [f"{clock.fmax_mhz:.4g}" for clock in clocks.values()]
+    for name, clock in clocks.items():
+        assert f"clock of {name}: {clock.note}\n" in out and clock.note in page.read_text(encoding="utf-8")
     assert "hwshift compare csc-small --config 4x4 --config 4x4-mac" in page.read_text(encoding="utf-8")
     assert len(lines.read_text().splitlines()) == 3
 

@@ -24,6 +24,9 @@ def test_an_estimate_needs_no_tool(hwshift):
     assert json.loads(done.stdout) == estimate(PRESETS["8x8"], "ecp5").to_dict()
     shown = hwshift("synth", "8x8", "--estimate").stdout
     assert f"{estimate(PRESETS['8x8']).total.lut:,}" in shown and "fitted to Yosys" in shown
+    clock = estimate(PRESETS["8x8"]).clock
+    assert shown.splitlines()[-1] == f"clock: about {clock.fmax_mhz:.0f} MHz on {clock.note}"
+    assert "\nclock: does not fit an LFE5U-85F" in hwshift("synth", "16x16", "--estimate").stdout
     assert hwshift("synth", "8x8", "--estimate", "-q").stdout == ""
 
 

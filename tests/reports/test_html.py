@@ -118,6 +118,10 @@ def test_what_was_asked_for():
     assert "top-1: 75.00%" in text and "four" in text
     area = report.area.total
     assert f"{area.lut:,} LUT" in text and "Area of an FPGA, estimated" in text and report.area.source in text
+    assert (
+        f"about {report.area.fmax_mhz:.0f} MHz, at which an image takes" in text
+        and report.area.clock.note in text
+    )
     blocks = table(root, "area-table")
     assert (
         sum(int(row[1][1]) for row in blocks) == area.lut

@@ -18,7 +18,6 @@ from hwshift.rtl.interfaces import code_layout
 from hwshift.rtl.pe import term_shape
 from hwshift.synthesis import Resources, estimate, fitted
 from hwshift.synthesis import fit as fitting
-from hwshift.synthesis.clock import PATHS, block_delays, fmax_mhz
 from hwshift.synthesis.estimate import model
 from hwshift.synthesis.memories import Memory, block_ram, dsp_blocks, multipliers, ram_blocks
 from hwshift.synthesis.run import BLOCKS
@@ -203,28 +202,6 @@ def test_least_squares_without_negative_weights():
                 if (x >= 0).all():
                     best = min(best, float(np.sum((a @ x - b) ** 2)))
         assert float(np.sum((a @ found - b) ** 2)) == pytest.approx(best, abs=1e-9)
-
-
-def test_clock_from_made_up_delays():
-    """Delays that follow the terms are found again; the slowest block and the factor of cores make the clock."""
-    from hwshift.synthesis.fit_clock import BLOCKS as PLACED
-    from hwshift.synthesis.fit_clock import TRAINING as PLACED_CONFIGS
-    from hwshift.synthesis.fit_clock import fit_blocks
-
-    assert set(PLACED) == set(PATHS)
-    true = {name: {"fixed": 3.0 + place} for place, name in enumerate(PATHS)}
-    true["accumulator lane"]["carry bits"] = 0.1
-    samples = [
-        (name, config, sum(true[name].get(term, 0) * value for term, value in PATHS[name](config).items()))
-        for name in PATHS
-        for config in PLACED_CONFIGS
-    ]
-    weights = fit_blocks(samples)
-    for name, config, delay in samples:
-        assert block_delays(config, weights)[name] == pytest.approx(delay, rel=1e-4)
-    slowest = max(block_delays(PRESETS["4x4"], weights).values())
-    assert fmax_mhz(PRESETS["4x4"], {"weights": weights, "core": 1.25}) == pytest.approx(800 / slowest)
-    assert fmax_mhz(PRESETS["4x4"], None) is None
 
 
 @pytest.mark.soak

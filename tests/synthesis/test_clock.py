@@ -1,0 +1,181 @@
+"""The estimated clock: against cores that were placed and routed, and by hand from made-up delays."""
+
+import json
+import re
+import statistics
+from pathlib import Path
+
+import pytest
+
+from hwshift.config import PRESETS
+from hwshift.golden.formats import QFormat
+from hwshift.synthesis import Resources, estimate, fit_clock
+from hwshift.synthesis.clock import (
+    BETWEEN,
+    PATHS,
+    Clock,
+    block_delays,
+    clock_of,
+    core_delays,
+    ram_side,
+)
+from hwshift.synthesis.estimate import model
+from hwshift.synthesis.fit_clock import CORES, HELD_OUT, PLACED
+
+MEDIAN, WORST = 0.10, 0.25
+DATA = model("ecp5")
+
+
+def test_errors_on_cores_that_the_fit_has_not_seen():
+    """Routed clocks are what nextpnr told, kept with its version and seed; the estimate is the user's."""
+    routed = DATA["clock"]["routed"]["held_out"]
+    assert list(routed) == [config.name for config in HELD_OUT] and len(HELD_OUT) >= 3
+    found = [abs(estimate(config).fmax_mhz / routed[config.name]["fmax_mhz"] - 1) for config in HELD_OUT]
+    assert statistics.median(found) <= MEDIAN and max(found) <= WORST
+    assert not {config.hash for config in HELD_OUT} & {config.hash for config in (*CORES, *PLACED)}
+    for run in (*routed.values(), *DATA["clock"]["routed"]["training"].values()):
+        assert run["seed"] == 1 and "nextpnr" in run["tools"] and run["utilization"]["TRELLIS_COMB"] > 20_000
+
+
+def test_the_weights_are_those_of_the_stored_placements():
+    clock, named = DATA["clock"], {config.name: config for config in (*PLACED, *CORES)}
+    weights = fit_clock.fit_blocks([(name, named[config], delay) for name, config, delay in clock["blocks"]])
+    assert weights == clock["weights"]
+    cores = [(named[name], estimate(named[name]).total, 1e3 / run["fmax_mhz"])
+             for name, run in clock["routed"]["training"].items()]  # fmt: skip
+    assert list(clock["routed"]["training"]) == [config.name for config in CORES]
+    assert fit_clock.fit_core(cores, weights) == {key: clock[key] for key in ("between", "ram_wires")}
+
+
+def test_blocks_alone():
+    """Near and not equal: each term has a few placements."""
+    clock, named = DATA["clock"], {config.name: config for config in PLACED}
+    assert [(name, config) for name, config, _ in clock["blocks"]] == [
+        (name, config.name) for config in PLACED for name in PATHS
+    ]
+    for name, config, delay in clock["blocks"]:
+        assert block_delays(named[config], clock["weights"])[name] == pytest.approx(delay, rel=0.07)
+
+
+def test_the_manual_tells_these_errors():
+    page = (Path(__file__).parents[2] / "docs" / "synthesis.md").read_text()
+    assert f"<!-- estimates: clock -->\n{fit_clock.error_table(DATA)}\n<!-- end -->" in page
+
+
+def test_blocks_from_made_up_delays():
+    """Delays that follow the terms are found again."""
+    assert set(fit_clock.BLOCKS) == set(PATHS)
+    true = {name: {"fixed": 3.0 + place} for place, name in enumerate(PATHS)}
+    true["column"]["carry bits"] = 0.1
+    samples = [
+        (name, config, sum(true[name].get(term, 0) * value for term, value in PATHS[name](config).items()))
+        for name in PATHS
+        for config in PLACED
+    ]
+    weights = fit_clock.fit_blocks(samples)
+    for name, config, delay in samples:
+        assert block_delays(config, weights)[name] == pytest.approx(delay, rel=1e-4)
+
+
+SMALL, MAC, FULL = CORES[0], PRESETS["4x4-mac"], PRESETS["4x4"]
+WEIGHTS = {
+    "column": {"fixed": 8.0}, "epilogue": {"fixed": 6.0, "parts of the product": 2.0}, "bank": {"fixed": 9.0},
+}  # fmt: skip
+FEW, HALF = (
+    Resources(lut=20_000, bram=13),
+    Resources(lut=30_000, bram=52),
+)  # a quarter and half of the device's side
+
+
+def test_a_core_from_made_up_clocks():
+    """Wires between blocks of 12 ns; 8 ns for a bank's over the whole device; one as slow as its epilogue of 14 ns."""
+    cores = [(SMALL, FEW, 12.0), (FULL, HALF, 13.0), (FULL, Resources(bram=208), 17.0), (MAC, HALF, 14.0)]
+    found = fit_clock.fit_core(cores, WEIGHTS)
+    assert found == pytest.approx({"between": 12.0, "ram_wires": 8.0}, rel=1e-5)
+    for config, area, ns in cores:
+        assert max(core_delays(config, area, {"weights": WEIGHTS, **found}).values()) == pytest.approx(ns)
+
+
+def test_one_core_is_between_its_blocks():
+    assert fit_clock.fit_core([(SMALL, FEW, 12.5)], WEIGHTS) == {"between": 12.5, "ram_wires": 0.0}
+
+
+MODEL = {
+    "device": "a device", "source": "somebody, some day", "reach": {"lut": [20_000, 30_000], "bram": [13, 52]},
+    "weights": WEIGHTS, "between": 12.0, "ram_wires": 8.0,
+}  # fmt: skip
+
+
+def test_what_limits_by_hand():
+    assert (ram_side(FEW), ram_side(HALF)) == (0.25, 0.5)
+    found = clock_of(SMALL, FEW, MODEL, "any")
+    assert (found.limit, found.fmax_mhz, found.beyond) == (BETWEEN, pytest.approx(1e3 / 12), False)
+    assert found.note == "a device; limited by wires between blocks; fitted to somebody, some day"
+    found = clock_of(SMALL, HALF, MODEL, "any")
+    assert (found.limit, found.fmax_mhz) == ("bank", pytest.approx(1e3 / (9 + 0.5 * 8)))
+    found = clock_of(MAC, HALF, MODEL, "any")  # four parts
+    assert (found.limit, found.fmax_mhz, found.beyond) == ("epilogue", pytest.approx(1e3 / 14), False)
+    assert found.note == "a device; limited by the block epilogue; fitted to somebody, some day"
+
+
+def test_beyond_what_was_routed():
+    for area in (
+        Resources(lut=19_999, bram=13),
+        Resources(lut=30_001, bram=13),
+        Resources(lut=20_000, bram=52.5),
+    ):
+        found = clock_of(SMALL, area, MODEL, "any")
+        assert found.beyond and found.fmax_mhz is not None
+        told = "; extrapolated: the cores that were routed take 20,000 to 30,000 LUTs and 13 to 52 block RAMs"
+        assert found.note.endswith(told)
+
+
+def test_what_the_device_does_not_hold():
+    found = clock_of(SMALL, Resources(lut=83_641, bram=209, dsp=156), MODEL, "any")
+    note = "does not fit a device: 83,641 of 83,640 LUTs, 209 of 208 block RAMs; so no clock is estimated"
+    assert found == Clock(None, None, True, note)
+
+
+def test_a_device_without_routed_cores():
+    found = clock_of(SMALL, Resources(lut=20_000), None, "Xilinx UltraScale+")
+    note = "no core was placed and routed for Xilinx UltraScale+, so no clock is estimated"
+    assert found == Clock(None, None, False, note)
+
+
+def test_presets():
+    """A clock where the device holds the core, and a reason where it does not."""
+    assert estimate(PRESETS["4x4"]).clock.beyond is False
+    whole = estimate(PRESETS["8x8"])
+    assert whole.clock.beyond and 30 < whole.fmax_mhz < estimate(PRESETS["4x4"]).fmax_mhz + 0.1
+    plain = json.loads(json.dumps(whole.to_dict()))
+    assert plain["fmax_mhz"] == round(whole.fmax_mhz, 1)
+    assert plain["clock"] == {
+        "limit": whole.clock.limit,
+        "beyond_what_was_routed": True,
+        "note": whole.clock.note,
+    }
+    large = estimate(PRESETS["16x16-mac"])
+    assert (
+        large.fmax_mhz is None
+        and large.to_dict()["fmax_mhz"] is None
+        and "1,088 of 156 DSP blocks" in large.clock.note
+    )
+
+
+def test_terms_by_hand():
+    """Products of 32 bits by 32 and of an accumulator of 56 bits by a scale of 18 take four multipliers of 18 each."""
+    assert PATHS["column"](MAC)["parts added"] == 3 and PATHS["epilogue"](MAC)["parts of the product"] == 4
+    assert PATHS["column"](FULL)["parts added"] == PATHS["epilogue"](FULL)["parts of the product"] == 0
+    assert PATHS["epilogue"](FULL)["levels of digits"] == 2  # four digits
+    narrow = MAC.with_(act=QFormat(8, 8), weights=QFormat(8, 8))
+    assert PATHS["column"](narrow)["parts added"] == 0
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("config", HELD_OUT, ids=lambda config: re.sub(r"\W+", "-", config.name))
+def test_routing_anew(config):
+    """Whole cores, by the path of ``hwshift synth --pnr``: 8 to 25 minutes each with native programs, then kept."""
+    from hwshift.synthesis import place_core
+
+    (run,) = place_core(config)
+    assert estimate(config).fmax_mhz == pytest.approx(run.fmax_mhz, rel=WORST)
