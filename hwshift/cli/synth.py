@@ -85,8 +85,7 @@ def _show_estimate(found: "AreaEstimate", as_json: bool, quiet: bool) -> None:
     elif not quiet:
         _print(found)
         click.echo(f"\nestimated; LUTs, flip-flops and carry cells fitted to {found.source}")
-        clock = "" if found.fmax_mhz is None else f"about {found.fmax_mhz:.0f} MHz on "
-        click.echo(f"clock: {clock}{found.clock.note}")
+        click.echo(f"clock: {found.clock}")
 
 
 def _print(found: "Synthesis | AreaEstimate") -> None:

@@ -160,8 +160,8 @@ def _area(candidate: Candidate) -> Resources:
 
 
 def clock_notes(candidates: Sequence[Candidate]) -> dict[str, str]:
-    """By configuration: what its estimated clock rests on, or why there is none; empty where area is not known."""
-    return {item.config: item.area.clock.note for item in candidates if item.area is not None}
+    """By configuration: its estimated clock and what that rests on, or why there is none; empty without an area."""
+    return {item.config: str(item.area.clock) for item in candidates if item.area is not None}
 
 
 def _fmax(candidate: Candidate) -> float:

@@ -47,6 +47,10 @@ class Clock:
     beyond: bool
     note: str
 
+    def __str__(self) -> str:
+        """In a line."""
+        return self.note if self.fmax_mhz is None else f"about {self.fmax_mhz:.0f} MHz on {self.note}"
+
     def to_dict(self) -> dict[str, Any]:
         """For JSON; `fmax_mhz` stands beside it."""
         return {"limit": self.limit, "beyond_what_was_routed": self.beyond, "note": self.note}
