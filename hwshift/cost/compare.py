@@ -147,10 +147,10 @@ def table(candidates: Sequence[Candidate]) -> list[tuple[Metric, tuple[float, ..
 
 def metrics_of(candidates: Sequence[Candidate]) -> tuple[Metric, ...]:
     """What is compared of these candidates."""
-    areas = [item.area for item in candidates]
-    if None in areas:
+    areas = [item.area for item in candidates if item.area is not None]
+    if len(areas) < len(candidates):
         return METRICS
-    clocks = all(area is not None and area.fmax_mhz is not None for area in areas)
+    clocks = all(area.fmax_mhz is not None for area in areas)
     return (*METRICS, *AREA_METRICS, *((CLOCK_METRIC,) if clocks else ()))
 
 

@@ -124,7 +124,7 @@ def clock_of(
     delays = core_delays(config, area, model)
     limit = max(delays, key=lambda found: delays[found])
     note = f"{name}; limited by {limit if limit == BETWEEN else f'the block {limit}'}; fitted to {model['source']}"
-    reach = {key: model["reach"][key] for key in ("lut", "bram")}
+    reach = model["reach"]
     beyond = not all(low <= getattr(area, key) <= high for key, (low, high) in reach.items())
     if beyond:
         taken = " and ".join(f"{low:,g} to {high:,g} {_TITLES[key]}" for key, (low, high) in reach.items())
