@@ -86,10 +86,10 @@ def timing(config: AcceleratorConfig) -> Timing:
     tree, operands = 0, config.rows
     while operands > 1:
         operands, tree = -(-operands // TREE_RADIX), tree + 1
-    read, swap, x = 4, 5, 6
+    read, swap, x = 4, 6, 7
     total = x + 1 + tree
     epilogue = total + 1
-    write = epilogue + 6
+    write = epilogue + 8
     return Timing(
         lane_stage=0,
         read_stage=read,
@@ -105,5 +105,5 @@ def timing(config: AcceleratorConfig) -> Timing:
         write_stage=write,
         retire=write + 1,
         raw_distance=write - read + 1,
-        weight_release=read + 1,
+        weight_release=swap - 1,
     )

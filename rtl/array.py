@@ -104,13 +104,13 @@ class Array(wiring.Component):
     Members
     -------
     x : In(map_layout of act_shape, [P][R])
-        From registers; stage 6.
+        From registers; stage 7.
     aged : In(aged_layout)
         Likewise, with ``row_taps``: x of the elements that `hwshift.program.row_taps.element_ages` names.
     swap : In(1)
-        Stage 5.
+        Stage 6.
     shadow : In(shadow_write)
-        Stage 5.
+        Stage 6.
     sums : Out(map_layout of sum_shape, [P][C])
         From registers; stage S.
     """

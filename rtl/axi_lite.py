@@ -25,7 +25,7 @@ def axi_lite(address_bits: int) -> wiring.Signature:
 
 
 def register_access(address_bits: int) -> wiring.Signature:
-    """Accesses to registers, answered in the same cycle.
+    """Accesses to registers: writes are answered in the same cycle, reads in the next one.
 
     Members
     -------
@@ -38,7 +38,7 @@ def register_access(address_bits: int) -> wiring.Signature:
     write_error, read_error : In(1)
         The access is answered with SLVERR.
     read_data : In(32)
-        Reads have no side effects, so there is no strobe.
+        With ``read_error``, of the address of the cycle before. Reads have no side effects, so there is no strobe.
     """
     words = address_bits - 2
     return wiring.Signature({
@@ -53,8 +53,8 @@ class AxiLiteSlave(wiring.Component):
     The five handshakes do not depend on each other: address and data of a write arrive in any order, and a
     response that is not taken holds up only its own direction. Outputs to the bus are registers or their
     inverse. A write whose later half is accepted in cycle t takes place in cycle t + 2 if no response waits,
-    and BVALID is 1 from t + 3 on; a read takes place in t + 1, and RVALID is 1 from t + 2 on. One write every three
-    cycles, and one read every two. Whether a write takes place is a register, since much follows from it.
+    and BVALID is 1 from t + 3 on; a read takes place in t + 1, and RVALID is 1 from t + 3 on. One write and one read
+    every three cycles. Whether a write takes place is a register, since much follows from it.
 
     Members
     -------
@@ -108,9 +108,11 @@ class AxiLiteSlave(wiring.Component):
     def _read(self, m: Module) -> None:
         bus, access = self.s_axi, self.access
         take = Signal()
+        there = Signal()  # the answer: the address was held in the cycle before
         ar, address = self._hold(m, "ar", take, "araddr")
+        m.d.sync += there.eq(ar & ~take)
         m.d.comb += [
-            take.eq(ar & (~bus.rvalid | bus.rready)),
+            take.eq(there & (~bus.rvalid | bus.rready)),
             access.read_address.eq(address[2:]),
         ]
         with m.If(take):

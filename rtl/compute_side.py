@@ -5,7 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hwshift.config import AcceleratorConfig
-from hwshift.program.isa import Token
+from hwshift.program.isa import LOAD, STORE, Token
 from hwshift.rtl.dispatch import Dispatch, weight_record
 from hwshift.rtl.instruction import EARLY, INSTRUCTION
 from hwshift.rtl.interfaces import step_layout, weight_command
@@ -79,18 +79,23 @@ class ComputeSide(wiring.Component):
         m.submodules.sequencer = self._sequencer = Sequencer(config)
         m.submodules.tokens = self._tokens = TokenCounters(t.token_limit)
         wiring.connect(m, wiring.flipped(self.i), self._dispatch.i)
-        compute = self._queue(m, "compute", INSTRUCTION, t.unit_queue, self._dispatch.compute, self._passes.i)
-        self._queue(m, "load", INSTRUCTION, t.unit_queue, self._dispatch.load, wiring.flipped(self.load))
-        self._queue(m, "store", INSTRUCTION, t.unit_queue, self._dispatch.store, wiring.flipped(self.store))
-        self._queue(m, "weight", weight_record(), t.weight_queue, self._dispatch.weight, self._weights.i)
-        self._queue(m, "pass", pass_layout(config), t.pass_queue, self._passes.o, self._sequencer.i)
+        dispatch, load, store = self._dispatch, wiring.flipped(self.load), wiring.flipped(self.store)
+        # bursts begin with what is at the head of load and store queue, the walk of a STORE, too
+        compute = self._queue(
+            m, "compute", Queue(INSTRUCTION, t.unit_queue, EARLY), dispatch.compute, self._passes.i
+        )
+        self._queue(m, "load", Queue(INSTRUCTION, t.unit_queue, LOAD.offsets["base"]), dispatch.load, load)
+        self._queue(
+            m, "store", Queue(INSTRUCTION, t.unit_queue, STORE.offsets["last_lanes"]), dispatch.store, store
+        )
+        self._queue(m, "weight", Queue(weight_record(), t.weight_queue), dispatch.weight, self._weights.i)
+        self._queue(m, "pass", Queue(pass_layout(config), t.pass_queue), self._passes.o, self._sequencer.i)
         self._connect_tokens(m)
         self._connect_weights(m)
         self._connect_front(m, compute)
         return m
 
-    def _queue(self, m: Module, name: str, shape: object, depth: int, source: object, sink: object) -> Queue:
-        queue = Queue(shape, depth, EARLY if shape is INSTRUCTION else 0)
+    def _queue(self, m: Module, name: str, queue: Queue, source: object, sink: object) -> Queue:
         m.submodules[f"{name}_queue"] = queue
         wiring.connect(m, source, queue.i)
         wiring.connect(m, queue.o, sink)

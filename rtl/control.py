@@ -11,6 +11,7 @@ from hwshift.program.isa import ISA_VERSION
 from hwshift.program.registers import REGISTER, REGISTERS, Access, ErrorCode
 from hwshift.rtl.axi_lite import AxiLiteSlave, axi_lite, register_access
 from hwshift.rtl.commands import ADDRESSES, Commands, settings_layout
+from hwshift.rtl.delay import delay
 from hwshift.timing import COMMAND_QUEUE
 
 __all__ = ["Control", "CounterBank", "RegisterFile", "RunControl", "event_layout"]
@@ -269,13 +270,29 @@ class RegisterFile(wiring.Component):
         return values
 
     def _read(self, m: Module, values: dict[str, Signal]) -> None:
-        access = self.access
-        with m.Switch(access.read_address):
+        """The register within every group of eight, then, a cycle later, the group."""
+        address = self.access.read_address
+        groups = {item.offset // 32 for item in REGISTERS}
+        chosen = {group: Signal(32, name=f"of_group_{group}", reset_less=True) for group in groups}
+        known = Signal()
+        with m.Switch(address):
             for item in REGISTERS:
                 with m.Case(item.offset // 4):
-                    m.d.comb += access.read_data.eq(values[item.name])
-            with m.Default():
-                m.d.comb += access.read_error.eq(1)
+                    m.d.comb += known.eq(1)
+        for group, value in chosen.items():
+            with m.Switch(address[:3]):
+                for item in REGISTERS:
+                    if item.offset // 32 == group:
+                        with m.Case(item.offset // 4 % 8):
+                            m.d.sync += value.eq(values[item.name])
+                with m.Default():
+                    m.d.sync += value.eq(0)
+        late = delay(m, address[3:], 1, "read_group", reset_less=True)
+        m.d.comb += self.access.read_error.eq(~delay(m, known, 1, "read_known", reset_less=True))
+        with m.Switch(late):
+            for group, value in chosen.items():
+                with m.Case(group):
+                    m.d.comb += self.access.read_data.eq(value)
 
     def _write(self, m: Module, values: dict[str, Signal]) -> None:
         access = self.access

@@ -28,7 +28,8 @@ class Datapath(wiring.Component):
         Stage 0, combinational from the compute side.
     bounds : In(bounds_layout)
         Clamp bounds; change only while no step is under way.
-    load, store : streams of port B requests; store_data : Out(array [R] of activations), two cycles after a grant
+    load, store : streams of port B requests; store_data : Out(array [R] of activations)
+        The data ``timing.store_data`` cycles after a grant.
     lane_write, param_write, weight_write : In
         Table and weight writes of the loader.
     """

@@ -13,7 +13,7 @@ from hwshift.rtl.array import map_layout
 from hwshift.rtl.interfaces import acc_shape, act_shape, epilogue_control, step_layout
 from hwshift.rtl.sigmoid import SigmoidTable, sigmoid_index
 
-__all__ = ["Epilogue", "param_write"]
+__all__ = ["PART_BITS", "Epilogue", "param_write"]
 
 
 def param_write(config: AcceleratorConfig) -> data.StructLayout:
@@ -22,15 +22,21 @@ def param_write(config: AcceleratorConfig) -> data.StructLayout:
     return data.StructLayout({"en": 1, "address": range(segments), "data": config.bus_width})
 
 
+PART_BITS = 17
+"""Unsigned bits that a multiplier of 18 x 18 signed bits takes."""
+_NEAR = 3
+"""Low bits of a shift that are left to its second stage."""
+
+
 class Epilogue(wiring.Component):
     """``y = floor(acc * m / 2**(G + s)) + b``, saturated, activation, + residual, saturated, activation.
 
-    A step's accumulators and control in stage E give ``y`` in stage E + 6: latency 6, one step per cycle, no
+    A step's accumulators and control in stage E give ``y`` in stage E + 8: latency 8, one step per cycle, no
     backpressure. Every accumulator of ``acc_width`` bits and every entry that
     `hwshift.program.params.encode_param` makes is allowed. Without a residual in the step the second
     activation does nothing. With a sigmoid as the activation after the residual, or as the only one of a step
     without residual, ``y`` comes from the table. The activation bounds are not pipelined: a step's bounds hold
-    from its stage E to E + 5, and the lower is at most the upper.
+    from its stage E to E + 7, and the lower is at most the upper.
 
     Members
     -------
@@ -41,12 +47,12 @@ class Epilogue(wiring.Component):
     valid : In(1), control : In(epilogue_control), acc : In(map_layout of acc_shape, [P][C])
         Stage E.
     residual_data : In(map_layout of act_shape, [P][C])
-        Stage E + 4; ignored for a step without residual. Only if the configuration has ``residual``.
+        Stage E + 6; ignored for a step without residual. Only if the configuration has ``residual``.
     y : Out(map_layout of act_shape, [P][C])
-        From registers, or one multiplexer behind the table's; stage E + 6.
+        From registers, or one multiplexer behind the table's; stage E + 8.
     """
 
-    latency = 6
+    latency = 8
 
     def __init__(self, config: AcceleratorConfig) -> None:
         self._config = config
@@ -68,32 +74,32 @@ class Epilogue(wiring.Component):
         pipe = _Pipe(m, self.valid, self.latency)
         columns = self._parameters(m)
         control, act = self.control, act_shape(self._config)
-        first = self._window(pipe, 2, "act", control.act, control.lo, control.hi)
+        first = self._window(pipe, 4, "act", control.act, control.lo, control.hi)
         if self._config.residual:
             second_act = Mux(control.residual, control.residual_act, Act.NONE)
             second = self._window(
-                pipe, 4, "residual_act", second_act, control.residual_lo, control.residual_hi
+                pipe, 6, "residual_act", second_act, control.residual_lo, control.residual_hi
             )
-            add = pipe.later(control.residual, 4, "residual")
+            add = pipe.later(control.residual, 6, "residual")
         tables = _Tables(m, pipe, control, self._config) if self._config.sigmoid else None
         for c, entry in enumerate(columns):
-            shift = pipe.later(entry.shift, 2, f"shift_{c}")
+            shift = pipe.later(entry.shift, 3, f"shift_{c}")
             beyond = self._beyond(pipe, entry.shift, f"{c}")
-            bias = pipe.later(entry.bias[: act.width].as_signed(), 2, f"bias_{c}")
+            bias = pipe.later(entry.bias[: act.width].as_signed(), 4, f"bias_{c}")
             biased = _AddClip(pipe, first, bias, f"biased_{c}")
             for p in range(self._config.pixels):
                 lane = f"{p}_{c}"
                 product = self._product(pipe, self.acc[p][c], entry.scale, lane)
                 scaled = self._round(pipe, product, shift, beyond, lane)
-                value = pipe.register(3, biased.clipped(scaled), act, f"value_{lane}")
+                value = pipe.register(5, biased.clipped(scaled), act, f"value_{lane}")
                 if self._config.residual:
                     sum_ = _AddClip(pipe, second, value, f"sum_{lane}")
                     summand = Mux(add, self.residual_data[p][c], 0)
-                    summand = pipe.register(4, summand, act, f"residual_{lane}")
+                    summand = pipe.register(6, summand, act, f"residual_{lane}")
                     added, value = saturate(sum_.total(summand), act.width), sum_.clipped(summand)
                 else:
-                    added = value = pipe.register(4, value, act, f"added_{lane}")
-                value = pipe.register(5, value, act, f"y_{lane}")
+                    added = value = pipe.register(6, value, act, f"added_{lane}")
+                value = pipe.register(7, value, act, f"y_{lane}")
                 if tables is not None:
                     value = tables.choose(added, value, c * self._config.pixels + p)
                 m.d.comb += self.y[p][c].eq(value)
@@ -139,42 +145,46 @@ class Epilogue(wiring.Component):
         return _Window(pipe, stage - 1, low, high, shape, name)
 
     def _product(self, pipe: "_Pipe", acc: Value, scale: Value, name: str) -> Value:
-        """``acc * m`` in stage E + 2: a multiplier registered twice, or signed digits, first shifted, then added."""
+        """``acc * m`` in stage E + 3: parts that a multiplier gives, or shifted digits; sums of pairs; their sum."""
         shape, digits = signed(self._config.acc_width + MANTISSA_BITS), self._config.scale_digits
         if digits is None:
-            half = pipe.register(0, acc * scale[:MANTISSA_BITS].as_signed(), shape, f"half_{name}")
-            return pipe.register(1, half, shape, f"product_{name}")
-        addends = []
-        for k in range(digits):
-            shifted, carry = _digit(acc, scale.word_select(k, DIGIT_BITS), k)
-            shifted = pipe.register(0, shifted, shape, f"shifted_{name}_{k}")
-            addends.append((shifted, pipe.register(0, carry, unsigned(1), f"carry_{name}_{k}")))
-        return pipe.register(1, _digit_sum(addends, shape.width), shape, f"product_{name}")
+            values, bits = _parts(acc, scale[:MANTISSA_BITS].as_signed()), []
+        else:
+            shares = [_digit(acc, scale.word_select(k, DIGIT_BITS), k) for k in range(digits)]
+            values, bits = [value for value, _ in shares], [bit for _, bit in shares]
+        for stage, kind in enumerate(("part", "pair")):
+            values = [pipe.register(stage, value, value.shape(), f"{kind}_{name}_{k}")
+                      for k, value in enumerate(values)]  # fmt: skip
+            bits = [pipe.register(stage, bit, unsigned(1), f"{kind}_carry_{name}_{k}")
+                    for k, bit in enumerate(bits)]  # fmt: skip
+            values, bits = _pairs(values, bits, shape.width)
+        assert len(values) == 1
+        return pipe.register(2, values[0], shape, f"product_{name}")
 
     def _beyond(self, pipe: "_Pipe", shift: Value, name: str) -> Value:
         """For `_round`: bits at ``shift`` and above, of those of the product that a result has no place for."""
         count = self._config.acc_width + MANTISSA_BITS - self._config.guard - self._config.act.bits - 2
-        mask = Cat(pipe.later(shift, 1, f"shift_beyond_{name}") <= place for place in range(count))
-        return pipe.register(1, mask, unsigned(count), f"beyond_{name}")
+        mask = Cat(pipe.later(shift, 2, f"shift_beyond_{name}") <= place for place in range(count))
+        return pipe.register(2, mask, unsigned(count), f"beyond_{name}")
 
     def _round(self, pipe: "_Pipe", product: Value, shift: Value, beyond: Value, name: str) -> Value:
-        """``product >> (G + s)`` in stage E + 3, clipped to two bits more than an activation has.
+        """``product >> (G + s)`` in stage E + 5, clipped to two bits more than an activation has.
 
-        Whether bits are lost is found beside the shift, not behind it.
+        The farthest first, in E + 3, where it is found beside the shift, not behind it, whether bits are lost.
         """
         shape = signed(self._config.act.bits + 2)
         whole = product[self._config.guard :].as_signed()
         sign, above = whole[-1], whole[shape.width - 1 : -1]
         # bit i of `above` is lost or differs from the result's sign bit, if it is at i >= shift
         lost = ((above ^ sign.replicate(len(above))) & beyond).any()
-        scaled = whole
-        for place in reversed(
-            range(len(shift))
-        ):  # the farthest first: what is out of reach of the rest is cut
-            scaled = Mux(shift[place], scaled >> (1 << place), scaled)
-            scaled = scaled[: shape.width + (1 << place) - 1].as_signed()
+        far = _shifted(whole, shift, range(_NEAR, len(shift)), shape.width)
+        far = pipe.register(3, far, far.shape(), f"far_{name}")
+        near = pipe.register(3, shift[:_NEAR], unsigned(_NEAR), f"near_{name}")
+        lost, sign = (pipe.register(3, bit, unsigned(1), f"{key}_{name}")
+                      for key, bit in (("lost", lost), ("sign", sign)))  # fmt: skip
+        scaled = _shifted(far, near, range(_NEAR), shape.width)
         limit = Cat((~sign).replicate(shape.width - 1), sign)
-        return pipe.register(2, Mux(lost, limit, scaled).as_signed(), shape, f"scaled_{name}")
+        return pipe.register(4, Mux(lost, limit, scaled).as_signed(), shape, f"scaled_{name}")
 
 
 class _Pipe:
@@ -252,7 +262,7 @@ class _Tables:
             m.submodules[f"sigmoid_{index}"] = table
 
     def choose(self, added: Value, value: Value, lane: int) -> Value:
-        """``value`` of stage E + 6, or the sigmoid of ``added``, which is of the stage before."""
+        """``value`` of stage E + 8, or the sigmoid of ``added``, which is of the stage before."""
         table, port = self._tables[lane // 2], lane % 2
         self._m.d.comb += table.index[port].eq(sigmoid_index(added, self._act))
         return Mux(self._chosen, table.entry[port], value)
@@ -280,16 +290,41 @@ def _digit(acc: Value, code: Value, index: int) -> tuple[Value, Value]:
     return Mux(there, signed_share, 0).as_signed(), there & negative
 
 
-def _digit_sum(addends: list[tuple[Value, Value]], width: int) -> Value:
-    """The sum of values and bits, modulo ``2**width``, by pairs; an adder has a place for one bit beside two values."""
-    values = [value for value, _ in addends]
-    bits = [bit for _, bit in addends]
-    while len(values) > 1:
-        pairs = [values[i : i + 2] for i in range(0, len(values), 2)]
-        values = [_add(*pair, bits.pop(), width) if len(pair) == 2 else pair[0] for pair in pairs]
-    return values[0] + bits[0]
+def _parts(acc: Value, mantissa: Value) -> list[Value]:
+    """Addends that give the product, of `PART_BITS` bits of ``acc`` each; the last has a sign, and up to a bit more."""
+    cuts = range(0, len(acc) - 1, PART_BITS)
+    pieces = [acc[low : low + PART_BITS] for low in cuts[:-1]] + [acc[cuts[-1] :].as_signed()]
+    return [Cat(Const(0, low), piece * mantissa).as_signed() for low, piece in zip(cuts, pieces, strict=True)]
+
+
+def _pairs(values: list[Value], bits: list[Value], width: int) -> tuple[list[Value], list[Value]]:
+    """The same sum modulo ``2**width`` of half as many values: an adder takes two, and a bit as its carry.
+
+    The last adder takes two bits: where half adders stand in front of it, the carries' lowest place is free.
+    """
+    bits = list(bits)
+    if len(values) == 1:
+        return ([values[0] + bits[0]] if bits else values), []
+    if len(values) == len(bits) == 2:
+        a, b = values
+        values = [a ^ b, Cat(bits.pop(), a & b).as_signed()]
+    pairs = [values[i : i + 2] for i in range(0, len(values), 2)]
+    sums = [_add(*pair, bits.pop() if bits else Const(0, 1), width) if len(pair) == 2 else pair[0]
+            for pair in pairs]  # fmt: skip
+    return sums, bits
 
 
 def _add(a: Value, b: Value, carry: Value, width: int) -> Value:
     low, high = Cat(Const(1, 1), a).as_signed(), Cat(carry, b).as_signed()
     return (low + high)[1 : width + 1].as_signed()
+
+
+def _shifted(value: Value, shift: Value, places: range, width: int) -> Value:
+    """``value >> shift``, as far as these places of ``shift`` say and nearer ones can bring it into ``width`` bits.
+
+    The farthest first: what is out of reach of the rest is cut.
+    """
+    for place in reversed(places):
+        value = Mux(shift[place], value >> (1 << place), value)
+        value = value[: width + (1 << place) - 1].as_signed()
+    return value

@@ -82,7 +82,7 @@ def step_layout(config: AcceleratorConfig) -> data.StructLayout:
             "first": 1,
             "last": 1,
             "maximum": 1,
-            # epilogue and writing: stages E to E + 6; sums are reduced and based on the way
+            # epilogue and writing: stages E to E + 8; sums are reduced and based on the way
             "param": _index(config.param_tiles),
             "act": 2,
             "residual_act": 2,

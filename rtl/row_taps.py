@@ -25,11 +25,11 @@ class RowTaps(wiring.Component):
     Members
     -------
     step : In(1), row_taps : In(1), coming : In(array [R] of activations)
-        Stage 5: there is a step; it sums taps; what lanes read.
+        Stage 6: there is a step; it sums taps; what lanes read.
     x : In(array [R] of activations)
         The same, registered: those of the last step.
     aged : Out(aged_layout)
-        Stage 6, registered.
+        Stage 7, registered.
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:

@@ -113,20 +113,21 @@ class LaneTable(wiring.Component):
 class Bank(wiring.Component):
     """One bank: 2P memories, the choice of P activations by port A, and port B.
 
-    Port A: latency two cycles from ``pixels`` to ``x``, one step per cycle, no backpressure. Of pixel lanes
-    that touch one sub-bank in the same step, only the lowest reads right. Port B: data one cycle after a
-    read. Port A may not read a word in the cycle in which port B writes it.
+    Port A: latency three cycles from ``pixels`` to ``x``, one step per cycle, no backpressure; what block RAM gives
+    goes into registers first, since on an ECP5 it is slow and far away. Of pixel lanes that touch one sub-bank in the
+    same step, only the lowest reads right. Port B: data one cycle after a read. Port A may not read a word in the
+    cycle in which port B writes it.
 
     Members
     -------
     en : In(1), pixels : In(lane_pixels)
         Stage 4.
     relu : In(1)
-        Stage 5, of the same step: negative values become 0, after what is outside the map has been filled in.
+        Stage 6, of the same step: negative values become 0, after what is outside the map has been filled in.
     x : Out(array of P activations)
-        Stage 6, registered.
+        Stage 7, registered.
     step : In(1), coming : Out(array of P activations)
-        Only with ``row_taps``, stage 5: ``x`` takes what comes; without a step it stays as it is.
+        Only with ``row_taps``, stage 6: ``x`` takes what comes; without a step it stays as it is.
     port : In(bank_port)
     """
 
@@ -141,8 +142,7 @@ class Bank(wiring.Component):
     def elaborate(self, _platform: object) -> Module:
         m = Module()
         fetched = [self._sub_bank(m, sub) for sub in range(self._config.sub_banks)]
-        pixels = Signal(lane_pixels(self._config), reset_less=True)
-        m.d.sync += pixels.eq(self.pixels)
+        pixels = delay(m, self.pixels, 2, "pixels", reset_less=True)
         for lane in range(self._config.pixels):
             self._activation(m, pixels[lane], fetched, lane)
         return m
@@ -162,7 +162,7 @@ class Bank(wiring.Component):
             read.en.eq(self.port.read[sub] | self.port.write[sub]), read.addr.eq(self.port.word[half]),
             self.port.q[sub].eq(read.data),
         ]  # fmt: skip
-        return array.data
+        return delay(m, array.data, 1, f"fetched_{sub}", reset_less=True)
 
     def _activation(self, m: Module, pixel: data.View, fetched: Sequence[Value], lane: int) -> None:
         act = self._config.act
@@ -304,9 +304,9 @@ class ShiftBuffer(wiring.Component):
     cmd : In(strobe of `step_layout`)
         In stage 0.
     x : Out(array [P][R] of activations)
-        In stage 6.
+        In stage 7.
     coming : Out(array [R] of activations)
-        Only with ``row_taps``: what ``x`` takes at the end of stage 5; without a step it stays as it is.
+        Only with ``row_taps``: what ``x`` takes at the end of stage 6; without a step it stays as it is.
     lane_write : In
         ``en``, ``address`` (row * lane_beats + beat) and ``data``: one bus beat into the lane table.
     write : In(strobe of `write_request`), write_data : In(array [P][C] of activations)
@@ -361,10 +361,10 @@ class ShiftBuffer(wiring.Component):
             ]  # fmt: skip
             m.d.comb += [self.x[pixel][index].eq(bank.x[pixel]) for pixel in range(self._config.pixels)]
         if self._config.row_taps:
-            step_5 = delay(m, en, times.x_stage - 1 - times.read_stage, "step")
+            steps = delay(m, en, times.x_stage - 1 - times.read_stage, "step")
             for index in range(self._config.rows):
                 bank = m.submodules[f"bank_{index}"]
-                m.d.comb += [bank.step.eq(step_5), self.coming[index].eq(bank.coming[0])]
+                m.d.comb += [bank.step.eq(steps), self.coming[index].eq(bank.coming[0])]
         return m
 
     def _stage_2(self, m: Module) -> data.View:

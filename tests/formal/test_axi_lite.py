@@ -88,18 +88,21 @@ class Master(wiring.Component):
     def _reads(self, m):
         bus, access, inner = self.bus, self._slave.access, self._inner
         address, data, error = Signal(BITS), Signal(32), Signal()
-        take = inner["ar_held"] & (~bus.rvalid | bus.rready)
+        take = inner["ar_held"] & inner["there"] & (~bus.rvalid | bus.rready)
         with m.If(bus.arvalid & bus.arready):
             m.d.sync += address.eq(bus.araddr)
         with m.If(take):
             m.d.sync += [data.eq(self.read_data), error.eq(self.read_error)]
+        held = Signal()  # with the same address, which is there for registers to answer
+        m.d.sync += held.eq(inner["ar_held"] & ~take)
         waited = Signal()  # an address that is not taken although answers are
-        m.d.sync += waited.eq(bus.arvalid & ~bus.arready & bus.rready)
+        m.d.sync += waited.eq(bus.arvalid & ~bus.arready & bus.rready & held)
         m.d.comb += [
             Assert(~inner["ar_held"] | (access.read_address == address[2:])),
+            Assert(inner["there"] == held), Assert(~held | inner["ar_held"]),
             Assert(~bus.rvalid | ((bus.rdata == data) & (bus.rresp == error * SLVERR))),
             Assert(~waited | bus.arready),
-        ]
+        ]  # fmt: skip
 
 
 class Forgetful(AxiLiteSlave):

@@ -43,7 +43,7 @@ class Ring(wiring.Component):
     """Any COMPUTEs, any moments in which the sequencer takes tiles, a loader that writes a tile after the other.
 
     A tile is free, being written, there, or released and not yet free again. One that is being written is never one
-    that is read, until the read has reached the memory, ``timing.read_stage`` cycles after its command.
+    that is read, until the read has reached the memory, ``timing.weight_stage`` cycles after its command.
     """
 
     def __init__(self, config, fetcher):
@@ -102,7 +102,7 @@ class Ring(wiring.Component):
         """A tile whose read is under way is one of those there, or of those released since its command."""
         fetcher, tiles = self._fetcher, self._config.weight_tiles
         valid, tile = fetcher.command_valid, fetcher.command.tile
-        for stage in range(timing(self._config).read_stage + 1):
+        for stage in range(timing(self._config).weight_stage + 1):
             behind = self._ahead(written, tile)  # 0: all round
             distance = Mux(behind == 0, tiles, behind)
             m.d.comb += [

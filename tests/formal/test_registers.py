@@ -135,13 +135,19 @@ class Host(wiring.Component):
             own = Signal(32, name=f"own_{item.name}", init=item.reset or 0)
             with m.If(written[item.name]):
                 m.d.sync += own.eq((own & ~access.write_mask | bits) & file._kept(item))
-            read = access.read_address == WORDS[item.name]
+            read, shown = Signal(name=f"read_{item.name}"), Signal(32, name=f"shown_{item.name}")
+            m.d.sync += [read.eq(access.read_address == WORDS[item.name]), shown.eq(own)]
             m.d.comb += [
-                Assert(inner[item.name] == own), Assert(~read | (file.access.read_data == own)),
+                Assert(inner[item.name] == own), Assert(~read | (file.access.read_data == shown)),
                 Assert(~written[item.name] | ~file.access.write_error),
             ]  # fmt: skip
         self._interrupt(m, inner, written, bits)
         m.d.comb += self._refusals(written)
+        known, begun = Signal(), Signal()
+        m.d.sync += [
+            known.eq(sum(access.read_address == word for word in WORDS.values()) != 0), begun.eq(1),
+        ]  # fmt: skip
+        m.d.comb += Assert(~begun | (file.access.read_error == ~known))
         return m
 
     def _interrupt(self, m, inner, written, bits):
@@ -159,14 +165,12 @@ class Host(wiring.Component):
         access, answer = self.access, self._file.access
         known = [access.write_address == word for word in WORDS.values()]
         fixed = [written[item.name] for item in REGISTERS if item.access is Access.RO]
-        read = [access.read_address == word for word in WORDS.values()]
         control = (
             self._file.start_request | self._file.queue_request | self._file.soft_reset | self._file.snapshot
         )
         return [
             Assert(~access.write | (sum(known) != 0) | answer.write_error),
             *(Assert(~one | answer.write_error) for one in fixed),
-            Assert(answer.read_error == (sum(read) == 0)),
             Assert(~control | written["CONTROL"]),
             Assert(~written["CONTROL"] | (answer.write_error == self.refused)),
         ]

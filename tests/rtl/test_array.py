@@ -153,7 +153,7 @@ def test_tiles_follow_each_other_every_tile_words_cycles(config):
     for k in range(len(tiles) + 2):
         writes = load(config, tiles[k]) if k < len(tiles) else [(None, None)] * words
         for i, (row, rows) in enumerate(writes):
-            at = (k - 1) * words + i - 1  # swap in stage 5 belongs to the x of the next cycle
+            at = (k - 1) * words + i - 1  # swap in stage 6 belongs to the x of the next cycle
             x = xs[at] if 0 <= at < len(xs) else random_x(config, rng)
             cycles.append((x, int(i == 0 and 1 <= k <= len(tiles)), row, rows))
             if 0 <= at < len(xs):

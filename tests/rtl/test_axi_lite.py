@@ -28,9 +28,14 @@ def test_slave_latency():
         await ctx.tick()
         assert ctx.get(port.bvalid) and not ctx.get(dut.access.write)  # t + 3
         await bus.send("ar", araddr=0x120)  # not held up by the response that waits
-        assert ctx.get(dut.access.read_address) == 0x120 // 4 and not ctx.get(port.rvalid)
+        assert ctx.get(dut.access.read_address) == 0x120 // 4 and not ctx.get(port.rvalid)  # t + 1
+        ctx.set(dut.access.read_data, 1)
         await ctx.tick()
-        assert ctx.get(port.rvalid) and ctx.get(port.bvalid)
+        assert not ctx.get(port.rvalid)  # t + 2, the answer
+        ctx.set(dut.access.read_data, 2)
+        await ctx.tick()
+        ctx.set(dut.access.read_data, 3)
+        assert ctx.get(port.rvalid) and ctx.get(port.rdata) == 2 and ctx.get(port.bvalid)  # t + 3
 
     simulate(dut, bench)
 
@@ -51,10 +56,10 @@ def test_slave_with_independent_channels(seed, pause):
     seen, answers, data = [], [], []
     access, m = dut.access, Module()
     m.submodules.dut = dut
-    m.d.comb += [
+    m.d.comb += access.write_error.eq(access.write_address >= 4)
+    m.d.sync += [
         access.read_data.eq(access.read_address + 100),
         access.read_error.eq(access.read_address >= 4),
-        access.write_error.eq(access.write_address >= 4),
     ]
 
     async def idle(ctx):

@@ -107,6 +107,7 @@ def _registers(rng: Random, part: int) -> Cycles:
     file = _Registers()
     reads, writes = rng.sample(range(_WORDS), _WORDS), rng.sample(range(_WORDS), _WORDS)
     known = list(file.at)
+    answer: dict = {"access__read_data": None, "access__read_error": None}
     for cycle in range(_WORDS):
         read = reads[cycle] if part % 2 else rng.choice(known)
         address = writes[cycle] if part % 2 else rng.choice(known)
@@ -129,11 +130,14 @@ def _registers(rng: Random, part: int) -> Cycles:
         strobes, error = _strobes(file, address, write, data & mask, bool(refused))
         pending = file.values["IRQ_STATUS"]
         yield inputs, {
-            "access__read_data": shown[file.at[read].name] if read in file.at else 0,
-            "access__read_error": int(read not in file.at), "access__write_error": error if write else None,
+            **answer, "access__write_error": error if write else None,
             "irq": int(bool(pending & file.values["IRQ_ENABLE"])), "settings": file.settings(),
             "watchdog": file.values["WATCHDOG"], "cycle_limit": file.values["CYCLE_LIMIT"], **strobes,
         }  # fmt: skip
+        answer = {
+            "access__read_data": shown[file.at[read].name] if read in file.at else 0,
+            "access__read_error": int(read not in file.at),
+        }
         _write(file, address, write, data, mask, ended)
 
 

@@ -2,6 +2,7 @@
 
 from random import Random
 
+from hwshift.program.isa import LOAD, STORE
 from hwshift.rtl.instruction import EARLY
 from hwshift.rtl.load_writer import early_bits
 from hwshift.timing import COMMAND_QUEUE, timing
@@ -48,11 +49,12 @@ def _block_queue(rng: Random, depth: int, width: int) -> Cycles:
             stored.append((cycle, entry))
 
 
-def _of(module: str, depth: int, width: int, early: int = 0) -> Block:
-    ready, name, rest = not module.endswith(_NARROW), "write__data", width - early
-    cut = {"o__payload": ("early", f"out_{rest}")} if early else {}
-    if early == EARLY:  # instructions come from such a queue, too
-        cut[name] = f"in_{early}", f"in_{rest}"
+def _of(module: str, depth: int, width: int, early: int = 0, before: int = 0) -> Block:
+    """A queue with ``early`` low bits in registers, as ``before`` of what comes are in the queue before it."""
+    ready, name = not module.endswith(_NARROW), "write__data"
+    cut = {"o__payload": ("early", f"out_{width - early}")} if early else {}
+    if before:
+        cut[name] = f"in_{before}", f"in_{width - before}"
     return Block(
         f"engine.{module}", {}, lambda rng, _part: _queue(rng, depth, width, ready, name), 40, parted=cut
     )
@@ -71,9 +73,9 @@ def _commands(rng: Random, _part: int) -> Cycles:
 
 BLOCKS = (
     Block("control.commands.queue", {}, _commands, parts=20),
-    _of("compute.compute_queue", _TIMES.unit_queue, 512, EARLY),
-    _of("compute.load_queue", _TIMES.unit_queue, 512, EARLY),
-    _of("compute.store_queue", _TIMES.unit_queue, 512, EARLY),
+    _of("compute.compute_queue", _TIMES.unit_queue, 512, EARLY, EARLY),
+    _of("compute.load_queue", _TIMES.unit_queue, 512, LOAD.offsets["base"], EARLY),
+    _of("compute.store_queue", _TIMES.unit_queue, 512, STORE.offsets["last_lanes"], EARLY),
     _of("compute.pass_queue", _TIMES.pass_queue, 433),
     _of("compute.weight_queue", _TIMES.weight_queue, 66),
     _of("loader.jobs", _TIMES.job_queue, 189, early_bits(CONFIG)),

@@ -140,6 +140,6 @@ BLOCKS = (
         _cycles, parts=200,
         names={"i__ready": "start", "burst__payload": "o__payload", "beats_taken": "o__ready",
                "responded": "o__ready 2"},
-        parted={"i__payload": ("in_17", "in_495")},
+        parted={"i__payload": ("in_320", "in_192")},
     ),
 )  # fmt: skip
