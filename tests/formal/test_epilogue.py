@@ -338,27 +338,31 @@ def test_parts_in_another_place_are_refuted(tmp_path):
 
 
 def test_the_multipliers_lose_no_bit():
-    """Signed multiplications, each as wide as both operands: over the integers that is the sum of the bits' shares."""
+    """Signed multiplications of what a multiplier takes, with all bits of their products, which add up to the whole."""
     config = FULL["multiplier"]
     text = rtlil.convert(Formula(config, Lane(config)), name="lane", emit_src=False)
     cells = [block for block in text.split("cell ") if block.startswith("$mul")]
-    assert len(cells) == config.columns * config.pixels * -(-(config.acc_width - 1) // PART_BITS)
+    parts = -(-(config.acc_width - 1) // PART_BITS)
+    last = config.acc_width - (parts - 1) * PART_BITS
+    whole = []
     for block in cells:
         found = dict(re.findall(r"parameter \\?(\w+) (\d+)", block))
-        widths = {key: int(found[f"{key}_WIDTH"]) for key in "ABY"}
-        assert max(widths["A"], widths["B"]) == MANTISSA_BITS == PART_BITS + 1
-        assert widths["Y"] == widths["A"] + widths["B"]
         assert found["A_SIGNED"] == found["B_SIGNED"] == "1"
-    acc, m = z3.Int("acc"), [z3.Int(f"m_{place}") for place in range(MANTISSA_BITS)]
-    value = z3.Sum([bit * 2**place for place, bit in enumerate(m[:-1])]) - m[-1] * 2 ** (MANTISSA_BITS - 1)
-    shares = z3.Sum([acc * bit * 2**place for place, bit in enumerate(m[:-1])]) - acc * m[-1] * 2 ** (
-        MANTISSA_BITS - 1
+        whole.append((*sorted(int(found[f"{key}_WIDTH"]) for key in "AB"), int(found["Y_WIDTH"])))
+    lanes = config.columns * config.pixels
+    unsigned = (PART_BITS + 1, MANTISSA_BITS, PART_BITS + MANTISSA_BITS)
+    assert sorted(whole) == sorted(
+        [unsigned] * (lanes * (parts - 1)) + [(last, MANTISSA_BITS, last + MANTISSA_BITS)] * lanes
     )
-    limit, half = 2 ** (config.acc_width + MANTISSA_BITS - 1), 2 ** (config.acc_width - 1)
-    whole = z3.Int("m")
-    given = [acc >= -half, acc < half, whole >= -(2 ** (MANTISSA_BITS - 1)), whole < 2 ** (MANTISSA_BITS - 1)]
-    assert holds(acc * value == shares)
-    assert holds(z3.And(acc * whole >= -limit, acc * whole < limit), *given)
+    m, pieces = z3.Int("m"), [z3.Int(f"piece_{k}") for k in range(parts)]
+    half = 2 ** (MANTISSA_BITS - 1)
+    given = [m >= -half, m < half, pieces[0] >= 0, pieces[0] < 2**PART_BITS]
+    given += [pieces[-1] >= -(2 ** (last - 1)), pieces[-1] < 2 ** (last - 1)]
+    for piece, bits in ((pieces[0], PART_BITS + MANTISSA_BITS), (pieces[-1], last + MANTISSA_BITS)):
+        limit = 2 ** (bits - 1)
+        assert holds(z3.And(piece * m >= -limit, piece * m < limit), *given)
+    acc = z3.Sum([piece * 2 ** (PART_BITS * k) for k, piece in enumerate(pieces)])
+    assert holds(acc * m == z3.Sum([piece * m * 2 ** (PART_BITS * k) for k, piece in enumerate(pieces)]))
 
 
 @pytest.mark.slow
