@@ -34,7 +34,7 @@ def gather(f, limits, source, offset, entries, lanes, y, first_x, now, counted, 
     for lane in lanes:
         px, py = first_x + entries[lane, 2], y + entries[lane, 1]
         if not (0 <= px < f.width and 0 <= py < f.height):
-            x[lane] = limits[MIN] if f.pad_min else 0
+            x[lane] = limits[MIN] if f.pad_min and not f.relu_fetch else 0
             continue
         inner = wrap(offset + entries[lane, 0] + px // sub_banks, source[1])
         word = source[0] + inner

@@ -3,14 +3,20 @@
 import numpy as np
 import pytest
 
+from hwshift.compiler import compile
 from hwshift.config import PRESETS
 from hwshift.errors import CompileError
 from hwshift.network import ops
 from hwshift.network.graph import Network, Node
+from hwshift.program.expected import launch_of
+from hwshift.program.isa import Opcode
+from hwshift.resolve import prepare
 from hwshift.sim.cycle.model import simulate_cycles
-from hwshift.sim.rtl_run import run_rtl
+from hwshift.sim.functional import run_program
+from hwshift.sim.rtl_run import RtlRun, run_rtl
 
 from .cases import make_case
+from .ends import changed
 
 AXES = {"row": 0, "column": 1}
 CONFIGS = {"row": PRESETS["4x4"].with_(acc_depth=128), "column": PRESETS["4x4"].with_(acc_depth=4096)}
@@ -39,3 +45,22 @@ def test_a_walk_to_the_last_coordinates(axis: str, rtl_builds) -> None:
     (result,) = run_rtl(CONFIGS[axis], [case.run()], simulator="icarus", build_dir=rtl_builds)
     assert case.check_memory(result.check().memory) == 1 + 262080 // 252 + 1
     assert result.counters == simulate_cycles(case.program)
+
+
+@pytest.mark.parametrize("minimum", [0, 1])
+@pytest.mark.parametrize("relu", [0, 1])
+def test_what_is_outside_is_rectified_too(relu: int, minimum: int, rtl_builds) -> None:
+    """The functional simulator left the minimum as it was, where the accelerator rectifies what it fills in."""
+    config = PRESETS["4x4"]
+    network = prepare(_padded("column", 2, 1), config)
+    program, x = compile(network, config), np.array([[[-5 << config.act.n]]])
+    (index,) = (i for i, item in enumerate(program.instructions) if item.opcode is Opcode.COMPUTE)
+    program = changed(program, index, {"relu_fetch": relu, "pad_min": minimum})
+    outside = config.act.min if minimum and not relu else 0
+    expected = [0 if relu else int(x[0, 0, 0]), outside, outside]
+    memory, _ = run_program(program, x)
+    assert program.read_tensor(memory, program.output).ravel().tolist() == expected
+    run = RtlRun(launch_of(program), program.memory_image(x).tobytes())
+    (result,) = run_rtl(config, [run], simulator="icarus", build_dir=rtl_builds)
+    memory = np.frombuffer(result.check().memory, np.uint8)
+    assert program.read_tensor(memory, program.output).ravel().tolist() == expected
