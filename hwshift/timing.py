@@ -7,10 +7,12 @@ from dataclasses import asdict, dataclass
 
 from hwshift.config import AcceleratorConfig
 
-__all__ = ["COMMAND_QUEUE", "RESTART_CYCLES", "TREE_RADIX", "Timing", "timing"]
+__all__ = ["COMMAND_QUEUE", "PART_BITS", "RESTART_CYCLES", "TREE_RADIX", "Timing", "timing"]
 
 TREE_RADIX = 4
 """Operands added per stage of a column's adder tree."""
+PART_BITS = 17
+"""Unsigned bits that a multiplier of 18 x 18 signed bits takes: of an accumulator, in a product with its scale."""
 COMMAND_QUEUE = 4
 """Runs that can wait for the one that goes on."""
 RESTART_CYCLES = 2

@@ -12,8 +12,9 @@ from hwshift.program.params import DIGIT_BITS, NO_DIGIT
 from hwshift.rtl.array import map_layout
 from hwshift.rtl.interfaces import acc_shape, act_shape, epilogue_control, step_layout
 from hwshift.rtl.sigmoid import SigmoidTable, sigmoid_index
+from hwshift.timing import PART_BITS
 
-__all__ = ["PART_BITS", "Epilogue", "param_write"]
+__all__ = ["Epilogue", "param_write"]
 
 
 def param_write(config: AcceleratorConfig) -> data.StructLayout:
@@ -22,8 +23,6 @@ def param_write(config: AcceleratorConfig) -> data.StructLayout:
     return data.StructLayout({"en": 1, "address": range(segments), "data": config.bus_width})
 
 
-PART_BITS = 17
-"""Unsigned bits that a multiplier of 18 x 18 signed bits takes."""
 _NEAR = 3
 """Low bits of a shift that are left to its second stage."""
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hwshift.config import AcceleratorConfig
 from hwshift.golden.formats import MANTISSA_BITS, QFormat
 from hwshift.golden.sigmoid import SIGMOID_ENTRIES
-from hwshift.timing import timing
+from hwshift.timing import PART_BITS, timing
 
 __all__ = ["Memory", "block_ram", "dsp_blocks", "memories", "multipliers", "ram_blocks"]
 

@@ -25,8 +25,9 @@ from hwshift.program.isa import Act
 from hwshift.program.params import DIGIT_BITS, DIGITS, NO_DIGIT, _encode_digits
 from hwshift.rtl import epilogue
 from hwshift.rtl.delay import delay
-from hwshift.rtl.epilogue import PART_BITS, Epilogue
+from hwshift.rtl.epilogue import Epilogue
 from hwshift.rtl.interfaces import acc_shape, act_shape, epilogue_control
+from hwshift.timing import PART_BITS
 from tests.formal.prover import BITS, PLAIN, Opened, Refuted, prove
 from tests.formal.test_scale import holds
 

@@ -260,7 +260,8 @@ def _sequencer(rng: Random, part: int) -> Cycles:
         taken = now.item is None or (issue and last)
         settled = not now.wrote or cycle - now.wrote[-1][0] >= _TIMES.retire
         yield inputs, out | {
-            "issue": int(issue), "cause": Cause.TAIL if halt else cause, "reserve": reserved, f"push_{_TIMES.retire - 1}": pushes[0],
+            "issue": int(issue), "cause": Cause.TAIL if halt else cause, "reserve": reserved,
+            f"push_{_TIMES.retire - 1}": pushes[0],
             "take": int(issue and first and bool(item["swap"])), "_take": int(taken),
             "quiet": int(now.item is None and not offered and settled),
         }  # fmt: skip
