@@ -1,22 +1,20 @@
 """The clock to expect, without a tool: what the slowest block allows, or the wires between blocks.
 
-A block's delay is a constant and a few terms of what its paths grow with: bits of carry chains, levels of adders, parts
-of a product. Within a core it is what it is alone, but for the banks, whose block RAMs lie the farther apart the more
-of the device's a core takes. `hwshift.synthesis.fit_clock` fits to blocks placed alone and to cores placed and routed.
+A block's delay is a constant and a few terms of what its paths grow with: bits of carry chains, parts of a product.
+Within a core it is what it is alone; what lies between blocks, control above all, is much the same in every core.
+`hwshift.synthesis.fit_clock` fits to blocks placed alone and to cores placed and routed.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import sqrt
 from typing import Any
 
 from hwshift.config import AcceleratorConfig
-from hwshift.golden.formats import MANTISSA_BITS
 from hwshift.synthesis.memories import multipliers
 from hwshift.synthesis.resources import Resources
 from hwshift.synthesis.widths import column, log2, product_bits
 
-__all__ = ["BETWEEN", "LIMITS", "PATHS", "Clock", "block_delays", "clock_of", "core_delays", "ram_side"]
+__all__ = ["BETWEEN", "LIMITS", "PATHS", "Clock", "block_delays", "clock_of", "core_delays"]
 
 Terms = Mapping[str, float]
 BETWEEN = "wires between blocks"
@@ -62,10 +60,9 @@ def _column(config: AcceleratorConfig) -> Terms:
 
 
 def _epilogue(config: AcceleratorConfig) -> Terms:
-    digits = config.scale_digits
-    parts = 0 if digits else multipliers(config.acc_width, MANTISSA_BITS, "ecp5")
-    return {"fixed": 1, "carry bits": product_bits(config), "levels of digits": log2(digits) if digits else 0,
-            "parts of the product": parts}  # fmt: skip
+    digits = config.scale_digits is not None
+    return {"fixed": 1, "carry bits of digits": digits * product_bits(config), "multipliers": int(not digits),
+            "sigmoid": int(config.sigmoid)}  # fmt: skip
 
 
 def _bank(config: AcceleratorConfig) -> Terms:
@@ -85,16 +82,9 @@ def block_delays(config: AcceleratorConfig, weights: Mapping[str, Terms]) -> dic
     return {name: _sum(terms(config), weights[name]) for name, terms in PATHS.items() if name in weights}
 
 
-def ram_side(area: Resources) -> float:
-    """How far apart a core's block RAMs lie: the root of their share of the device's."""
-    return sqrt(area.bram / LIMITS["bram"])
-
-
-def core_delays(config: AcceleratorConfig, area: Resources, model: Mapping[str, Any]) -> dict[str, float]:
+def core_delays(config: AcceleratorConfig, model: Mapping[str, Any]) -> dict[str, float]:
     """Delays within a core in ns: of every block, and `BETWEEN`."""
-    delays = block_delays(config, model["weights"])
-    delays["bank"] += model["ram_wires"] * ram_side(area)
-    return delays | {BETWEEN: model["between"]}
+    return block_delays(config, model["weights"]) | {BETWEEN: model["between"]}
 
 
 def clock_of(
@@ -121,7 +111,7 @@ def clock_of(
             for key, most in LIMITS.items() if getattr(area, key) > most]  # fmt: skip
     if over:
         return Clock(None, None, True, f"does not fit {name}: {', '.join(over)}; so no clock is estimated")
-    delays = core_delays(config, area, model)
+    delays = core_delays(config, model)
     limit = max(delays, key=lambda found: delays[found])
     note = f"{name}; limited by {limit if limit == BETWEEN else f'the block {limit}'}; fitted to {model['source']}"
     reach = model["reach"]
