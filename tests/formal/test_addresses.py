@@ -99,16 +99,16 @@ class Outside(wiring.Component):
         m.submodules.bank = bank = self._bank
         wiring.connect(m, wiring.flipped(self.port), bank.port)
         m.d.comb += [bank.en.eq(self.en), bank.pixels.eq(self.pixels), bank.relu.eq(self.relu)]
-        begun, outside = Signal(2), delay(m, ~self.pixels[0].inside, 2, "outside")
-        fill, relu = delay(m, self.pixels[0].fill, 2, "fill"), delay(m, self.relu, 1, "relu")
+        begun, outside = Signal(2), delay(m, ~self.pixels[0].inside, 3, "outside")
+        fill, relu = delay(m, self.pixels[0].fill, 3, "fill"), delay(m, self.relu, 1, "relu")
         with m.If(begun != 3):
             m.d.sync += begun.eq(begun + 1)
         value = Mux(fill & ~relu, SMALL.act.min, 0)
         x = Signal(act_shape(SMALL))
         m.d.comb += [
             x.eq(bank.x[0]),
-            Assert((begun < 2) | ~outside | (x == value)),
-            Assert((begun < 2) | ~relu | (x >= 0)),
+            Assert((begun < 3) | ~outside | (x == value)),
+            Assert((begun < 3) | ~relu | (x >= 0)),
         ]
         return m
 
@@ -123,9 +123,9 @@ class Leaking(Bank):
 
 
 def test_outside_the_map_is_zero_or_the_minimum(tmp_path):
-    prove(Outside(Bank(SMALL)), tmp_path, cycles=5)
+    prove(Outside(Bank(SMALL)), tmp_path, cycles=6)
 
 
 def test_a_bank_that_leaks_is_refuted(tmp_path):
     with pytest.raises(Refuted):
-        prove(Outside(Leaking(SMALL)), tmp_path, cycles=5)
+        prove(Outside(Leaking(SMALL)), tmp_path, cycles=6)
