@@ -131,11 +131,6 @@ def multipliers(first: int, second: int, target: str) -> int:
     return _parts(first, wide, part, sign) * _parts(second, narrow, part, sign)
 
 
-def scale_parts(config: AcceleratorConfig) -> int:
-    """Products that the epilogue's scale is made of; 0 where it has digits."""
-    return 0 if config.scale_digits else -(-(config.acc_width - 1) // PART_BITS)
-
-
 def dsp_blocks(config: AcceleratorConfig, target: str) -> dict[str, float]:
     """Multiplier blocks of every block that has products."""
     out: dict[str, float] = {}
@@ -145,5 +140,6 @@ def dsp_blocks(config: AcceleratorConfig, target: str) -> dict[str, float]:
     if isinstance(config.weights, QFormat):
         out["array"] = lanes * config.rows * multipliers(config.act.bits, config.weights.bits, target)
     if config.scale_digits is None:
-        out["epilogue"] = lanes * scale_parts(config) * multipliers(PART_BITS + 1, MANTISSA_BITS, target)
+        parts = -(-(config.acc_width - 1) // PART_BITS)  # the last one takes a bit more, its sign
+        out["epilogue"] = lanes * parts * multipliers(PART_BITS + 1, MANTISSA_BITS, target)
     return out
