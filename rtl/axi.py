@@ -1,6 +1,6 @@
 """The AXI4 master ports, and the bursts that are asked of them."""
 
-from amaranth import Module, Value
+from amaranth import Module, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -9,12 +9,12 @@ from hwshift.program.isa import BURST_BEATS
 
 __all__ = [
     "OKAY",
+    "AddressRegister",
     "axi_master",
     "axi_read",
     "axi_write",
     "beats_strobe",
     "burst_layout",
-    "drive_address",
     "inside",
 ]
 
@@ -86,17 +86,52 @@ def inside(config: AcceleratorConfig, burst: data.View, base: Value, limit: Valu
     return (burst.beats != 0) & ~burst.beyond & (burst.address >= base) & ends
 
 
-def drive_address(
-    m: Module, config: AcceleratorConfig, bus: wiring.PureInterface, prefix: str, burst: data.View
-) -> None:
-    """Drive the payload of an address channel, ``"ar"`` or ``"aw"``, with a burst."""
-    constants = {
-        "burst": _INCR,
-        "size": (config.beat_bytes - 1).bit_length(),
-        "cache": _MODIFIABLE_BUFFERABLE,
-    }
-    m.d.comb += [getattr(bus, prefix + name).eq(value) for name, value in constants.items()]
-    m.d.comb += [
-        getattr(bus, f"{prefix}addr").eq(burst.address),
-        getattr(bus, f"{prefix}len").eq(burst.beats - 1),
-    ]
+class AddressRegister:
+    """The burst that a master decided last: on its address channel from the next cycle on, if it is in its region.
+
+    Whether it is comes late in the cycle, so that is a register as well. A burst that is not stays here, off the bus,
+    and there is no other.
+
+    Parameters
+    ----------
+    m : Module
+    config : AcceleratorConfig
+    bus : interface with the channel
+    prefix : str
+        ``"ar"`` or ``"aw"``.
+
+    Members
+    -------
+    free : Signal
+        It can be loaded in this cycle.
+    burst : Signal of `burst_layout`
+    refused, refuses : Signal
+        What is here is refused; it came in the cycle before.
+    """
+
+    def __init__(self, m: Module, config: AcceleratorConfig, bus: wiring.PureInterface, prefix: str) -> None:
+        self._m = m
+        self.burst = burst = Signal(burst_layout(config), name="register")
+        self.free, self.refused, self.refuses = (
+            Signal(name="free"),
+            Signal(name="refused"),
+            Signal(name="refuses"),
+        )
+        self._there, self._fresh = Signal(name="register_there"), Signal(name="register_fresh")
+        self._allowed = Signal(name="register_allowed")
+        ready = getattr(bus, f"{prefix}ready")
+        channel = {
+            "valid": self._there & self._allowed, "addr": burst.address, "len": burst.beats - 1,
+            "burst": _INCR, "size": (config.beat_bytes - 1).bit_length(), "cache": _MODIFIABLE_BUFFERABLE,
+        }  # fmt: skip
+        m.d.comb += [getattr(bus, prefix + name).eq(value) for name, value in channel.items()]
+        m.d.comb += [
+            self.free.eq(~self._there | (self._allowed & ready)),
+            self.refused.eq(self._there & ~self._allowed), self.refuses.eq(self._fresh & ~self._allowed),
+        ]  # fmt: skip
+
+    def load(self, burst: Value, taken: Value, allowed: Value) -> None:
+        """Take ``burst`` in a cycle with ``taken``, which is never 1 without ``free``."""
+        with self._m.If(self.free):  # whether it is taken comes late
+            self._m.d.sync += [self.burst.eq(burst), self._allowed.eq(allowed), self._there.eq(taken)]
+        self._m.d.sync += self._fresh.eq(taken)

@@ -11,6 +11,7 @@ from hwshift.rtl.axi import burst_layout
 __all__ = ["Bursts", "exceeds", "transfer_layout"]
 
 _PAGE = 4096
+_FAR = BURST_BEATS.bit_length() + 2  # bits that hold three bursts and more
 
 
 def transfer_layout() -> data.StructLayout:
@@ -42,6 +43,7 @@ class Bursts(wiring.Component):
 
     def elaborate(self, _platform: object) -> Module:
         m = Module()
+        self._waits = Signal(init=1)  # the opposite of active, for all that is loaded
         self._rows = Signal(16)
         self._row_beats = Signal(32)
         self._stride = Signal(32)
@@ -54,6 +56,7 @@ class Bursts(wiring.Component):
         self._row_ends = Signal()
         self._last_row = Signal()
         self._low = Signal(range(BURST_BEATS))  # its first beat's number in the page, modulo 64
+        self._far, self._rows_far = Signal(), Signal()  # of what is left, and of a whole row: see _next_burst
         burst = self.o.payload
         advance = Signal()
         m.d.comb += [
@@ -62,8 +65,8 @@ class Bursts(wiring.Component):
             advance.eq(self.o.valid & self.o.ready),
         ]  # fmt: skip
         # what is loaded next follows from registers alone; only whether it is waits for the burst to be taken
-        with m.If(~self.active | advance):
-            with m.If(~self.active):  # as often as may be, so that the registers need not wait for start
+        with m.If(self._waits | advance):
+            with m.If(self._waits):  # as often as may be, so that the registers need not wait for start
                 self._begin(m)
             with m.Elif(self._row_ends):
                 self._next_row(m)
@@ -77,11 +80,15 @@ class Bursts(wiring.Component):
         bits = BURST_BEATS.bit_length() - 1
         return place[:bits], place[bits:]
 
-    def _cut(self, m: Module, near: Value, low: Value, left: Value) -> None:
-        """The next burst, of a row with ``left`` beats left; ``near``: 64 beats from ``low`` on go beyond the page."""
+    def _begin_row(self, m: Module, near: Value, low: Value, left: Value, far: Value) -> None:
+        """A row's first burst."""
         bits = BURST_BEATS.bit_length()
         over, beyond = (exceeds(beats, BURST_BEATS) for beats in (left[:bits], left[:bits] + low))
-        more = left[bits:].any() | Mux(near, beyond, over)  # `near` comes late
+        m.d.sync += self._far.eq(far)
+        self._cut(m, near, low, left, left[bits:].any() | Mux(near, beyond, over))  # `near` comes late
+
+    def _cut(self, m: Module, near: Value, low: Value, left: Value, more: Value) -> None:
+        """The next burst, of a row with ``left`` beats left; ``near``: 64 beats from ``low`` on go beyond the page."""
         longest = BURST_BEATS - Mux(near, low, 0)
         m.d.sync += [
             self._beats.eq(Mux(more, longest, left)), self._row_ends.eq(~more), self._low.eq(low),
@@ -95,30 +102,45 @@ class Bursts(wiring.Component):
         first = Cat(Const(0, shift), transfer.address[shift:width], beyond)
         stride = transfer.row_stride >> shift << shift
         low, before = self._place(first)
-        self._cut(m, before.all(), low, transfer.row_beats)
+        far = transfer.row_beats[_FAR:].any()
+        self._begin_row(m, before.all(), low, transfer.row_beats, far)
         m.d.sync += [
-            self.active.eq(self.start), self._rows.eq(transfer.rows), self._last_row.eq(transfer.rows == 1),
+            self._rows_far.eq(far),
+            self.active.eq(self.start), self._waits.eq(~self.start),
+            self._rows.eq(transfer.rows), self._last_row.eq(transfer.rows == 1),
             self._row_beats.eq(transfer.row_beats), self._stride.eq(stride),
             self._address.eq(first), self._row_address.eq(self._sum(first, stride)),
         ]  # fmt: skip
 
     def _next_row(self, m: Module) -> None:
         low, before = self._place(self._row_address)
-        self._cut(m, before.all(), low, self._row_beats)
+        self._begin_row(m, before.all(), low, self._row_beats, self._rows_far)
         m.d.sync += [
-            self._rows.eq(self._rows - 1), self._last_row.eq(self._rows == 2), self.active.eq(~self._last_row),
+            self._rows.eq(self._rows - 1), self._last_row.eq(self._rows == 2),
+            self.active.eq(~self._last_row), self._waits.eq(self._last_row),
             self._row_address.eq(self._sum(self._row_address, self._stride)),
             self._address.eq(self._row_address),
         ]  # fmt: skip
 
     def _next_burst(self, m: Module) -> None:
-        """A burst that does not end its row is as long as it may be: 64 beats, or up to the page's end."""
+        """A burst that does not end its row is as long as it may be: 64 beats, or up to the page's end.
+
+        Whether there is another one behind the next follows from what is left before this one, so that it need not
+        wait for the difference: with this one whole and the next one not near the page's end it is more than 128
+        beats, otherwise that with ``low``. Of 512 and more a register knows, from the burst before, which leaves 448.
+        """
         whole, step = self._beats[-1], self._beats * self._config.beat_bytes
         _, before = self._place(self._address)
         pages_last = before == (1 << len(before)) - 2 if len(before) else Const(1)
         near = Mux(whole, pages_last, int(not len(before)))
-        self._cut(m, near, Mux(whole, self._low, 0), (self._left - self._beats)[:32])
-        m.d.sync += self._address.eq(self._sum(self._address, step))
+        over, beyond = (
+            exceeds(beats, 2 * BURST_BEATS) for beats in (self._left[:_FAR], self._left[:_FAR] + self._low)
+        )
+        more = self._far | Mux(near | ~whole, beyond, over)
+        self._cut(m, near, Mux(whole, self._low, 0), (self._left - self._beats)[:32], more)
+        m.d.sync += [
+            self._far.eq(self._left[_FAR:].any()), self._address.eq(self._sum(self._address, step)),
+        ]  # fmt: skip
 
     def _sum(self, address: Signal, step: Value) -> Value:
         total = address + step

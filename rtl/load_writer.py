@@ -33,9 +33,8 @@ def job_layout(config: AcceleratorConfig) -> data.StructLayout:
 
 
 def early_bits(config: AcceleratorConfig) -> int:
-    """Low bits of a job from which follows whether its first turns are its last: up to those that count turns."""
-    layout = job_layout(config)
-    return layout["region"].offset + region_layout()["base"].offset
+    """Low bits of a job with which its walk begins: up to the end of its region."""
+    return job_layout(config)["zero_code"].offset
 
 
 def load_targets(config: AcceleratorConfig) -> dict[str, wiring.Member]:

@@ -1,6 +1,6 @@
 """Pass generator: COMPUTE instructions to passes, ahead of the sequencer."""
 
-from amaranth import Array, C, Module, Mux, Shape, Signal
+from amaranth import Array, C, Module, Mux, Shape, Signal, Value, signed
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -143,6 +143,8 @@ class PassGenerator(wiring.Component):
             Signal(layout_of(isa.DESCRIPTOR), name=f"source{i}") for i in range(isa.DESCRIPTORS)
         )
         self._starts = [Signal(WORD, name=f"start{i}") for i in range(isa.DESCRIPTORS)]
+        # chunk_step less the length, so that a chunk's start is one addition
+        self._backs = [Signal(signed(WORD + 1), name=f"back{i}") for i in range(isa.DESCRIPTORS)]
         self._registers()
         m.submodules.walk = self._walk = walk = KtileWalk()
         advance = Signal()
@@ -157,6 +159,7 @@ class PassGenerator(wiring.Component):
             advance.eq(~self._runs | self.o.ready),
         ]  # fmt: skip
         self._prepare(m, data.View(layout_of(isa.COMPUTE), self.i.payload))
+        self._keep_sources(m)
         with m.If(idle):
             self._idle(m, prepares)
         with m.Elif(prepares):
@@ -174,6 +177,7 @@ class PassGenerator(wiring.Component):
         self._y = Signal(COORDINATE)
         self._out_slot, self._res_slot = Signal(WORD), Signal(WORD)
         self._group = Signal(4)
+        self._describes = Signal(name="describes")  # a DESCRIPTOR is popped
 
     def _table(self, m: Module, address: Signal, advance: Signal) -> data.View:
         """The k-tile table: written in beats; an entry is in a register two advances after its address."""
@@ -197,9 +201,7 @@ class PassGenerator(wiring.Component):
             # dispatch sends three kinds of instructions, which differ in their lower bits
             with m.Switch(head.opcode[:_OPCODE_BITS]):
                 with m.Case(Opcode.DESCRIPTOR):
-                    source = data.View(layout_of(isa.DESCRIPTOR), self.i.payload)
-                    m.d.comb += self.i.ready.eq(1)
-                    m.d.sync += self._sources[source.id].eq(source)
+                    m.d.comb += [self.i.ready.eq(1), self._describes.eq(1)]
                 with m.Case(Opcode.ACTIVATION):
                     limits = data.View(layout_of(isa.ACTIVATION), self.i.payload)
                     m.d.comb += self.i.ready.eq(self.quiet)
@@ -224,7 +226,22 @@ class PassGenerator(wiring.Component):
                 self._out_slot.eq(0),
                 self._res_slot.eq(0),
             ]
+        with m.If(~self._runs):  # later than the rest, since a source is
             m.d.sync += [start.eq(self._sources[i].offset) for i, start in enumerate(self._starts)]
+
+    def _keep_sources(self, m: Module) -> None:
+        """A DESCRIPTOR is a source two cycles after it was popped, in time for the first pass of a COMPUTE behind it.
+
+        So which one it is need not be known in the cycle in which it is known to be one.
+        """
+        late, described = Signal(layout_of(isa.DESCRIPTOR), reset_less=True), Signal()
+        m.d.sync += [Value.cast(late).eq(self.i.payload), described.eq(self._describes)]
+        with m.If(described):
+            m.d.sync += self._sources[late.id].eq(late)
+        m.d.sync += [
+            back.eq(source.chunk_step - source.length)
+            for source, back in zip(self._sources, self._backs, strict=True)
+        ]
 
     def _start(self, m: Module, compute: data.View, prepares: Signal) -> None:
         missing = Signal(len(Token))
@@ -253,8 +270,10 @@ class PassGenerator(wiring.Component):
             self._y.eq(self._y + self._work.chunk_y),
             self._rows_left.eq(self._rows_left - self._work.chunk_rows),
         ]
-        for source, start in zip(self._sources, self._starts, strict=True):
-            m.d.sync += start.eq(wrap(start + source.chunk_step, source.length))
+        for i, (source, start, back) in enumerate(zip(self._sources, self._starts, self._backs, strict=True)):
+            wrapped = Signal(signed(WORD + 2), name=f"wrapped{i}")
+            m.d.comb += wrapped.eq(start + back)
+            m.d.sync += start.eq(Mux(wrapped < 0, start + source.chunk_step, wrapped))
 
     def _next_tile(self, m: Module) -> None:
         work = self._work

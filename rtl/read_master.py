@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from hwshift.config import AcceleratorConfig
 from hwshift.program.registers import ErrorCode
-from hwshift.rtl.axi import OKAY, axi_read, beats_strobe, burst_layout, drive_address, inside
+from hwshift.rtl.axi import OKAY, AddressRegister, axi_read, beats_strobe, burst_layout, inside
 from hwshift.rtl.queue import Queue, stepped
 from hwshift.timing import timing
 
@@ -51,54 +51,42 @@ class ReadMaster(wiring.Component):
 
     def elaborate(self, _platform: object) -> Module:
         m = Module()
-        m.submodules.owners = owners = Queue(1, timing(self._config).read_bursts)
-        decide, last, refused = self._decide(m, owners)
-        self._route(m, owners, last)
-        outstanding = Signal(range(timing(self._config).read_bursts + 1))
-        limit = timing(self._config).read_bursts
-        stuck = Signal()
+        m.submodules.owners = owners = Queue(1, timing(self._config).read_bursts, early=1)
+        register = AddressRegister(m, self._config, self.bus, "ar")
         may = Signal(init=1)
+        loading = self._decide(m, register, owners, may)
+        last = self._route(m, owners)
+        self._report(m, register, Mux(loading, ErrorCode.READ_REGION, ErrorCode.PROGRAM_REGION))
+        outstanding = Signal(range(timing(self._config).read_bursts + 1))  # with one that is refused
+        limit = timing(self._config).read_bursts
         # from registers, since the strobes come late in a cycle
         m.d.sync += [
-            outstanding.eq(stepped(outstanding, owners.i.valid, last)), stuck.eq(stuck | refused),
+            outstanding.eq(stepped(outstanding, owners.i.valid, last)),
             may.eq(Mux(owners.i.valid == last, outstanding != limit, last | (outstanding != limit - 1))),
         ]  # fmt: skip
-        m.d.comb += [
-            decide.eq((~self.bus.arvalid | self.bus.arready) & ~self.halt & ~stuck & may),
-            self.drained.eq(outstanding == 0),
-        ]  # fmt: skip
+        m.d.comb += self.drained.eq(outstanding == register.refused)
         return m
 
-    def _decide(self, m: Module, owners: Queue) -> tuple[Signal, Signal, Signal]:
+    def _decide(self, m: Module, register: AddressRegister, owners: Queue, may: Signal) -> Signal:
+        """Returns whether the turn is the loader's."""
         config = self._config
         decide = Signal()
-        last = Signal()
-        chosen = Signal(burst_layout(config))
         loading = Signal()
-        refused = Signal()
+        chosen = Signal(burst_layout(config))
         fetched = inside(config, self.fetch.payload, self.program_base, self.program_limit)
         loaded = inside(config, self.load.payload, self.read_base, self.read_limit)
         m.d.comb += [
-            loading.eq(~self.fetch.valid),
-            owners.i.payload.eq(loading),
-            # which of the two it is comes late
-            owners.i.valid.eq(decide & Mux(loading, self.load.valid & loaded, fetched)),
-            refused.eq(decide & Mux(loading, self.load.valid & ~loaded, ~fetched)),
-            # also of a burst that is refused, with which the run ends: whether it is comes late in the cycle
-            self.fetch.ready.eq(decide),
-            self.load.ready.eq(decide & loading),
-        ]
-        register = Signal(burst_layout(config))
-        m.d.comb += chosen.eq(Mux(loading, self.load.payload.as_value(), self.fetch.payload.as_value()))
-        with m.If(decide):
-            m.d.sync += register.eq(chosen)
-        with m.If(owners.i.valid | self.bus.arready):
-            m.d.sync += self.bus.arvalid.eq(owners.i.valid)
-        drive_address(m, config, self.bus, "ar", register)
-        self._report(m, refused, Mux(loading, ErrorCode.READ_REGION, ErrorCode.PROGRAM_REGION))
-        return decide, last, refused
+            decide.eq(register.free & ~self.halt & may), loading.eq(~self.fetch.valid),
+            self.fetch.ready.eq(decide), self.load.ready.eq(decide & loading),
+            owners.i.valid.eq(decide & (self.fetch.valid | self.load.valid)), owners.i.payload.eq(loading),
+            chosen.eq(Mux(loading, self.load.payload.as_value(), self.fetch.payload.as_value())),
+        ]  # fmt: skip
+        register.load(chosen, owners.i.valid, Mux(loading, loaded, fetched))
+        return loading
 
-    def _route(self, m: Module, owners: Queue, last: Signal) -> None:
+    def _route(self, m: Module, owners: Queue) -> Signal:
+        """Returns whether this is the last beat of its burst."""
+        last = Signal()
         bus, loading = self.bus, owners.o.payload
         m.d.comb += [
             bus.rready.eq(1), last.eq(bus.rvalid & bus.rlast), owners.o.ready.eq(last),
@@ -106,14 +94,14 @@ class ReadMaster(wiring.Component):
             self.load_beats.valid.eq(bus.rvalid & owners.o.valid & loading),
             self.fetch_beats.payload.eq(bus.rdata), self.load_beats.payload.eq(bus.rdata),
         ]  # fmt: skip
+        return last
 
-    def _report(self, m: Module, refused: Signal, region: Mux) -> None:
+    def _report(self, m: Module, register: AddressRegister, region: Mux) -> None:
         failed = Signal()
-        late = Signal(name="refused_late")  # whether it is refused comes late in the cycle
         kept = Signal.like(self.error_code, name="region", reset_less=True)
-        m.d.sync += [late.eq(refused), kept.eq(region)]
+        m.d.sync += kept.eq(region)
         m.d.comb += [
             failed.eq(self.bus.rvalid & (self.bus.rresp != OKAY)),
-            self.error.eq(failed | late),
+            self.error.eq(failed | register.refuses),
             self.error_code.eq(Mux(failed, ErrorCode.READ_RESPONSE, kept)),
         ]

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from hwshift.config import AcceleratorConfig
 from hwshift.program.registers import ErrorCode
-from hwshift.rtl.axi import OKAY, axi_write, burst_layout, drive_address, inside
+from hwshift.rtl.axi import OKAY, AddressRegister, axi_write, burst_layout, inside
 from hwshift.rtl.queue import Queue, stepped
 from hwshift.timing import timing
 
@@ -52,38 +52,28 @@ class WriteMaster(wiring.Component):
     def elaborate(self, _platform: object) -> Module:
         m = Module()
         bus, limit = self.bus, timing(self._config).write_bursts
-        outstanding = Signal(range(limit + 1))
+        register = AddressRegister(m, self._config, bus, "aw")
+        outstanding = Signal(range(limit + 1))  # with one that is refused
         decide = Signal()
-        allowed = Signal()
         failed = Signal()
         taken = Signal()
-        stuck = Signal()
         may = Signal(init=1)
-        refused = decide & self.burst.valid & ~allowed
-        late = Signal(name="refused_late")  # whether it is refused comes late in the cycle
         # from registers, since the strobes come late in a cycle
         room = Mux(taken == self.responded, outstanding != limit, self.responded | (outstanding != limit - 1))
         m.d.sync += [
-            outstanding.eq(stepped(outstanding, taken, self.responded)), stuck.eq(stuck | refused), may.eq(room),
-            late.eq(refused),
+            outstanding.eq(stepped(outstanding, taken, self.responded)), may.eq(room),
         ]  # fmt: skip
         m.d.comb += [
-            allowed.eq(inside(self._config, self.burst.payload, self.write_base, self.write_limit)),
-            decide.eq((~bus.awvalid | bus.awready) & ~self.halt & ~stuck & may),
-            # also of a burst that is refused, with which the run ends: whether it is comes late in the cycle
-            self.burst.ready.eq(decide), taken.eq(decide & self.burst.valid & allowed),
-            bus.bready.eq(1), self.responded.eq(bus.bvalid), self.drained.eq(outstanding == 0),
+            decide.eq(register.free & ~self.halt & may),
+            self.burst.ready.eq(decide), taken.eq(decide & self.burst.valid),
+            bus.bready.eq(1), self.responded.eq(bus.bvalid), self.drained.eq(outstanding == register.refused),
             failed.eq(bus.bvalid & (bus.bresp != OKAY)),
-            self.error.eq(failed | late),
+            self.error.eq(failed | register.refuses),
             self.error_code.eq(Mux(failed, ErrorCode.WRITE_RESPONSE, ErrorCode.WRITE_REGION)),
         ]  # fmt: skip
-        register = Signal(burst_layout(self._config))
-        with m.If(decide):
-            m.d.sync += register.eq(self.burst.payload)
-        with m.If(taken | bus.awready):
-            m.d.sync += bus.awvalid.eq(taken)
-        drive_address(m, self._config, bus, "aw", register)
-        self._send(m, register)
+        allowed = inside(self._config, self.burst.payload, self.write_base, self.write_limit)
+        register.load(self.burst.payload, taken, allowed)
+        self._send(m, register.burst)
         return m
 
     def _send(self, m: Module, register: Signal) -> None:

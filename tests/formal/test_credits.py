@@ -168,7 +168,9 @@ class Loads(wiring.Component):
             Assert(inner["fifo.room"] == (inner["fifo.stored"] != depth)),
             Assert(inner["fifo.some"] == (inner["fifo.stored"] != 0)),
             Assert(inner["fifo.left"] <= depth),
+            Assert(inner["fifo.stored"] == inner["fifo.left"] + inner["fifo.ahead"]),
             Assert(inner["fifo.some_left"] == (inner["fifo.left"] != 0)),
+            Assert(inner["bursts._waits"] != inner["bursts.active"]),
         ]
         flags(m, inner, timing(CONFIG).job_queue, "jobs.")
         self._agree(m, inner)
@@ -240,6 +242,7 @@ class Stores(wiring.Component):
             Assume(~self.ready | (bursts != times.write_bursts)),
             Assert(inner["credit"] + sum(under_way) + level == times.store_fifo),
             Assert(inner["credit"] <= times.store_fifo),
+            Assert(inner["bursts._waits"] != inner["bursts.active"]),
             Assert(~under_way[-1] | (level != times.store_fifo)),
             Assert(~popped | (level != 0)),
             Assert(inner["pushes.level"] == bursts),

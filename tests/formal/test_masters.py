@@ -47,7 +47,7 @@ class CutRows(wiring.Component):
         m.d.comb += [
             bursts.start.eq(self.start & ~bursts.active), bursts.transfer.eq(self.transfer),
             bursts.o.ready.eq(self.ready), Assume(self.transfer.rows != 0), Assume(self.transfer.row_beats != 0),
-            Assert(~bursts.o.valid | legal(bursts.o.payload, beat)),
+            Assert(~bursts.o.valid | legal(bursts.o.payload, beat)), Assert(bursts._waits != bursts.active),
             Assert(~bursts.active | ((left != 0) & (bursts._rows != 0) & (bursts._row_beats != 0))),
             # what is kept of the next burst, so that nothing need be computed
             Assert(~bursts.active | (bursts.o.payload.beats == Mux(left > longest, longest, left))),
@@ -55,6 +55,8 @@ class CutRows(wiring.Component):
             Assert(~bursts.active | (bursts._last_row == (bursts._rows == 1))),
             Assert(~bursts.active | (bursts._low == place[:6])),
             Assert(bursts.o.payload.last == (bursts._row_ends & bursts._last_row)),
+            Assert(~bursts.active | (bursts._rows_far == (bursts._row_beats >= 512))),
+            Assert(~bursts.active | Mux(bursts._far, left >= 448, left < 512)),
         ]  # fmt: skip
         m.d.comb += [
             Assert(getattr(bursts, name)[:bits] == 0) for name in ("_address", "_row_address", "_stride")
@@ -76,8 +78,8 @@ class Uncut(Bursts):
 class Pageless(Bursts):
     """Bursts as long as their row has beats, up to 64."""
 
-    def _cut(self, m, near, low, left):  # noqa: ARG002
-        super()._cut(m, Const(0), low, left)
+    def _cut(self, m, near, low, left, more):  # noqa: ARG002
+        super()._cut(m, Const(0), low, left, more)
 
 
 @pytest.mark.parametrize("width", WIDTHS)

@@ -41,7 +41,7 @@ class Outstanding(wiring.Component):
         outstanding = inner["outstanding"]
         held = self._reads(m, inner) if isinstance(master, ReadMaster) else self._writes(m, inner)
         m.d.comb += [
-            Assert(outstanding == held), Assert(outstanding <= self._limit),
+            Assert(outstanding == held + inner["refused"]), Assert(outstanding <= self._limit),
             Assert(master.drained == (held == 0)), Assert(inner["may"] == (outstanding != self._limit)),
         ]  # fmt: skip
         return m
@@ -52,7 +52,8 @@ class Outstanding(wiring.Component):
         m.d.comb += [bus.arready.eq(self.arready), bus.rvalid.eq(self.rvalid), bus.rlast.eq(self.rlast)]
         asked = counted(m, "asked", limit, bus.arvalid & self.arready, -(self.rvalid & self.rlast))
         m.d.comb += [
-            Assume(~self.rvalid | (asked != 0)), Assert(inner["owners.level"] == asked + bus.arvalid),
+            Assume(~self.rvalid | (asked != 0)),
+            Assert(inner["owners.level"] == asked + bus.arvalid + inner["refused"]),
             Assert(~self.rvalid | (inner["owners.level"] != 0)),
         ]  # fmt: skip
         flags(m, inner, limit, "owners.")
