@@ -23,14 +23,13 @@ class Accumulator(wiring.Component):
     per cycle, any order of indices. The value must fit ``acc_width`` bits, which a verified network's does;
     it wraps otherwise.
 
-    The memory is read in stage S - 3; its word goes into a register in S - 2, the adder's operand in S - 1, and a value
-    is written from a register in S + 1, since block RAM is slow on some devices, and far away. On Xilinx
-    (`hwshift.rtl.primitives.by_device`) it is read in S - 1 and written in S, which takes fewer LUTs.
+    The memory is read in stage S - 2, and in S - 1 the adder's operand goes into a register, since block RAM is slow
+    on some devices. On Xilinx (`hwshift.rtl.primitives.by_device`) it is read in S - 1, which takes fewer LUTs.
 
     Members
     -------
-    address_early, address_ahead, address_next : In
-        Accumulator index of the steps in stages S - 3, S - 2 and S - 1.
+    address_ahead, address_next : In
+        Accumulator index of the steps in stages S - 2 and S - 1.
     first_next : In(1)
         ``first`` of the step in stage S - 1.
     address : In
@@ -48,7 +47,6 @@ class Accumulator(wiring.Component):
         index = step_layout(config).members["acc"]
         super().__init__(
             {
-                "address_early": In(index),
                 "address_ahead": In(index),
                 "address_next": In(index),
                 "first_next": In(1),
@@ -66,36 +64,25 @@ class Accumulator(wiring.Component):
         m = Module()
         writes = self.valid & ~self.last
         follows = Signal()
-        late, late_ahead, later_ahead = (
-            Signal(name=name, reset_less=True) for name in ("late", "late_ahead", "later_ahead")
-        )
-        wrote = delay(m, writes, 1, "wrote", reset_less=True)
-        place = delay(m, self.address, 1, "place", reset_less=True)
+        late = Signal(reset_less=True)
         m.d.comb += follows.eq(writes & (self.address == self.address_next))
-        m.d.sync += [
-            late.eq(writes & (self.address == self.address_ahead)),
-            late_ahead.eq(writes & (self.address == self.address_early)),
-            later_ahead.eq(wrote & (place == self.address_early)),
-        ]
+        m.d.sync += late.eq(writes & (self.address == self.address_ahead))
         forward = delay(m, follows, 1, "forward", reset_less=True)
-        index = by_device(m, platform, self.address_next, self.address_early, "read_index")
-        written_index = by_device(m, platform, self.address, place, "written_index")
-        written = by_device(m, platform, writes, wrote, "written")
+        index = by_device(m, platform, self.address_next, self.address_ahead, "read_index")
         shape = map_layout(acc_shape(self._config), 1, self._config.columns)
         for p in range(self._config.pixels):
             m.submodules[f"memory_{p}"] = memory = Memory(shape=shape, depth=self._config.acc_depth, init=[])
             write, read = memory.write_port(), memory.read_port()
             m.d.comb += [
-                read.addr.eq(index), read.en.eq(1), write.addr.eq(written_index), write.en.eq(written),
+                read.addr.eq(index), read.en.eq(1), write.addr.eq(self.address), write.en.eq(writes),
             ]  # fmt: skip
             for c in range(self._config.columns):
                 m.submodules[f"lane_{p}_{c}"] = lane = AccumulatorLane(self._config)
                 m.d.comb += [
                     lane.follows.eq(follows), lane.late.eq(late), lane.first_next.eq(self.first_next),
-                    lane.late_ahead.eq(late_ahead), lane.later_ahead.eq(later_ahead),
                     lane.forward.eq(forward), lane.first.eq(self.first), lane.maximum.eq(self.maximum),
                     lane.finish.eq(self.valid & self.last), lane.sums.eq(self.sums[p][c]),
-                    lane.memory.eq(read.data[0][c]), write.data[0][c].eq(lane.written), self.acc[p][c].eq(lane.acc),
+                    lane.memory.eq(read.data[0][c]), write.data[0][c].eq(lane.value), self.acc[p][c].eq(lane.acc),
                 ]  # fmt: skip
         return m
 
@@ -107,19 +94,15 @@ class AccumulatorLane(wiring.Component):
     -------
     sums : In(sum_shape)
     memory : In(acc_shape)
-        Stage S - 2: what the memory held at the end of stage S - 4. (On Xilinx: stage S; at the end of S - 2.)
-    later_ahead, late_ahead : In(1)
-        Stage S - 2: the value of two cycles before, of the cycle before is to this step's index, so it counts, the
-        later one if both are.
+        Stage S - 1: what the memory held at the end of stage S - 3. (On Xilinx: stage S; at the end of S - 2.)
     late, follows, first_next : In(1)
-        Stage S - 1: the same of the cycle before and of this cycle. The step is a first one: none counts.
+        Stage S - 1: the write of the cycle before, that of this cycle is to this step's index; so its value counts, the
+        later one if both are. The step is a first one: none counts.
     forward : In(1)
         ``follows`` of the cycle before.
     first, maximum : In(1)
     value : Out(acc_shape)
         Combinational.
-    written : Out(acc_shape)
-        What the memory is to hold: ``value`` of the cycle before. (On Xilinx: of this one.)
     finish : In(1), acc : Out(acc_shape)
         The register takes ``value``.
     """
@@ -131,8 +114,6 @@ class AccumulatorLane(wiring.Component):
             {
                 "sums": In(sum_shape(config)),
                 "memory": In(acc),
-                "later_ahead": In(1),
-                "late_ahead": In(1),
                 "late": In(1),
                 "follows": In(1),
                 "first_next": In(1),
@@ -140,7 +121,6 @@ class AccumulatorLane(wiring.Component):
                 "first": In(1),
                 "maximum": In(1),
                 "value": Out(acc),
-                "written": Out(acc),
                 "finish": In(1),
                 "acc": Out(acc),
             }
@@ -148,19 +128,12 @@ class AccumulatorLane(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        before, earlier = (
-            Signal.like(self.value, name=name, reset_less=True) for name in ("before", "earlier")
-        )
-        fetched, operand = (
-            Signal.like(self.memory, name=name, reset_less=True) for name in ("fetched", "operand")
-        )
+        before = Signal.like(self.value, name="before", reset_less=True)
+        operand = Signal.like(self.memory, name="operand", reset_less=True)
         acc = Signal.like(self.acc, name="acc_register", reset_less=True)
-        read = Mux(self.late, before, fetched)
-        m.d.comb += self.written.eq(by_device(m, platform, self.value, before, "written"))
+        read = Mux(self.late, before, self.memory)
         m.d.sync += [
             before.eq(self.value),
-            earlier.eq(before),
-            fetched.eq(Mux(self.late_ahead, before, Mux(self.later_ahead, earlier, self.memory))),
             operand.eq(Mux(self.first_next, 0, Mux(self.follows, self.value, read))),
         ]
         with m.If(self.finish):

@@ -5,9 +5,9 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hwshift.config import AcceleratorConfig
-from hwshift.program.isa import COMPUTE, LOAD, STORE, Token
+from hwshift.program.isa import LOAD, STORE, Token
 from hwshift.rtl.dispatch import Dispatch, weight_record
-from hwshift.rtl.instruction import INSTRUCTION
+from hwshift.rtl.instruction import EARLY, INSTRUCTION
 from hwshift.rtl.interfaces import step_layout, weight_command
 from hwshift.rtl.pass_generator import PassGenerator, bounds_layout, ktile_write, pass_layout
 from hwshift.rtl.queue import Queue
@@ -80,13 +80,9 @@ class ComputeSide(wiring.Component):
         m.submodules.tokens = self._tokens = TokenCounters(t.token_limit)
         wiring.connect(m, wiring.flipped(self.i), self._dispatch.i)
         dispatch, load, store = self._dispatch, wiring.flipped(self.load), wiring.flipped(self.store)
-        # bursts begin with what is at the head of load and store queue, the walk of a STORE, and that of k-tiles, too
+        # bursts begin with what is at the head of load and store queue, the walk of a STORE, too
         compute = self._queue(
-            m,
-            "compute",
-            Queue(INSTRUCTION, t.unit_queue, COMPUTE.offsets["chunk_y"]),
-            dispatch.compute,
-            self._passes.i,
+            m, "compute", Queue(INSTRUCTION, t.unit_queue, EARLY), dispatch.compute, self._passes.i
         )
         self._queue(m, "load", Queue(INSTRUCTION, t.unit_queue, LOAD.offsets["base"]), dispatch.load, load)
         self._queue(

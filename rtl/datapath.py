@@ -110,12 +110,11 @@ class Datapath(wiring.Component):
 
     def _accumulate(self, m: Module, stages: list, t: object) -> None:
         valid, step = stages[t.sum_stage]
-        (_, early), (_, ahead), (_, coming) = stages[t.sum_stage - 3 : t.sum_stage]
+        (_, ahead), (_, coming) = stages[t.sum_stage - 2 : t.sum_stage]
         accumulator = self._accumulator
         m.d.comb += [
-            accumulator.address_early.eq(early.acc), accumulator.address_ahead.eq(ahead.acc),
-            accumulator.address_next.eq(coming.acc), accumulator.address.eq(step.acc),
-            accumulator.valid.eq(valid), accumulator.first_next.eq(coming.first),
+            accumulator.address_ahead.eq(ahead.acc), accumulator.address_next.eq(coming.acc),
+            accumulator.address.eq(step.acc), accumulator.valid.eq(valid), accumulator.first_next.eq(coming.first),
             accumulator.first.eq(step.first), accumulator.last.eq(step.last), accumulator.maximum.eq(step.maximum),
             accumulator.sums.eq(self._array.sums), self._epilogue.param.eq(coming.param),
         ]  # fmt: skip

@@ -13,7 +13,7 @@ from hwshift.rtl.bursts import Bursts, transfer_layout
 from hwshift.rtl.instruction import INSTRUCTION, layout_of
 from hwshift.rtl.load_writer import LoadWriter, early_bits, job_layout, load_targets
 from hwshift.rtl.pixel_walk import region_layout
-from hwshift.rtl.queue import BlockQueue, Queue, stepped
+from hwshift.rtl.queue import BlockQueue, Queue
 from hwshift.timing import timing
 
 __all__ = ["Loader"]
@@ -105,10 +105,7 @@ class Loader(wiring.Component):
             bursts.o.ready.eq(self.burst.ready & affordable),
         ]  # fmt: skip
         taken, popped = self.burst.valid & self.burst.ready, fifo.o.valid & fifo.o.ready
-        # whether either is so comes late in the cycle
-        m.d.sync += credit.eq(
-            Mux(taken, stepped(credit - asked.beats, popped, 0), stepped(credit, popped, 0))[: len(credit)]
-        )
+        m.d.sync += credit.eq(credit - Mux(taken, asked.beats, 0) + popped)
 
     def _connect_targets(self, m: Module, writer: LoadWriter) -> None:
         connect(m, writer.port, flipped(self.port))

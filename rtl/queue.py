@@ -163,27 +163,25 @@ class BlockQueue(_Fifo):
         with m.If(fetch):
             m.d.sync += head.eq(_next(head, self._depth))
         fetched = Mux(around, Value.cast(late), Value.cast(read.data))
-        self._offer(m, push, some_left, fetch, fetched)
+        self._offer(m, left, some_left, fetch, fetched)
         return m
 
-    def _offer(self, m: Module, push: Signal, some_left: Signal, fetch: Signal, fetched: Value) -> None:
+    def _offer(self, m: Module, left: Signal, some_left: Signal, fetch: Signal, fetched: Value) -> None:
         """The output register, and the one for an entry that was fetched before the output could take it."""
         spare, output = (
             Signal(self._shape, name=name, reset_less=True) for name in ("spare", "output_register")
         )
         ahead = Signal()  # there is one
-        stored = Signal(range(self._depth + 1))  # in the memory, and that one
-        room = Signal(init=1)
+        stored = Signal(range(self._depth + 1))
+        room = Signal()
         some = Signal()
         moves = Signal()
         m.d.comb += [
-            some.eq(some_left | ahead),
+            stored.eq(left + ahead), room.eq(stored != self._depth), some.eq(some_left | ahead),
             self.i.ready.eq(room), fetch.eq(some_left & ~ahead), moves.eq(some & (~self.o.valid | self.o.ready)),
             Value.cast(self.o.payload).eq(Value.cast(output)),
         ]  # fmt: skip
         m.d.sync += [
-            stored.eq(stepped(stored, push, moves)),
-            room.eq(Mux(push == moves, stored != self._depth, moves | (stored != self._depth - 1))),
             ahead.eq(~moves & some), self.o.valid.eq(moves | (self.o.valid & ~self.o.ready)),
         ]  # fmt: skip
         with m.If(~ahead):

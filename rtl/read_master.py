@@ -51,7 +51,7 @@ class ReadMaster(wiring.Component):
 
     def elaborate(self, _platform: object) -> Module:
         m = Module()
-        m.submodules.owners = owners = Queue(1, timing(self._config).read_bursts, early=1)
+        m.submodules.owners = owners = Queue(1, timing(self._config).read_bursts)
         register = AddressRegister(m, self._config, self.bus, "ar")
         may = Signal(init=1)
         loading = self._decide(m, register, owners, may)

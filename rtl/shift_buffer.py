@@ -184,7 +184,7 @@ class PortB(wiring.Component):
 
     Write and residual are asked for a cycle before load and store, so that which halves are free is in registers.
     What is granted is in registers in front of the banks in the next cycle; data of a read is there one cycle later,
-    those for the storer, which is far from some of the banks, another one later, behind registers. What a write brings
+    those for the storer, which is far from some of the banks, another one later, from registers. What a write brings
     comes in the cycle of the banks, and goes to them through one multiplexer.
     """
 
@@ -275,10 +275,11 @@ class PortB(wiring.Component):
                 m.d.comb += self.residual_data[lane][column].eq(_pick(lane0, values[lane:]))
 
     def _store_data(self, m: Module) -> None:
-        sub = delay(m, self.store.payload.sub, 3, "store_sub", reset_less=True)
-        for index, (value, bank) in enumerate(zip(self.store_data, self.banks, strict=True)):
-            stored = delay(m, bank.q, 1, f"stored_{index}", reset_less=True)
-            m.d.comb += value.eq(_pick(sub, list(stored)))
+        sub = delay(m, self.store.payload.sub, 2, "store_sub", reset_less=True)
+        vector = Signal.like(self.store_data, name="store_vector", reset_less=True)
+        m.d.comb += self.store_data.eq(vector)
+        for value, bank in zip(vector, self.banks, strict=True):
+            m.d.sync += value.eq(_pick(sub, list(bank.q)))
 
 
 class ShiftBuffer(wiring.Component):

@@ -47,13 +47,11 @@ def run(config, steps):
 
     async def bench(ctx):
         steps.append(IDLE | {"sums": [[0] * config.columns] * config.pixels})
-        coming = (steps[distance:] + steps[:distance] for distance in range(1, 4))
-        for step, following, ahead, early in zip(steps, *coming, strict=True):
+        for step, following, ahead in zip(steps, steps[1:] + steps[:1], steps[2:] + steps[:2], strict=True):
             ctx.set(dut.address, step["index"])
             ctx.set(dut.address_next, following["index"])
             ctx.set(dut.first_next, following["first"])
             ctx.set(dut.address_ahead, ahead["index"])
-            ctx.set(dut.address_early, early["index"])
             ctx.set(dut.sums, step["sums"])
             for name in ("valid", "first", "last", "maximum"):
                 ctx.set(getattr(dut, name), step[name])
@@ -146,7 +144,7 @@ module both;
   reg clk = 0;
   always #5 clk = ~clk;
   reg [11:0] random = 0;
-  reg [3:0] address = 0, address_next = 0, address_ahead = 0, address_early = 0;
+  reg [3:0] address = 0, address_next = 0, address_ahead = 0;
   reg first = 0, first_next = 0, valid = 0, last = 0, maximum = 0;
   reg [4 * WIDTH - 1:0] sums = 0;
   wire [4 * ACC - 1:0] one, other;
@@ -159,8 +157,7 @@ module both;
       random = $random;
       for (lane = 0; lane < 4; lane = lane + 1) sums[lane * WIDTH +: WIDTH] = $random;
       if (cycle < 20) random = 12'h120 | cycle[1:0];  // first steps, until every accumulator is known
-      address = address_next; address_next = address_ahead;
-      address_ahead = address_early; address_early = random[1:0];
+      address = address_next; address_next = address_ahead; address_ahead = random[1:0];
       first = first_next; first_next = random[4:2] == 0;
       valid = random[7:5] != 0; last = random[9:8] == 0; maximum = random[10];
     end
@@ -173,7 +170,6 @@ endmodule
 """
 PORTS = (
     "clk",
-    "address_early",
     "address_ahead",
     "address_next",
     "address",
