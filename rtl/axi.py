@@ -62,7 +62,7 @@ def axi_master(config: AcceleratorConfig) -> wiring.Signature:
 def burst_layout(config: AcceleratorConfig) -> data.StructLayout:
     """A burst: 1 to 64 beats that do not cross a multiple of 4096 bytes.
 
-    ``beyond``: the address does not fit the bus. ``last``: the last burst of its instruction.
+    ``beyond``: the address does not fit the bus; ``address`` are its low bits. ``last``: the last of its instruction.
     """
     return data.StructLayout({
         "address": config.address_width, "beats": range(BURST_BEATS + 1), "beyond": 1, "last": 1,

@@ -56,7 +56,8 @@ class Bursts(wiring.Component):
         self._row_ends = Signal()
         self._last_row = Signal()
         self._low = Signal(range(BURST_BEATS))  # its first beat's number in the page, modulo 64
-        self._far, self._rows_far = Signal(), Signal()  # of what is left, and of a whole row: see _next_burst
+        # of what is left, and of a whole row: see _next_burst
+        self._far, self._rows_far = Signal(name="_far"), Signal(name="_rows_far")
         burst = self.o.payload
         advance = Signal()
         m.d.comb += [

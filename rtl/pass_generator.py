@@ -234,7 +234,8 @@ class PassGenerator(wiring.Component):
 
         So which one it is need not be known in the cycle in which it is known to be one.
         """
-        late, described = Signal(layout_of(isa.DESCRIPTOR), reset_less=True), Signal()
+        late = Signal(layout_of(isa.DESCRIPTOR), reset_less=True)
+        described = Signal()
         m.d.sync += [Value.cast(late).eq(self.i.payload), described.eq(self._describes)]
         with m.If(described):
             m.d.sync += self._sources[late.id].eq(late)

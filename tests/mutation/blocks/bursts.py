@@ -16,7 +16,7 @@ _SKIPPED = 200
 
 def cut(
     fields: dict[str, int], left_behind: Callable[[int], int] = lambda left: left
-) -> Iterator[dict[str, int | None]]:
+) -> Iterator[dict[str, int]]:
     """The bursts of a transfer, by the contract; ``left_behind`` may change what a row has left behind one."""
     size = CONFIG.beat_bytes
     stride = fields["row_stride"] // size * size
@@ -25,9 +25,9 @@ def cut(
         while left:
             beats = min(_BURST, left, (_PAGE - address % _PAGE) // size)
             left = left_behind(left - beats)
-            beyond = address >> CONFIG.address_width != 0
+            above, low = divmod(address, 1 << CONFIG.address_width)
             yield {
-                "address": None if beyond else address, "beats": beats, "beyond": int(beyond),
+                "address": low, "beats": beats, "beyond": int(above != 0),
                 "last": int(left == 0 and row == fields["rows"] - 1),
             }  # fmt: skip
             address += beats * size
@@ -86,7 +86,7 @@ def _cycles(rng: Random, _part: int) -> Cycles:
         budget = 30
         skips = _Skips(rng)
         for burst in cut(fields, skips.left_behind):
-            offer = {"deposit": {"_left": burst["beats"] + skips.to.pop()}} if skips.to else {}
+            offer = _deposit(burst["beats"] + skips.to.pop()) if skips.to else {}
             while rng.random() >= eager:
                 yield {"o__ready": 0, **offer}, {"o__valid": 1, "o__payload": burst}
             yield {"o__ready": 1, **offer}, {"o__valid": 1, "o__payload": burst}
@@ -96,11 +96,16 @@ def _cycles(rng: Random, _part: int) -> Cycles:
         yield {"start": 0}, {"o__valid": 0}
 
 
+def _deposit(left: int) -> dict[str, dict[str, int]]:
+    """The registers of a row that has so many beats left."""
+    return {"deposit": {"_left": left, "_far": int(left >= 512)}}
+
+
 def block(module: str) -> Block:
     """The bench of one of the two in the core."""
     return Block(
         module, {"transfer": transfer_layout(), "o__payload": burst_layout(CONFIG)}, _cycles, parts=400,
-        deposits={"_left": 32},
+        deposits={"_left": 32, "_far": 1},
     )  # fmt: skip
 
 
