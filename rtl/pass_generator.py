@@ -11,7 +11,7 @@ from hwshift.rtl.instruction import INSTRUCTION, layout_of
 from hwshift.rtl.interfaces import COORDINATE, WORD, act_shape
 from hwshift.rtl.ktile_walk import KtileWalk, walk_fields
 
-__all__ = ["PassGenerator", "bounds_layout", "ktile_write", "pass_layout", "wrap"]
+__all__ = ["PassGenerator", "bounds_layout", "ktile_write", "pass_layout", "wrap", "wrap_sum"]
 
 _OPCODE_BITS = max(Opcode).bit_length()
 CONSTANTS = (
@@ -51,6 +51,13 @@ def _constants(config: AcceleratorConfig) -> tuple[str, ...]:
 def wrap(value, length) -> Mux:
     """``value`` modulo ``length`` for ``value < 2 * length``: one conditional subtraction."""
     return Mux(value >= length, value - length, value)
+
+
+def wrap_sum(m: Module, value: Value, step: Value, back: Value, name: str) -> Value:
+    """``wrap(value + step, length)``, with one adder before the choice: ``back`` is ``step - length``, a register."""
+    wrapped = Signal(signed(WORD + 2), name=name)
+    m.d.comb += wrapped.eq(value + back)
+    return Mux(wrapped < 0, value + step, wrapped)
 
 
 def pass_layout(config: AcceleratorConfig) -> data.StructLayout:
@@ -272,9 +279,7 @@ class PassGenerator(wiring.Component):
             self._rows_left.eq(self._rows_left - self._work.chunk_rows),
         ]
         for i, (source, start, back) in enumerate(zip(self._sources, self._starts, self._backs, strict=True)):
-            wrapped = Signal(signed(WORD + 2), name=f"wrapped{i}")
-            m.d.comb += wrapped.eq(start + back)
-            m.d.sync += start.eq(Mux(wrapped < 0, start + source.chunk_step, wrapped))
+            m.d.sync += start.eq(wrap_sum(m, start, source.chunk_step, back, f"wrapped{i}"))
 
     def _next_tile(self, m: Module) -> None:
         work = self._work

@@ -12,7 +12,7 @@ from hwshift.program.isa import Token
 from hwshift.program.row_taps import LEAD_STEPS
 from hwshift.rtl.delay import delay
 from hwshift.rtl.interfaces import COORDINATE, WORD, step_layout
-from hwshift.rtl.pass_generator import pass_layout
+from hwshift.rtl.pass_generator import pass_layout, wrap_sum
 from hwshift.timing import timing
 
 __all__ = ["Sequencer"]
@@ -170,15 +170,13 @@ class Sequencer(wiring.Component):
             ]  # fmt: skip
 
     def _next_row(self, m: Module, row: Value, prefix: str) -> Value:
-        """``wrap(row + row_step, length)``, with one adder before the choice: ``row_step - length`` is a register."""
+        """``wrap(row + row_step, length)``."""
         names = f"{prefix}row_step", f"{prefix}length"
         down = Signal(signed(WORD + 1), name=f"{prefix}row_down")
         with m.If(self._take):
             step, length = (getattr(self.i.payload, name) for name in names)
             m.d.sync += down.eq(step - length)
-        wrapped = Signal(signed(WORD + 2), name=f"{prefix}wrapped")
-        m.d.comb += wrapped.eq(row + down)
-        return Mux(wrapped < 0, row + getattr(self._current, names[0]), wrapped)
+        return wrap_sum(m, row, getattr(self._current, names[0]), down, f"{prefix}wrapped")
 
     def _walk_source(self, m: Module) -> None:
         """Row offset, y, x and accumulator index; a pass starts from its own fields."""
