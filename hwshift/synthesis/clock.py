@@ -56,7 +56,8 @@ class Clock:
 
 def _column(config: AcceleratorConfig) -> Terms:
     parts = multipliers(config.act.bits, config.weights.bits, "ecp5") if config.pe == "mac" else 1
-    return {"fixed": 1, "carry bits": column(config).total, "parts added": parts - 1}
+    return {"fixed": 1, "carry bits": column(config).total, "parts added": parts - 1,
+            "further pixels": config.pixels - 1}  # fmt: skip
 
 
 def _epilogue(config: AcceleratorConfig) -> Terms:
