@@ -82,8 +82,9 @@ class Epilogue(wiring.Component):
             add = pipe.later(control.residual, 6, "residual")
         tables = _Tables(m, pipe, control, self._config) if self._config.sigmoid else None
         for c, entry in enumerate(columns):
-            shift = pipe.later(entry.shift, 3, f"shift_{c}")
-            beyond = self._beyond(pipe, entry.shift, f"{c}")
+            shift = pipe.later(entry.shift, 2, f"shift_{c}")
+            beyond = self._beyond(pipe, shift, f"{c}")
+            shift = pipe.register(2, shift, shift.shape(), f"shift_{c}_3")
             bias = pipe.later(entry.bias[: act.width].as_signed(), 4, f"bias_{c}")
             biased = _AddClip(pipe, first, bias, f"biased_{c}")
             for p in range(self._config.pixels):
@@ -161,9 +162,10 @@ class Epilogue(wiring.Component):
         return pipe.register(2, values[0], shape, f"product_{name}")
 
     def _beyond(self, pipe: "_Pipe", shift: Value, name: str) -> Value:
-        """For `_round`: bits at ``shift`` and above, of those of the product that a result has no place for."""
+        """For `_round`: bits at ``shift``, of stage E + 2, and above, of those of the product that a result has no place
+        for."""
         count = self._config.acc_width + MANTISSA_BITS - self._config.guard - self._config.act.bits - 2
-        mask = Cat(pipe.later(shift, 2, f"shift_beyond_{name}") <= place for place in range(count))
+        mask = Cat(shift <= place for place in range(count))
         return pipe.register(2, mask, unsigned(count), f"beyond_{name}")
 
     def _round(self, pipe: "_Pipe", product: Value, shift: Value, beyond: Value, name: str) -> Value:

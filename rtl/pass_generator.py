@@ -153,6 +153,10 @@ class PassGenerator(wiring.Component):
         # chunk_step less the length, so that a chunk's start is one addition
         self._backs = [Signal(signed(WORD + 1), name=f"back{i}") for i in range(isa.DESCRIPTORS)]
         self._registers()
+        self._next_starts = [
+            wrap_sum(m, start, source.chunk_step, back, f"wrapped{i}")
+            for i, (source, start, back) in enumerate(zip(self._sources, self._starts, self._backs, strict=True))
+        ]
         m.submodules.walk = self._walk = walk = KtileWalk()
         advance = Signal()
         entry = self._table(m, walk.address, advance)
@@ -245,11 +249,10 @@ class PassGenerator(wiring.Component):
         described = Signal()
         m.d.sync += [Value.cast(late).eq(self.i.payload), described.eq(self._describes)]
         with m.If(described):
-            m.d.sync += self._sources[late.id].eq(late)
-        m.d.sync += [
-            back.eq(source.chunk_step - source.length)
-            for source, back in zip(self._sources, self._backs, strict=True)
-        ]
+            m.d.sync += [
+                self._sources[late.id].eq(late),
+                Array(self._backs)[late.id].eq(late.chunk_step - late.length),
+            ]
 
     def _start(self, m: Module, compute: data.View, prepares: Signal) -> None:
         missing = Signal(len(Token))
@@ -278,8 +281,9 @@ class PassGenerator(wiring.Component):
             self._y.eq(self._y + self._work.chunk_y),
             self._rows_left.eq(self._rows_left - self._work.chunk_rows),
         ]
-        for i, (source, start, back) in enumerate(zip(self._sources, self._starts, self._backs, strict=True)):
-            m.d.sync += start.eq(wrap_sum(m, start, source.chunk_step, back, f"wrapped{i}"))
+        m.d.sync += [
+            start.eq(following) for start, following in zip(self._starts, self._next_starts, strict=True)
+        ]
 
     def _next_tile(self, m: Module) -> None:
         work = self._work

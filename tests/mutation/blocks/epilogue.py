@@ -2,18 +2,21 @@
 
 from random import Random
 
+from hwshift.golden.formats import MANTISSA_BITS
 from hwshift.program.params import encode_param
 from hwshift.rtl.array import map_layout
 from hwshift.rtl.epilogue import Epilogue, param_write
 from hwshift.rtl.interfaces import acc_shape, act_shape, epilogue_control
 from hwshift.timing import timing
 
-from ...rtl.test_epilogue import clip, epilogue, random_acc, random_bounds, random_control, random_param
+from ...rtl.test_epilogue import clip, epilogue, random_acc, random_bounds, random_control, random_mantissa, random_param
 from ...sim.cases import SMALL as CONFIG
 from ..replay import Block, Cycles
 
 _COLUMNS, _LATENCY = CONFIG.columns, Epilogue.latency
 _RESIDUAL = timing(CONFIG).residual_stage + 1 - timing(CONFIG).epilogue_stage
+_PLACES = CONFIG.acc_width + MANTISSA_BITS - CONFIG.guard - CONFIG.act.bits
+"""Of the product, shifted by nothing, that a result has none for."""
 _ENTRY = 64
 _STEPS = 400
 
@@ -37,16 +40,21 @@ def _acc(rng: Random, param: tuple[int, int, int], bounds: dict[str, int], resid
 
 
 def _longest(rng: Random, param: tuple[int, int, int]) -> int:
-    """An accumulator whose result has its first bit next to the first one that an activation has no place for."""
+    """An accumulator whose result has its first bit next to the first one that an activation has no place for, or
+    anywhere above."""
     m, s, _ = param
-    top = 1 << CONFIG.guard + s + CONFIG.act.bits + rng.randint(-1, 3)
     low, high = -(1 << CONFIG.acc_width - 1), (1 << CONFIG.acc_width - 1) - 1
+    beyond = rng.randint(-1, 3) if rng.random() < 0.5 else rng.randint(0, max(0, _PLACES - s))
+    top = 1 << CONFIG.guard + s + CONFIG.act.bits + beyond
     return clip(rng.choice([-1, 1]) * (top + rng.getrandbits(40)) // (m or 1), low, high)
 
 
 def _param(rng: Random, shift: int) -> tuple[int, int, int]:
-    """Anything, often with a given shift."""
+    """Anything, often with a given shift, or a mantissa that brings products to the highest places."""
     m, s, b = random_param(CONFIG, rng)
+    wide = rng.random() < 0.5
+    while wide and abs(m) < 1 << MANTISSA_BITS - 3:
+        m = random_mantissa(CONFIG, rng)
     return m, shift % (63 - CONFIG.guard) if rng.random() < 0.5 else s, b
 
 
