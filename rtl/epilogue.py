@@ -162,8 +162,7 @@ class Epilogue(wiring.Component):
         return pipe.register(2, values[0], shape, f"product_{name}")
 
     def _beyond(self, pipe: "_Pipe", shift: Value, name: str) -> Value:
-        """For `_round`: bits at ``shift``, of stage E + 2, and above, of those of the product that a result has no place
-        for."""
+        """For `_round`: those bits at ``shift``, of stage E + 2, and above that a result has no place for."""
         count = self._config.acc_width + MANTISSA_BITS - self._config.guard - self._config.act.bits - 2
         mask = Cat(shift <= place for place in range(count))
         return pipe.register(2, mask, unsigned(count), f"beyond_{name}")

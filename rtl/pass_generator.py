@@ -155,7 +155,9 @@ class PassGenerator(wiring.Component):
         self._registers()
         self._next_starts = [
             wrap_sum(m, start, source.chunk_step, back, f"wrapped{i}")
-            for i, (source, start, back) in enumerate(zip(self._sources, self._starts, self._backs, strict=True))
+            for i, (source, start, back) in enumerate(
+                zip(self._sources, self._starts, self._backs, strict=True)
+            )
         ]
         m.submodules.walk = self._walk = walk = KtileWalk()
         advance = Signal()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from hwshift.config import AcceleratorConfig
 from hwshift.golden.formats import MANTISSA_BITS, QFormat
 from hwshift.golden.sigmoid import SIGMOID_ENTRIES
+from hwshift.synthesis.widths import scale_parts
 from hwshift.timing import PART_BITS, timing
 
 __all__ = ["Memory", "block_ram", "dsp_blocks", "memories", "multipliers", "ram_blocks"]
@@ -140,6 +141,5 @@ def dsp_blocks(config: AcceleratorConfig, target: str) -> dict[str, float]:
     if isinstance(config.weights, QFormat):
         out["array"] = lanes * config.rows * multipliers(config.act.bits, config.weights.bits, target)
     if config.scale_digits is None:
-        parts = -(-(config.acc_width - 1) // PART_BITS)  # the last one takes a bit more, its sign
-        out["epilogue"] = lanes * parts * multipliers(PART_BITS + 1, MANTISSA_BITS, target)
+        out["epilogue"] = lanes * scale_parts(config) * multipliers(PART_BITS + 1, MANTISSA_BITS, target)
     return out

@@ -4,9 +4,8 @@ from collections.abc import Callable, Mapping
 from math import gcd
 
 from hwshift.config import AcceleratorConfig
-from hwshift.golden.formats import MANTISSA_BITS
 from hwshift.program.isa import INSTRUCTION_BYTES
-from hwshift.synthesis.widths import column, log2, partial_bits, product_bits
+from hwshift.synthesis.widths import column, log2, partial_bits, product_bits, scale_parts
 from hwshift.timing import timing
 
 __all__ = ["TERMS", "terms_of"]
@@ -157,7 +156,7 @@ def _epilogue(config: AcceleratorConfig) -> Terms:
         "activation bits": lanes * config.act.bits,
         "activation bits with residual": lanes * config.act.bits * config.residual,
         "bits of the product": lanes * product * (not digits),
-        "adders of parts": lanes * partial_bits(config.acc_width, MANTISSA_BITS) * (not digits),
+        "adders of parts": lanes * (scale_parts(config) - 1) * product * (not digits),
         "sigmoids": lanes * config.sigmoid,
         "parameters of columns": config.columns * config.act.bits,
     }

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from hwshift.config import AcceleratorConfig
 from hwshift.golden.formats import MANTISSA_BITS, Pow2Format
-from hwshift.timing import TREE_RADIX
+from hwshift.timing import PART_BITS, TREE_RADIX
 
-__all__ = ["Column", "column", "log2", "partial_bits", "product_bits"]
+__all__ = ["Column", "column", "log2", "partial_bits", "product_bits", "scale_parts"]
 
 
 def log2(count: int) -> int:
@@ -91,6 +91,11 @@ def product_bits(config: AcceleratorConfig) -> int:
     return config.acc_width + MANTISSA_BITS
 
 
+def scale_parts(config: AcceleratorConfig) -> int:
+    """Parts of an accumulator that are multiplied by a scale; the last one takes a bit more, its sign."""
+    return -(-(config.acc_width - 1) // PART_BITS)
+
+
 def partial_bits(first: int, second: int) -> int:
-    """Bits of the adders that put a product together, of parts of 18 bits each."""
+    """Bits of the adders that put a product together which Yosys makes of parts of 18 bits."""
     return (-(-first // 18) * -(-second // 18) - 1) * (first + second)

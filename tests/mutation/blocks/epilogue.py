@@ -9,7 +9,15 @@ from hwshift.rtl.epilogue import Epilogue, param_write
 from hwshift.rtl.interfaces import acc_shape, act_shape, epilogue_control
 from hwshift.timing import timing
 
-from ...rtl.test_epilogue import clip, epilogue, random_acc, random_bounds, random_control, random_mantissa, random_param
+from ...rtl.test_epilogue import (
+    clip,
+    epilogue,
+    random_acc,
+    random_bounds,
+    random_control,
+    random_mantissa,
+    random_param,
+)
 from ...sim.cases import SMALL as CONFIG
 from ..replay import Block, Cycles
 
