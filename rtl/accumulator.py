@@ -30,8 +30,8 @@ class Accumulator(wiring.Component):
     -------
     address_ahead, address_next : In
         Accumulator index of the steps in stages S - 2 and S - 1.
-    first_next : In(1)
-        ``first`` of the step in stage S - 1.
+    first_next, writes_next : In(1)
+        Of the step in stage S - 1: ``first``, and whether it is valid and not a last one.
     address : In
         The same of the step in stage S, which the members below belong to.
     valid, first, last, maximum : In(1)
@@ -50,6 +50,7 @@ class Accumulator(wiring.Component):
                 "address_ahead": In(index),
                 "address_next": In(index),
                 "first_next": In(1),
+                "writes_next": In(1),
                 "address": In(index),
                 "valid": In(1),
                 "first": In(1),
@@ -62,11 +63,13 @@ class Accumulator(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        writes = self.valid & ~self.last
-        follows = Signal()
+        writes, follows = Signal(name="writes"), Signal(name="follows")
         late = Signal(reset_less=True)
-        m.d.comb += follows.eq(writes & (self.address == self.address_next))
-        m.d.sync += late.eq(writes & (self.address == self.address_ahead))
+        m.d.sync += [
+            writes.eq(self.writes_next),
+            follows.eq(self.writes_next & (self.address_next == self.address_ahead)),
+            late.eq(writes & (self.address == self.address_ahead)),
+        ]
         forward = delay(m, follows, 1, "forward", reset_less=True)
         index = by_device(m, platform, self.address_next, self.address_ahead, "read_index")
         shape = map_layout(acc_shape(self._config), 1, self._config.columns)

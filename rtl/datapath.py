@@ -110,11 +110,12 @@ class Datapath(wiring.Component):
 
     def _accumulate(self, m: Module, stages: list, t: object) -> None:
         valid, step = stages[t.sum_stage]
-        (_, ahead), (_, coming) = stages[t.sum_stage - 2 : t.sum_stage]
+        (_, ahead), (comes, coming) = stages[t.sum_stage - 2 : t.sum_stage]
         accumulator = self._accumulator
         m.d.comb += [
             accumulator.address_ahead.eq(ahead.acc), accumulator.address_next.eq(coming.acc),
-            accumulator.address.eq(step.acc), accumulator.valid.eq(valid), accumulator.first_next.eq(coming.first),
+            accumulator.writes_next.eq(comes & ~coming.last), accumulator.first_next.eq(coming.first),
+            accumulator.address.eq(step.acc), accumulator.valid.eq(valid),
             accumulator.first.eq(step.first), accumulator.last.eq(step.last), accumulator.maximum.eq(step.maximum),
             accumulator.sums.eq(self._array.sums), self._epilogue.param.eq(coming.param),
         ]  # fmt: skip

@@ -1,7 +1,7 @@
 """The clock to expect, without a tool: what the slowest block allows, or the wires between blocks.
 
 A block's delay is a constant and a few terms of what its paths grow with: bits of carry chains, parts of a product.
-Within a core it is what it is alone; what lies between blocks, control above all, is much the same in every core.
+Within a core it is what it is alone; what lies between blocks, control above all, is wires, longer in a larger core.
 `hwshift.synthesis.fit_clock` fits to blocks placed alone and to cores placed and routed.
 """
 
@@ -14,7 +14,7 @@ from hwshift.synthesis.memories import multipliers
 from hwshift.synthesis.resources import Resources
 from hwshift.synthesis.widths import column, log2, product_bits
 
-__all__ = ["BETWEEN", "LIMITS", "PATHS", "Clock", "block_delays", "clock_of", "core_delays"]
+__all__ = ["BETWEEN", "LIMITS", "PATHS", "Clock", "between_terms", "block_delays", "clock_of", "core_delays"]
 
 Terms = Mapping[str, float]
 BETWEEN = "wires between blocks"
@@ -83,9 +83,14 @@ def block_delays(config: AcceleratorConfig, weights: Mapping[str, Terms]) -> dic
     return {name: _sum(terms(config), weights[name]) for name, terms in PATHS.items() if name in weights}
 
 
-def core_delays(config: AcceleratorConfig, model: Mapping[str, Any]) -> dict[str, float]:
-    """Delays within a core in ns: of every block, and `BETWEEN`."""
-    return block_delays(config, model["weights"]) | {BETWEEN: model["between"]}
+def between_terms(area: Resources) -> Terms:
+    """What the wires between the blocks of a core of this size grow with."""
+    return {"fixed": 1, "thousand LUTs": area.lut / 1000}
+
+
+def core_delays(config: AcceleratorConfig, area: Resources, model: Mapping[str, Any]) -> dict[str, float]:
+    """Delays within a core that takes ``area``, in ns: of every block, and `BETWEEN`."""
+    return block_delays(config, model["weights"]) | {BETWEEN: _sum(between_terms(area), model["between"])}
 
 
 def clock_of(
@@ -112,7 +117,7 @@ def clock_of(
             for key, most in LIMITS.items() if getattr(area, key) > most]  # fmt: skip
     if over:
         return Clock(None, None, True, f"does not fit {name}: {', '.join(over)}; so no clock is estimated")
-    delays = core_delays(config, model)
+    delays = core_delays(config, area, model)
     limit = max(delays, key=lambda found: delays[found])
     note = f"{name}; limited by {limit if limit == BETWEEN else f'the block {limit}'}; fitted to {model['source']}"
     reach = model["reach"]

@@ -22,7 +22,7 @@ from hwshift.rtl.array import Column
 from hwshift.rtl.epilogue import Epilogue
 from hwshift.rtl.export import convert, without_contents
 from hwshift.rtl.shift_buffer import Bank
-from hwshift.synthesis.clock import PATHS, block_delays, core_delays
+from hwshift.synthesis.clock import PATHS, between_terms, block_delays, core_delays
 from hwshift.synthesis.estimate import area_of
 from hwshift.synthesis.fit import DATA, fit_terms, into_page
 from hwshift.synthesis.place import place, place_core
@@ -39,6 +39,7 @@ __all__ = [
     "CORES",
     "HELD_OUT",
     "PLACED",
+    "area_within",
     "delay_of",
     "error_table",
     "errors",
@@ -62,7 +63,7 @@ PLACED = (
     PRESETS["4x4-mac"],
 )
 """The configurations whose blocks are placed alone; blocks that are alike are placed once."""
-CORES = (_DIGITS, PRESETS["4x4"])
+CORES = (_DIGITS, PRESETS["4x4"], PRESETS["8x8"])
 """The cores that the rest is fitted to."""
 HELD_OUT = tuple(_LISTS[name] for name in (
     "8x4x1 shift_add Q5.9 bus=32 digits=2",
@@ -88,24 +89,24 @@ def fit_blocks(samples: Iterable[tuple[str, AcceleratorConfig, float]]) -> dict[
     return out
 
 
-def fit_core(cores: Sequence[tuple[AcceleratorConfig, float]], weights: Weights) -> dict[str, float]:
-    """What blocks alone do not tell: ns between blocks, of the cores that are slower than all of their blocks.
+def fit_core(
+    cores: Sequence[tuple[AcceleratorConfig, Resources, float]], weights: Weights
+) -> dict[str, dict[str, float]]:
+    """Weights of what lies between blocks, which blocks alone do not tell: from cores slower than all their blocks.
 
     Parameters
     ----------
-    cores : sequence of (AcceleratorConfig, float)
-        Each with ns of the slowest path after routing.
+    cores : sequence of (AcceleratorConfig, Resources, float)
+        Each with its area and the ns of the slowest path after routing.
     weights : mapping
         Of blocks, as `fit_blocks` finds them.
     """
-    slower = [ns for config, ns in cores if max(block_delays(config, weights).values()) < ns]
-    return {"between": _slope([(1 / ns, 1.0) for ns in slower])}
-
-
-def _slope(pairs: Sequence[tuple[float, float]]) -> float:
-    """The factor, not negative, that makes the first of each pair the second, by least squares; 0 without pairs."""
-    found = sum(x * y for x, y in pairs) / sum(x * x for x, _ in pairs) if pairs else 0.0
-    return float(f"{max(0.0, found):.6g}")
+    slower = [
+        (between_terms(area), ns)
+        for config, area, ns in cores
+        if max(block_delays(config, weights).values()) < ns
+    ]
+    return {"between": fit_terms([terms for terms, _ in slower], [ns for _, ns in slower]) if slower else {}}
 
 
 def fit_clock(area: Mapping[str, Any], folder: Path, progress: Progress = silent) -> dict[str, Any]:
@@ -120,9 +121,9 @@ def fit_clock(area: Mapping[str, Any], folder: Path, progress: Progress = silent
         progress(Stage(f"placing {config.name}", len(samples) + len(routed), total))
         run = place_core(config, build_dir=folder)[0].to_dict()
         routed[config.name] = {key: value for key, value in run.items() if key != "path"}
-    areas = [_area(config, area) for config in (*CORES, *HELD_OUT)]
+    areas = [area_within(config, area) for config in (*CORES, *HELD_OUT)]
     weights = fit_blocks(samples)
-    cores = [(config, 1e3 / routed[config.name]["fmax_mhz"]) for config in CORES]
+    cores = [(config, area_within(config, area), 1e3 / routed[config.name]["fmax_mhz"]) for config in CORES]
     tools = {run["tools"] for run in routed.values()}
     today = datetime.datetime.now(datetime.UTC).date()
     return {
@@ -144,18 +145,18 @@ def _ends(values: Iterable[float]) -> list[float]:
     return [min(found), max(found)]
 
 
-def _area(config: AcceleratorConfig, area: Mapping[str, Any]) -> Resources:
+def area_within(config: AcceleratorConfig, area: Mapping[str, Any]) -> Resources:
+    """What a core takes by an area model."""
     return sum(area_of(config, area["target"], area["weights"]).values(), Resources())
 
 
 def errors(data: Mapping[str, Any], which: str = "held_out") -> list[tuple[str, float, float]]:
     """Configuration, MHz after routing, MHz estimated: of every core of a list."""
-    clock = data["clock"]
-    named = {config.name: config for config in (*CORES, *HELD_OUT)}
-    return [
-        (name, run["fmax_mhz"], 1e3 / max(core_delays(named[name], clock).values()))
-        for name, run in clock["routed"][which].items()
-    ]
+    named, out = {config.name: config for config in (*CORES, *HELD_OUT)}, []
+    for name, run in data["clock"]["routed"][which].items():
+        delays = core_delays(named[name], area_within(named[name], data), data["clock"])
+        out.append((name, run["fmax_mhz"], 1e3 / max(delays.values())))
+    return out
 
 
 def error_table(data: Mapping[str, Any]) -> str:

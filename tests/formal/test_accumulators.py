@@ -106,7 +106,7 @@ class Indexed(wiring.Component):
         self._config, self._block = config, block
         super().__init__({
             "ahead": In(range(DEPTH)), "followed": In(range(DEPTH)), "sums": In(sum_shape(config)),
-            "valid": In(1), "first_next": In(1), "last": In(1),
+            "valid_next": In(1), "first_next": In(1), "last_next": In(1),
         })  # fmt: skip
 
     def elaborate(self, _platform):
@@ -118,20 +118,23 @@ class Indexed(wiring.Component):
         # a step is valid once its index has come in, two cycles before it
         begun, read, first, done = (Signal(reset_less=True) for _ in range(4))
         value = Mux(first, self.sums, (kept + self.sums)[: self._config.acc_width].as_signed())
-        mine = self.valid & (now == self.followed)
+        valid, last = Signal(), Signal()
+        mine = valid & (now == self.followed)
         m.d.sync += [
             coming.eq(self.ahead), now.eq(coming), first.eq(self.first_next), begun.eq(1), read.eq(begun),
-            followed.eq(self.followed), done.eq(mine & self.last),
+            followed.eq(self.followed), done.eq(mine & last),
+            valid.eq(self.valid_next), last.eq(self.last_next),
         ]  # fmt: skip
-        with m.If(mine & self.last):
+        with m.If(mine & last):
             m.d.sync += left.eq(value)
         with m.Elif(mine):
             m.d.sync += kept.eq(value)
         m.d.comb += [
             block.address_ahead.eq(self.ahead), block.address_next.eq(coming), block.address.eq(now),
-            block.first_next.eq(self.first_next), block.first.eq(first), block.valid.eq(self.valid),
-            block.last.eq(self.last), block.sums[0][0].eq(self.sums),
-            Assume(~begun | (followed == self.followed)), Assume(read | ~self.valid),
+            block.first_next.eq(self.first_next), block.first.eq(first), block.valid.eq(valid),
+            block.last.eq(last), block.writes_next.eq(self.valid_next & ~self.last_next),
+            block.sums[0][0].eq(self.sums),
+            Assume(~begun | (followed == self.followed)), Assume(read | ~valid),
             Assert(~done | (block.acc[0][0] == left)),
         ]  # fmt: skip
         return m

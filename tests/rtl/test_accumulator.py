@@ -43,14 +43,15 @@ def random_sums(config, rng):
 def run(config, steps):
     """Present one step per cycle; `acc` seen in every cycle."""
     dut = Accumulator(config)
-    seen = []
+    idle = IDLE | {"sums": [[0] * config.columns] * config.pixels}
+    steps, seen = [idle, *steps, idle], []
 
     async def bench(ctx):
-        steps.append(IDLE | {"sums": [[0] * config.columns] * config.pixels})
         for step, following, ahead in zip(steps, steps[1:] + steps[:1], steps[2:] + steps[:2], strict=True):
             ctx.set(dut.address, step["index"])
             ctx.set(dut.address_next, following["index"])
             ctx.set(dut.first_next, following["first"])
+            ctx.set(dut.writes_next, following["valid"] and not following["last"])
             ctx.set(dut.address_ahead, ahead["index"])
             ctx.set(dut.sums, step["sums"])
             for name in ("valid", "first", "last", "maximum"):
@@ -62,7 +63,7 @@ def run(config, steps):
     sim.add_clock(1e-6)
     sim.add_testbench(bench)
     sim.run()
-    return seen
+    return seen[1:]
 
 
 def check(config, steps):
@@ -145,7 +146,8 @@ module both;
   always #5 clk = ~clk;
   reg [11:0] random = 0;
   reg [3:0] address = 0, address_next = 0, address_ahead = 0;
-  reg first = 0, first_next = 0, valid = 0, last = 0, maximum = 0;
+  reg first = 0, first_next = 0, valid = 0, valid_next = 0, last = 0, last_next = 0, maximum = 0;
+  wire writes_next = valid_next & ~last_next;
   reg [4 * WIDTH - 1:0] sums = 0;
   wire [4 * ACC - 1:0] one, other;
   integer lane, seen = 0, cycle;
@@ -159,7 +161,9 @@ module both;
       if (cycle < 20) random = 12'h120 | cycle[1:0];  // first steps, until every accumulator is known
       address = address_next; address_next = address_ahead; address_ahead = random[1:0];
       first = first_next; first_next = random[4:2] == 0;
-      valid = random[7:5] != 0; last = random[9:8] == 0; maximum = random[10];
+      valid = valid_next; valid_next = random[7:5] != 0;
+      last = last_next; last_next = random[9:8] == 0;
+      maximum = random[10];
     end
     $display("seen %0d", seen);
     $finish;
@@ -174,6 +178,7 @@ PORTS = (
     "address_next",
     "address",
     "first_next",
+    "writes_next",
     "valid",
     "first",
     "last",

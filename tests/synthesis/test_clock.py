@@ -40,7 +40,8 @@ def test_the_weights_are_those_of_the_stored_placements():
     clock, named = DATA["clock"], {config.name: config for config in (*PLACED, *CORES)}
     weights = fit_clock.fit_blocks([(name, named[config], delay) for name, config, delay in clock["blocks"]])
     assert weights == clock["weights"]
-    cores = [(named[name], 1e3 / run["fmax_mhz"]) for name, run in clock["routed"]["training"].items()]
+    cores = [(named[name], fit_clock.area_within(named[name], DATA), 1e3 / run["fmax_mhz"])
+             for name, run in clock["routed"]["training"].items()]  # fmt: skip
     assert list(clock["routed"]["training"]) == [config.name for config in CORES]
     assert fit_clock.fit_core(cores, weights) == {"between": clock["between"]}
 
@@ -83,33 +84,35 @@ FEW, HALF = Resources(lut=20_000, bram=13), Resources(lut=30_000, bram=52)
 
 
 def test_a_core_from_made_up_clocks():
-    """Wires between blocks of 12 ns; one as slow as its epilogue of 14 ns, which tells nothing of them."""
-    cores = [(SMALL, 12.0), (FULL, 12.0), (MAC, 14.0)]
+    """Wires of 9 ns and 0.1 ns for every thousand LUTs; a core as slow as its epilogue of 14 ns tells nothing."""
+    cores = [(SMALL, FEW, 11.0), (FULL, HALF, 12.0), (MAC, FEW, 14.0)]
     found = fit_clock.fit_core(cores, WEIGHTS)
-    assert found == pytest.approx({"between": 12.0}, rel=1e-5)
-    for config, ns in cores:
-        assert max(core_delays(config, {"weights": WEIGHTS, **found}).values()) == pytest.approx(ns)
+    assert found["between"] == pytest.approx({"fixed": 9.0, "thousand LUTs": 0.1}, rel=1e-4)
+    for config, area, ns in cores:
+        told = core_delays(config, area, {"weights": WEIGHTS, **found})
+        assert max(told.values()) == pytest.approx(ns, rel=1e-5)
 
 
-def test_between_two_cores():
-    """The relative errors' squares are least at the sum of 1/ns over that of 1/ns squared."""
-    found = fit_clock.fit_core([(SMALL, 10.0), (FULL, 12.5)], WEIGHTS)["between"]
-    assert found == pytest.approx((0.1 + 0.08) / (0.01 + 0.0064), rel=1e-5)
+def test_a_smaller_core_that_is_slower():
+    """No term is negative: what remains is the fixed one, whose relative errors' squares are least at the sum of 1/ns
+    over that of 1/ns squared."""
+    found = fit_clock.fit_core([(SMALL, FEW, 12.5), (FULL, HALF, 10.0)], WEIGHTS)["between"]
+    assert found == pytest.approx({"fixed": (0.1 + 0.08) / (0.01 + 0.0064)}, rel=1e-5)
 
 
-def test_one_core_is_between_its_blocks():
-    assert fit_clock.fit_core([(SMALL, 12.5)], WEIGHTS) == {"between": 12.5}
+def test_cores_as_slow_as_a_block_tell_nothing():
+    assert fit_clock.fit_core([(MAC, FEW, 14.0)], WEIGHTS) == {"between": {}}
 
 
 MODEL = {
     "device": "a device", "source": "somebody, some day", "reach": {"lut": [20_000, 30_000], "bram": [13, 52]},
-    "weights": WEIGHTS, "between": 12.0,
+    "weights": WEIGHTS, "between": {"fixed": 9.0, "thousand LUTs": 0.1},
 }  # fmt: skip
 
 
 def test_what_limits_by_hand():
     found = clock_of(SMALL, FEW, MODEL, "any")
-    assert (found.limit, found.fmax_mhz, found.beyond) == (BETWEEN, pytest.approx(1e3 / 12), False)
+    assert (found.limit, found.fmax_mhz, found.beyond) == (BETWEEN, pytest.approx(1e3 / 11), False)
     assert found.note == "a device; limited by wires between blocks; fitted to somebody, some day"
     found = clock_of(MAC, HALF, MODEL, "any")
     assert (found.limit, found.fmax_mhz, found.beyond) == ("epilogue", pytest.approx(1e3 / 14), False)

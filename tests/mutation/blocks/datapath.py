@@ -102,6 +102,7 @@ def _accumulator(rng: Random, _part: int) -> Cycles:
         yield {
             "valid": now["valid"], "sums": [now["sums"]], "address_ahead": ahead["acc"],
             "in_4": coming["acc"] | coming["first"] << 3,
+            "writes_next": int(coming["valid"] and not coming["last"]),
             "in_6": now["acc"] | now["first"] << 3 | now["last"] << 4 | now["maximum"] << 5,
         }, {"acc": None if acc is None else [acc]}  # fmt: skip
         if not now["valid"]:
