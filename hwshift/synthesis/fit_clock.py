@@ -63,7 +63,7 @@ PLACED = (
     PRESETS["4x4-mac"],
 )
 """The configurations whose blocks are placed alone; blocks that are alike are placed once."""
-CORES = (_DIGITS, PRESETS["4x4"], PRESETS["8x8"])
+CORES = (_DIGITS, PRESETS["4x4"])
 """The cores that the rest is fitted to."""
 HELD_OUT = tuple(_LISTS[name] for name in (
     "8x4x1 shift_add Q5.9 bus=32 digits=2",
