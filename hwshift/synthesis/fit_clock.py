@@ -121,15 +121,15 @@ def fit_clock(area: Mapping[str, Any], folder: Path, progress: Progress = silent
         progress(Stage(f"placing {config.name}", len(samples) + len(routed), total))
         run = place_core(config, build_dir=folder)[0].to_dict()
         routed[config.name] = {key: value for key, value in run.items() if key != "path"}
-    areas = [area_within(config, area) for config in (*CORES, *HELD_OUT)]
+    areas = {config.name: area_within(config, area) for config in (*CORES, *HELD_OUT)}
     weights = fit_blocks(samples)
-    cores = [(config, area_within(config, area), 1e3 / routed[config.name]["fmax_mhz"]) for config in CORES]
+    cores = [(config, areas[config.name], 1e3 / routed[config.name]["fmax_mhz"]) for config in CORES]
     tools = {run["tools"] for run in routed.values()}
     today = datetime.datetime.now(datetime.UTC).date()
     return {
         "device": "an LFE5U-85F of speed grade 6",
         "source": f"{', '.join(sorted(tools))}, seed 1, {today}, {len(CORES)} cores",
-        "reach": {key: _ends(getattr(item, key) for item in areas) for key in ("lut", "bram")},
+        "reach": {key: _ends(getattr(item, key) for item in areas.values()) for key in ("lut", "bram")},
         "weights": weights,
         **fit_core(cores, weights),
         "blocks": [[name, config.name, delay] for name, config, delay in samples],
