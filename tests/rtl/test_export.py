@@ -1,5 +1,6 @@
 """Tests of the exported Verilog: what linters, simulators and synthesis say to it, and that it never changes."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -127,6 +128,29 @@ def test_fast_memories_change_no_byte():
         fast = verilog.convert(Storage(), **options)
     assert fast == slow
     assert verilog.convert(Storage(), **options) == slow
+
+
+class Broken(wiring.Component):
+    """One that fails in mid-conversion."""
+
+    data: Out(1)
+
+    def elaborate(self, platform):  # noqa: ARG002
+        raise ArithmeticError
+
+
+@pytest.mark.parametrize("collects", [True, False])
+def test_a_conversion_leaves_the_collector_as_it_was(collects):
+    was = gc.isenabled()
+    try:
+        (gc.enable if collects else gc.disable)()
+        convert(Storage(), "storage")
+        assert gc.isenabled() == collects
+        with pytest.raises(ArithmeticError):
+            convert(Broken(), "broken")
+        assert gc.isenabled() == collects
+    finally:
+        (gc.enable if was else gc.disable)()
 
 
 def test_memories_that_start_alike_become_loops():
