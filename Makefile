@@ -5,8 +5,9 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
-PYTEST := $(BIN)/python -m pytest
 JOBS   ?= 2
+# each worker begins with its part of the files and takes over from the other when it is done
+PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test slow soak lint format bench docs clean
@@ -44,13 +45,13 @@ demo: $(STAMP)
 	$(BIN)/hwshift demo
 
 test: $(STAMP)
-	$(PYTEST) -n $(JOBS) -m "not slow and not soak" $(PYTEST_ARGS)
+	$(PYTEST) -m "not slow and not soak" $(PYTEST_ARGS)
 
 slow: $(STAMP)
-	$(PYTEST) -n $(JOBS) -m "slow and not soak" $(PYTEST_ARGS)
+	$(PYTEST) -m "slow and not soak" $(PYTEST_ARGS)
 
 soak: $(STAMP)
-	$(PYTEST) -n $(JOBS) -m soak $(PYTEST_ARGS)
+	$(PYTEST) -m soak $(PYTEST_ARGS)
 
 # The type checker cannot follow package-dir, so it gets a throw-away tree of links that looks like
 # the installed package.

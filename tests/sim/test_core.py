@@ -60,7 +60,7 @@ def test_layers_that_take_turns_on_icarus(rtl_builds) -> None:
 
 
 @pytest.mark.parametrize(("preset", "patterns"), [
-    ("4x4", tuple(STALLS)), ("4x4-mac", FEW), ("8x8", FEW),
+    ("4x4", tuple(STALLS)), ("4x4-mac", FEW), pytest.param("8x8", FEW, marks=pytest.mark.slow),
 ])  # fmt: skip
 def test_rows_of_pixels_that_begin_inside_a_beat_on_icarus(preset, patterns, rtl_builds) -> None:
     """An image of three channels and seven columns in strips: 21 values a row, two a beat."""

@@ -17,7 +17,7 @@ CANDIDATES = 8
 """Programs drawn per seed; the one with the most of what is rare is run."""
 
 
-@pytest.mark.parametrize("seed", [6, 7, 8])
+@pytest.mark.parametrize("seed", [pytest.param(6, marks=pytest.mark.slow), 7, 8])
 def test_drawn_cases(seed: int, rtl_builds) -> None:
     _check(seed, 500, ("none", "bursts"), rtl_builds)
 

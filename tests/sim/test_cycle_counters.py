@@ -76,7 +76,14 @@ def test_the_configurations_cover_every_value() -> None:
         assert {bus for *_, bus in chosen} == set(BUSES)
 
 
-@pytest.mark.parametrize("index", range(len(CONFIGS)), ids=["-".join(map(str, choice)) for choice in CONFIGS])
+@pytest.mark.parametrize("index", [
+    pytest.param(
+        index,
+        id="-".join(map(str, choice)),
+        marks=pytest.mark.slow if choice[1] > 1 and choice[2] == "none" else (),  # the wide ones once
+    )
+    for index, choice in enumerate(CONFIGS)
+])  # fmt: skip
 def test_counters(index: int, rtl_builds) -> None:
     config = configuration(*CONFIGS[index], index)
     assert (config.guard == 0) == (CONFIGS[index][2] == "none")
