@@ -30,15 +30,12 @@ def test_a_row_without_residual_adds_refuses_the_trained_network(number):
 @pytest.mark.soak
 @pytest.mark.parametrize("number", [index for index, row in enumerate(ROWS) if row["residual"]])
 def test_trained_network_on_a_row(number, rtl_builds):
-    """Its maps and sums in the row's formats: every bit and every counter, right classes or not.
-
-    In Icarus: a run of a few thousand cycles takes less than Verilator's build of the wide arrays.
-    """
+    """Its maps and sums in the row's formats: every bit and every counter, right classes or not."""
     config = configuration(ROWS[number])
     network = prepare(load_network(_twin(config)), config)
     data = load_for(network, "fashion-test", limit=1)
     report = verify(
-        network, config, Images.of(data, network.act).codes, simulator="icarus", build_dir=rtl_builds
+        network, config, Images.of(data, network.act).codes, simulator="verilator", build_dir=rtl_builds
     )
     assert report.ok and report.mismatches == 0 and report.counters_equal, report.differences
     assert report.values_compared > 150_000
