@@ -27,10 +27,11 @@ ODD = AcceleratorConfig(
 )  # fmt: skip
 """Formats, depths and widths that are no powers of two, with every option."""
 CONFIGS = {name: PRESETS[name] for name in ("4x4", "8x8", "16x16", "16x16-mac")} | {"odd": ODD}
-LONG = {"odd": pytest.mark.slow, "16x16-mac": pytest.mark.soak}
 
 
-@pytest.fixture(params=[pytest.param(name, marks=LONG.get(name, ())) for name in CONFIGS])
+@pytest.fixture(params=[
+    pytest.param(name, marks=pytest.mark.slow if name in ("odd", "16x16-mac") else ()) for name in CONFIGS
+])  # fmt: skip
 def config(request):
     return CONFIGS[request.param]
 
